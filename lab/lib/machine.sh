@@ -1,0 +1,101 @@
+# shellcheck shell=bash
+# What a lab host is: its initrd, its QEMU command line, the switch its NICs hang on.
+# needs common.sh, tree.sh, initrd.sh, $SCRATCH
+
+HOST_KERNEL=6.12
+HOST_MODULES=(9p 9pnet_virtio overlay virtio_net e1000e igb kvm-amd kvm-intel vfio-pci vfio_iommu_type1 tun vhost_net
+    bridge)
+
+# Names are given by the MAC's last byte: inside/boot.
+HOST_NICS=(pf0:igb:01 pf1:igb:02 up0:e1000e:03 up1:e1000e:04 wire0:e1000e:05)
+
+# machine_accel: kvm where nested virtualisation is offered, else tcg.
+machine_accel() {
+    if [[ -n ${TANDEM_LAB_ACCEL:-} ]]; then
+        printf '%s\n' "$TANDEM_LAB_ACCEL"
+    elif [[ -r /dev/kvm && -w /dev/kvm ]] && grep -qwE 'svm|vmx' /proc/cpuinfo; then
+        echo kvm
+    else
+        echo tcg
+    fi
+}
+
+# machine_initrd: sets INITRD, made once for these inputs.
+machine_initrd() {
+    local version=$1 root
+    INITRD=$CACHE/host-$(key <(echo "$TREE" "$version" "${HOST_MODULES[@]}") \
+        "$LAB_DIR"/lib/initrd.sh "$LAB_DIR"/inside/*).cpio
+    [[ ! -e $INITRD ]] || return 0
+    root=$SCRATCH/initrd
+    mkdir -p "$root/lab"
+    initrd_modules "$version" "$root" "${HOST_MODULES[@]}"
+    cp "$TREE/usr/bin/busybox" "$root/busybox"
+    cp "$LAB_DIR/inside/init" "$root/init"
+    cp "$LAB_DIR"/inside/{boot,lab-*} "$root/lab/"
+    initrd_pack "$root" "$INITRD"
+    rm -rf "$root"
+}
+
+# switch_start NAME: a learning switch at $SCRATCH/NAME.switch. It ends when the write end of its input closes, which
+# this process holds: with this process, however that ends.
+switch_start() {
+    local fifo=$SCRATCH/$1.hold hold
+    mkfifo "$fifo"
+    # The open for reading alone waits for a writer: the one for both doesn't.
+    exec {hold}<>"$fifo"
+    (
+        exec <"$fifo" {hold}>&- {SCRATCH_LOCK}>&- >"$SCRATCH/$1.switch.log" 2>&1
+        tree_run usr/bin/vde_switch -s "$SCRATCH/$1.switch" -M "$SCRATCH/$1.mgmt" -m 700
+    ) &
+    PROCESSES+=($!)
+    HELD+=("$hold")
+    until [[ -S $SCRATCH/$1.switch/ctl ]]; do
+        kill -0 $! 2>/dev/null || die "the switch did not start: $(tail -n1 "$SCRATCH/$1.switch.log")"
+        sleep 0.01
+    done
+}
+
+# machine_arguments NUMBER CPUS MEMORY: fills ARGUMENTS for lab host NUMBER, whose files are in $SCRATCH/hostNUMBER.
+machine_arguments() {
+    local number=$1 cpus=$2 memory=$3 dir=$SCRATCH/host$1 version accel cmdline nic name model byte
+    NIC_COUNT=0
+    version=$(tree_kernel "$HOST_KERNEL")
+    accel=$(machine_accel)
+    cmdline="console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on iommu=pt mitigations=off ipv6.disable_ipv6=1 bonding.max_bonds=0"
+    ARGUMENTS=(-nodefaults -no-user-config -display none -no-reboot -run-with exit-with-parent=on
+        -L "$TREE/usr/share/qemu" -L "$TREE/usr/share/seabios" -name "lab$number")
+    if [[ $accel == tcg ]]; then
+        # No vCPU of a nested guest may run on CPU 0 of an emulated host: there is one more, and it is set apart.
+        ARGUMENTS+=(-accel "tcg,thread=multi" -cpu "max,+svm" -smp $((cpus + 1)))
+        cmdline+=" isolcpus=0"
+    else
+        ARGUMENTS+=(-accel kvm -cpu host -smp "$cpus")
+    fi
+    ARGUMENTS+=(-m "$memory" -M q35,kernel-irqchip=split,sata=off,smbus=off,usb=off,vmport=off
+        -device intel-iommu,intremap=on
+        -kernel "$TREE/boot/vmlinuz-$version" -initrd "$INITRD" -append "$cmdline"
+        -serial "file:$dir/console"
+        -virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
+        -virtfs "local,path=$dir/io,mount_tag=io,security_model=none,multidevs=remap"
+        -virtfs "local,path=$SCRATCH/shared,mount_tag=shared,security_model=none,multidevs=remap"
+        # The QEMU monitor is a port of the machine itself: a link goes down by a command inside.
+        -chardev "socket,id=monitor,path=$dir/monitor,server=on,wait=off" -object monitor-qmp,id=qmp,chardev=monitor
+        -chardev "socket,id=monitor-port,path=$dir/monitor"
+        -device virtio-serial-pci,max_ports=4
+        -device virtserialport,chardev=monitor-port,name=lab.monitor,nr=1)
+    for nic in "${HOST_NICS[@]}"; do
+        IFS=: read -r name model byte <<<"$nic"
+        machine_add_nic "$name" "$model" "52:54:00:1a:$(printf %02x "$number"):$byte" rack
+    done
+    if ((HOSTS > 1)); then
+        machine_add_nic mgmt0 virtio-net-pci "52:54:00:1a:$(printf %02x "$number"):06" mgmt
+    fi
+}
+
+# machine_add_nic NAME MODEL MAC SWITCH: each behind a root port of its own.
+machine_add_nic() {
+    NIC_COUNT=$((NIC_COUNT + 1))
+    ARGUMENTS+=(-device "pcie-root-port,id=port-$1,chassis=$NIC_COUNT,slot=$NIC_COUNT"
+        -netdev "vde,id=net-$1,sock=$SCRATCH/$4.switch"
+        -device "$2,id=$1,netdev=net-$1,mac=$3,bus=port-$1")
+}

@@ -1,0 +1,131 @@
+# shellcheck shell=bash
+# The private tree: QEMU, the switch, busybox and kernels from Debian's archive, unpacked in the cache and run in place.
+# Nothing is installed on the machine and no privilege is needed: apt works on a state of its own, dpkg-deb unpacks.
+# needs common.sh
+
+TREE_FORMAT=1 # raised when what tree_make() makes changes
+TREE_PACKAGES=(qemu-system-x86/trixie-backports qemu-system-common/trixie-backports qemu-system-data/trixie-backports
+    seabios/trixie-backports linux-image-amd64/trixie vde2/trixie busybox-static/trixie kmod/trixie)
+TREE_UNUSED=(usr/share/{doc,man,locale,icons,info,lintian,perl,perl5,bash-completion,zsh,fish,mime})
+TREE_UNUSED_6_1=(sound drivers/{gpu,hid,iio,infiniband,input,isdn,media,mfd,mmc,mtd,platform,scsi,staging,usb,video}
+    drivers/net/{can,wan,wireless})
+
+# archive_uris: where this machine gets Debian from, best guess first. apt itself reads both forms of its
+# configuration. Third-party archives may carry Debian's suite names: a path ending in /debian goes first.
+archive_uris() {
+    if [[ -n ${TANDEM_LAB_MIRROR:-} ]]; then
+        printf '%s\n' "$TANDEM_LAB_MIRROR"
+        return
+    fi
+    local suites='(old)*stable|testing|unstable|sid|bullseye|bookworm|trixie|forky|duke'
+    # shellcheck disable=SC2016 # the dollars are apt's
+    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
+        awk -v suites="^($suites)\$" '$3 == "main" && $2 ~ suites && !seen[$1]++ {
+            print ($1 ~ /\/debian\/?$/ ? 0 : 1), $1 }' | sort -s -k1,1n | cut -d' ' -f2
+}
+
+# tree_apt DIR COMMAND…: apt-get or apt-cache on the private state in DIR.
+tree_apt() {
+    local dir=$1 command=$2
+    shift 2
+    "$command" -qq -o "Dir::State=$dir/state" -o Dir::State::status=/dev/null -o "Dir::Cache=$dir/cache" \
+        -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
+        -o APT::Architecture=amd64 -o APT::Architectures::=amd64 -o APT::Install-Recommends=false \
+        -o APT::Sandbox::User= -o Acquire::Languages=none -o Debug::NoLocking=true "$@"
+}
+
+# tree_update DIR: fetches the lists of the first archive that has what is needed.
+tree_update() {
+    local dir=$1 keyring options='' uri
+    for keyring in "${TANDEM_LAB_KEYRING:-}" /usr/share/keyrings/debian-archive-keyring.{pgp,gpg}; do
+        [[ -n $keyring && -r $keyring ]] || continue
+        options="[signed-by=$keyring] "
+        break
+    done
+    mkdir -p "$dir"/{state/lists/partial,cache/archives/partial}
+    while read -r uri; do
+        printf "deb $options$uri %s main\n" trixie trixie-backports bookworm >"$dir/sources.list"
+        tree_apt "$dir" apt-get update >"$dir/update.log" 2>&1 || continue
+        [[ $(tree_apt "$dir" apt-cache show qemu-system-x86) == *~bpo13* ]] && return
+    done < <(archive_uris)
+    [[ ! -s $dir/update.log ]] || sed 's/^/lab:   apt: /' "$dir/update.log" >&2
+    die "no archive with Debian 13 and its backports in apt's configuration: set TANDEM_LAB_MIRROR=URI"
+}
+
+# tree_unpack DEBS INTO: unpacks all packages in DEBS.
+tree_unpack() {
+    mkdir -p "$2"
+    find "$1" -name '*.deb' -print0 | xargs -0 -r -P2 -I{} dpkg-deb -x {} "$2"
+}
+
+# tree_add_bookworm APT INTO: adds Debian 12's kernel, with which guests are tested as well.
+tree_add_bookworm() {
+    local image
+    image=$(tree_apt "$1" apt-cache show linux-image-amd64 |
+        sed -n '/^Depends:.*linux-image-6\.1\.0-/{s/.*\(linux-image-6\.1\.0-[0-9]*-amd64\).*/\1/;p;q}')
+    [[ -n $image ]] || die "the archive has no Debian 12 kernel (linux-image-amd64 of bookworm)"
+    mkdir "$1/bookworm"
+    (cd "$1/bookworm" && tree_apt "$1" apt-get download "$image")
+    tree_unpack "$1/bookworm" "$1/bookworm/root"
+    mv "$1"/bookworm/root/boot/* "$2/boot/"
+    mv "$1"/bookworm/root/{usr/,}lib/modules/* "$2/usr/lib/modules/" 2>/dev/null || true
+    (cd "$2"/usr/lib/modules/6.1.*/kernel && rm -rf "${TREE_UNUSED_6_1[@]}")
+}
+
+# tree_make INTO: makes the tree, whole or not at all.
+tree_make() {
+    local into=$1 work version
+    need apt-get apt
+    need dpkg-deb dpkg
+    need xz xz-utils
+    [[ $(uname -m) == x86_64 ]] || die "the lab runs on x86-64 machines only"
+    say "unpacking QEMU and kernels to $into (once, about half a minute)"
+    work=$(mktemp -d "$CACHE/making.XXXXXX")
+    # shellcheck disable=SC2064 # now, not later
+    trap "rm -rf -- '$work'" EXIT
+    tree_update "$work/apt"
+    tree_apt "$work/apt" apt-get install --yes --download-only "${TREE_PACKAGES[@]}" >/dev/null ||
+        die "apt could not fetch the tree's packages (above)"
+    tree_unpack "$work/apt/cache/archives" "$work/tree"
+    tree_add_bookworm "$work/apt" "$work/tree"
+    (cd "$work/tree" && rm -rf "${TREE_UNUSED[@]}")
+    TREE=$work/tree
+    for version in "$TREE"/usr/lib/modules/*; do
+        tree_kmod depmod -b "$TREE/usr" -m /lib/modules "${version##*/}"
+    done
+    mv -T "$work/tree" "$into"
+    rm -rf -- "$work"
+    trap - EXIT
+}
+
+# tree_kmod NAME ARGUMENT…: modprobe, depmod …: one program with many names, told apart by argv[0].
+tree_kmod() {
+    local lib=$TREE/usr/lib/x86_64-linux-gnu name=$1
+    shift
+    "$lib/ld-linux-x86-64.so.2" --library-path "$lib" --argv0 "$name" "$TREE/usr/bin/kmod" "$@"
+}
+
+# tree_kernel SERIES: the version of the tree's kernel of that series (6.12, 6.1).
+tree_kernel() {
+    local found
+    for found in "$TREE/usr/lib/modules/$1".*-amd64; do
+        [[ -d $found ]] || die "no kernel $1 in the private tree: 6.12 and 6.1 are there"
+    done
+    printf '%s\n' "${found##*/}"
+}
+
+# tree_find: sets TREE, making it if need be. Two first runs at once are fine.
+tree_find() {
+    local lock
+    TREE=$CACHE/tree-$(key <(echo "$TREE_FORMAT" "${TREE_PACKAGES[@]}"))
+    [[ -d $TREE ]] && return 0
+    mkdir -p "$CACHE" || die "no writable cache directory: set TANDEM_LAB_CACHE"
+    exec {lock}>"$CACHE/lock"
+    flock "$lock"
+    if [[ ! -d $TREE ]]; then
+        rm -rf "$CACHE"/making.*
+        (tree_make "$TREE") || exit "$EXIT_LAB_FAILED"
+    fi
+    exec {lock}>&-
+}
