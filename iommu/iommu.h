@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * iommu.h - the IO address space of one VM: guest RAM as devices see it, IOVA = GPA. RAM is mapped only while a VF is attached, in one
+ * call per contiguous run. Backends: VFIO type1 (Linux Documentation/driver-api/vfio.rst, uAPI linux/vfio.h).
+ */
+#ifndef TD_IOMMU_IOMMU_H
+#define TD_IOMMU_IOMMU_H
+
+#include "core/base.h"
+#include "core/err.h"
+#include "core/mem.h"
+
+struct td_iommu;
+
+struct td_iommu_stats {
+	uint64_t map_calls, unmap_calls, mapped_bytes;
+	uint64_t last_map_ns; /* what the last td_iommu_map_ram() took: pinning and, where needed, faulting in */
+};
+
+/* Opens the container (/dev/vfio/vfio). -ENOENT: TD_REASON_NO_IOMMU or TD_REASON_VFIO_DRIVER with what is missing. */
+int td_iommu_create(struct td_iommu **ret_iommu, struct td_err *err);
+void td_iommu_destroy(struct td_iommu *iommu);
+
+/* Puts an open VFIO group into the address space; the first one chooses the type1v2 model. The group's fd stays the caller's. */
+int td_iommu_add_group(struct td_iommu *iommu, int group_fd, unsigned group, struct td_err *err);
+void td_iommu_remove_group(struct td_iommu *iommu, int group_fd);
+
+/*
+ * Maps all RAM, and checks RLIMIT_MEMLOCK before: TD_REASON_MEMLOCK names the number of bytes needed and what there is. Harmless when
+ * mapped. On failure nothing stays mapped.
+ */
+int td_iommu_map_ram(struct td_iommu *iommu, const struct td_mem *mem, struct td_err *err);
+void td_iommu_unmap_ram(struct td_iommu *iommu);
+bool td_iommu_is_mapped(const struct td_iommu *iommu);
+
+void td_iommu_stats(const struct td_iommu *iommu, struct td_iommu_stats *ret_stats);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lease.h - a VF held by a VM, and the journal that gives it back after a crash. Each change of the host is written to
+ * DIR/undo.json before it is made; DIR/lock is held by flock(2) for the life of the process, so a directory whose lock is free belongs to
+ * a process that died, and anybody may undo what its journal says: MAC and settings of the VF, driver. (Taps die with their process.)
+ */
+#ifndef TD_VFIO_LEASE_H
+#define TD_VFIO_LEASE_H
+
+#include "core/base.h"
+#include "core/err.h"
+#include "vfio/sriov.h"
+
+struct td_lease {
+	char dir[96];	/* run directory of the VM: /run/tandem/NAME, made and locked by the caller */
+	int vf_lock_fd; /* /run/tandem/vf-BDF.lock: one holder per VF on this host */
+	struct td_sriov_vf vf;
+	struct td_sriov_vf_settings before;
+	char driver_before[32];
+	bool held;
+};
+
+/* Exactly one VF, or the first free one of a PF. "Free": bound to no driver or to its network driver with the interface down, and not
+ * leased. */
+struct td_lease_request {
+	const char *bdf;     /* or NULL */
+	const char *pf_name; /* or NULL */
+};
+
+/* Journals, binds to vfio-pci. TD_REASON_NO_FREE_VF says for each VF of the PF why it was not taken. */
+int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_lease_request *request, struct td_err *err);
+/* Settings and driver as they were; journal removed. Goes on after a failure and reports the first one. Harmless when not held. */
+int td_lease_release(struct td_lease *lease, struct td_err *err);
+
+/*
+ * Undoes what dead processes left in all directories below `root` (/run/tandem). *ret_count: how many VFs were given back. A directory that
+ * cannot be cleaned is reported and left (TD_REASON_CLEANUP); the others are done.
+ */
+int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfio_pci.h - a VF as a PCI function of the guest: emulated configuration space, BARs as memslots (no exit), MSI-X by irqfd, reset,
+ * errors. The hardware side (open, warm, cold) and the guest side (plugged, unplugged) are separate: a VF can be open, reset and mapped
+ * and still be hidden from the guest. All calls on the main loop with the VM's lock held.
+ *
+ * State:  closed --open--> warm --plug--> plugged --(guest ejects | detach)--> warm --close--> closed
+ */
+#ifndef TD_VFIO_VFIO_PCI_H
+#define TD_VFIO_VFIO_PCI_H
+
+#include "core/base.h"
+#include "core/err.h"
+#include "iommu/iommu.h"
+
+struct td_vm;
+struct td_vfio_pci;
+
+enum td_vfio_state { TD_VFIO_CLOSED, TD_VFIO_WARM, TD_VFIO_PLUGGED };
+
+struct td_vfio_events {
+	/* The guest gave the device up (_EJ0): it is warm now, quiet (bus master off, MSI-X disabled), and reset. */
+	void (*ejected)(void *opaque);
+	/*
+	 * The guest's driver enabled the device: 82576 VFs (8086:10ca, 8086:1520): RXDCTL.ENABLE was seen; others: bus mastering and MSI-X
+	 * are on. May come late or, for a driver that fails, never.
+	 */
+	void (*driver_up)(void *opaque);
+	/* Device error (VFIO error IRQ) or release request (VFIO req IRQ: the PF goes, sriov_numvfs is written, hot removal). */
+	void (*lost)(void *opaque, bool release_requested);
+	void *opaque;
+};
+
+struct td_vfio_pci_config {
+	const char *name; /* "vf0" */
+	const char *bdf;  /* bound to vfio-pci */
+	int group;
+	bool hide_carrier; /* reserved: must be false */
+	struct td_vfio_events events;
+};
+
+/* What passed through the hardware path, read from the device where its counters are known (82576: VFGPRC...), else from the PF (IFLA_STATS
+ * VF). */
+struct td_vfio_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+int td_vfio_pci_create(struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev,
+	struct td_err *err);
+void td_vfio_pci_destroy(struct td_vfio_pci *dev); /* closes */
+
+/* closed -> warm: opens group and device, maps RAM, FLR, reads regions, builds the configuration space, maps BARs, irqfds ready. */
+int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err);
+/* -> closed: off the guest's bus at once, FLR, unmaps RAM, gives group and device back. */
+void td_vfio_pci_close(struct td_vfio_pci *dev);
+
+int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err);   /* warm -> plugged, by hot-plug */
+int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err); /* warm -> plugged, before boot */
+int td_vfio_pci_unplug_request(struct td_vfio_pci *dev);	     /* -> events.ejected; may be repeated */
+void td_vfio_pci_detach(struct td_vfio_pci *dev);		     /* plugged -> warm at once: guest's reset, VF lost */
+
+enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev);
+/* STATUS.LU of 82576 VFs (*ret_known false for others). Only while the guest's driver is up. */
+bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known);
+/* Since creation; monotonic over resets and flips. */
+void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters);
+/* Exits to user space that this device's trapped ranges caused. */
+uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev);
+
+#endif
