@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vm_config.h - what a VM is, as read from vm.yaml or from flags: both go through one table of keys (vm_config.c), so that they know
+ * the same words, limits and messages. Spelling follows cloud-hypervisor. Strings are owned by the config.
+ *
+ *   name: web1
+ *   cpus: {boot: 2}
+ *   memory: {size: 512M, hugepages: off, thp: off, prefault: off}
+ *   payload: {kernel: vmlinuz, initramfs: initrd, cmdline: "console=ttyS0"}
+ *   serial: {mode: tty}                  # tty | pty | file | off; file: PATH
+ *   disks: [{path: root.raw, readonly: off, direct: off}]
+ *   rng: on
+ *   debug_exit: 0xf4
+ *   on_reboot: restart                   # restart | exit
+ *   net:
+ *   - id: net0
+ *     mode: failover                     # failover | emulated | vf
+ *     mac: 52:54:00:12:34:56
+ *     bridge: br0                        # emulated path
+ *     tap: tap0
+ *     vhost: auto                        # auto | on | off
+ *     queues: 1
+ *     mtu: 1500
+ *     pf: pf0                            # VF path: any free VF of this PF, or
+ *     vf: 0000:02:10.0                   #   this one
+ *     vlan: 0
+ *     path: vf                           # where it starts: vf | emulated
+ *     warm: on                           # keep the VF open while on the emulated path
+ *     unplug_timeout: 2s
+ *     plug_timeout: 10s
+ */
+#ifndef TD_CLI_VM_CONFIG_H
+#define TD_CLI_VM_CONFIG_H
+
+#include "core/base.h"
+#include "core/err.h"
+
+#define TD_VM_NETS_MAX	8
+#define TD_VM_DISKS_MAX 8
+#define TD_VM_NAME_MAX	63 /* [A-Za-z0-9._-], not starting with '.' or '-' */
+
+enum td_nic_mode { TD_NIC_FAILOVER, TD_NIC_EMULATED, TD_NIC_VF };
+enum td_serial_mode { TD_SERIAL_TTY, TD_SERIAL_PTY, TD_SERIAL_FILE, TD_SERIAL_OFF };
+enum td_vhost_mode { TD_VHOST_MODE_AUTO, TD_VHOST_MODE_ON, TD_VHOST_MODE_OFF };
+
+struct td_vm_net_config {
+	char *id;
+	enum td_nic_mode mode;
+	uint8_t mac[6];
+	char *bridge, *tap; /* or NULL */
+	enum td_vhost_mode vhost;
+	uint64_t queues, mtu, vlan;
+	char *pf, *vf; /* or NULL */
+	bool start_on_vf;
+	bool warm;
+	uint64_t unplug_timeout_ms, plug_timeout_ms;
+};
+
+struct td_vm_disk_config {
+	char *path;
+	bool readonly, direct;
+};
+
+struct td_vm_file_config {
+	char *name;
+	uint64_t cpus;
+	uint64_t memory_bytes;
+	bool hugepages, thp, prefault;
+	char *kernel, *initramfs, *cmdline;
+	enum td_serial_mode serial_mode;
+	char *serial_file;
+	struct td_vm_disk_config disk[TD_VM_DISKS_MAX];
+	unsigned disk_count;
+	bool rng;
+	uint64_t debug_exit; /* port; 0: none */
+	bool exit_on_reboot;
+	struct td_vm_net_config net[TD_VM_NETS_MAX];
+	unsigned net_count;
+};
+
+/* Defaults first, then the file (when given), then the flags, then td_vm_config_check(). argv as main's, after "run". */
+int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err);
+/* "vm.yaml:12:7: memory.size: '12Q' is not a size: a number with K, M, G or T". text need not be NUL-terminated. */
+int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
+/* What no single key can say: two NICs with one MAC, one VF twice, a failover NIC without PF or VF, ... */
+int td_vm_config_check(const struct td_vm_file_config *config, struct td_err *err);
+void td_vm_config_fini(struct td_vm_file_config *config);
+
+#endif
