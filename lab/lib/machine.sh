@@ -3,8 +3,8 @@
 # needs common.sh, tree.sh, initrd.sh, $SCRATCH
 
 HOST_KERNEL=6.12
-HOST_MODULES=(9p 9pnet_virtio overlay virtio_net e1000e igb kvm-amd kvm-intel vfio-pci vfio_iommu_type1 tun vhost_net
-    bridge)
+HOST_MODULES=(9p 9pnet_virtio overlay kvm-amd kvm-intel vfio-pci vfio_iommu_type1 tun vhost_net bridge)
+HOST_NIC_MODULES=(igb e1000e virtio_net)
 
 # Names are given by the MAC's last byte: inside/boot.
 HOST_NICS=(pf0:igb:01 pf1:igb:02 up0:e1000e:03 up1:e1000e:04 wire0:e1000e:05)
@@ -23,12 +23,13 @@ machine_accel() {
 # machine_initrd: sets INITRD, made once for these inputs.
 machine_initrd() {
     local version=$1 root
-    INITRD=$CACHE/host-$(key <(echo "$TREE" "$version" "${HOST_MODULES[@]}") \
+    INITRD=$CACHE/host-$(key <(echo "$TREE" "$version" "${HOST_MODULES[@]}" "${HOST_NIC_MODULES[@]}") \
         "$LAB_DIR"/lib/initrd.sh "$LAB_DIR"/inside/*).cpio
     [[ ! -e $INITRD ]] || return 0
     root=$SCRATCH/initrd
     mkdir -p "$root/lab"
-    initrd_modules "$version" "$root" "${HOST_MODULES[@]}"
+    initrd_modules "$version" "$root" nics "${HOST_NIC_MODULES[@]}"
+    initrd_modules "$version" "$root" others "${HOST_MODULES[@]}"
     cp "$TREE/usr/bin/busybox" "$root/busybox"
     cp "$LAB_DIR/inside/init" "$root/init"
     cp "$LAB_DIR"/inside/{boot,lab-*} "$root/lab/"
@@ -61,7 +62,7 @@ machine_arguments() {
     NIC_COUNT=0
     version=$(tree_kernel "$HOST_KERNEL")
     accel=$(machine_accel)
-    cmdline="console=ttyS0 ignore_loglevel panic=-1 intel_iommu=on iommu=pt mitigations=off ipv6.disable_ipv6=1 bonding.max_bonds=0"
+    cmdline="console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on iommu=pt mitigations=off ipv6.disable_ipv6=1 bonding.max_bonds=0"
     cmdline+=" cryptomgr.notests apparmor=0"
     ARGUMENTS=(-nodefaults -no-user-config -display none -no-reboot -run-with exit-with-parent=on
         -L "$TREE/usr/share/qemu" -L "$TREE/usr/share/seabios" -name "lab$number")
