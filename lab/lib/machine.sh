@@ -76,7 +76,7 @@ machine_arguments() {
     ARGUMENTS+=(-m "$memory" -M q35,kernel-irqchip=split,sata=off,smbus=off,usb=off,vmport=off
         -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off # less AML to run: 0.5 s of boot
         -device intel-iommu,intremap=on
-        -kernel "$TREE/boot/vmlinuz-$version" -initrd "$INITRD" -append "$cmdline"
+        -kernel "$TREE/boot/vmlinux-host" -initrd "$INITRD" -append "$cmdline"
         -serial "file:$dir/console"
         -virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
         -virtfs "local,path=$dir/io,mount_tag=io,security_model=none,multidevs=remap"
