@@ -38,7 +38,7 @@ guest_add() {
     cp -rL -- "$1" "$3/$2"
     [[ -f $1 && $(head -c 4 "$1" | tr -d '\0') == $'\x7fELF' ]] || return 0
     # A static program has no list.
-    { ldd "$1" 2>/dev/null || true; } | grep -o '/[^ ]*' | while read -r library; do
+    { ldd "$1" 2>/dev/null | grep -o '/[^ ]*' || true; } | while read -r library; do
         [[ ! -e $3/$library ]] || continue
         mkdir -p "$3/$(dirname -- "$library")"
         cp -L -- "$library" "$3/$library"
