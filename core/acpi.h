@@ -2,6 +2,7 @@
 /*
  * acpi.h - the tables that a stock kernel needs, hardware-reduced (ACPI 6.4 §4.1): RSDP, XSDT, FADT, MADT, MCFG, DSDT. No PM timer, no SCI:
  * events come by a Generic Event Device on GSI 9 (power button, PCI hot-plug); power off and reboot by the sleep and reset registers.
+ * GSI 9 is level-triggered and high until the event status is read, so that an event which comes before the guest's driver is not lost.
  *
  * Ports:
  *   0x600  sleep control (write SLP_TYP 5 | SLP_EN: power off), 0x601 sleep status, 0x604 reset (write 1: reboot)
@@ -28,10 +29,17 @@ struct td_vm;
 /* Sleep, reset and event registers on the PIO bus. Owned by the VM as a device. */
 int td_acpi_init(struct td_vm *vm, struct td_err *err);
 
-/* Writes the tables at TD_BOOT_ACPI. Called at each boot, as RAM is the guest's. */
+/* Writes the tables at TD_BOOT_ACPI. Serial ports and RTC are described when they stand on vm->pio. Called at each boot, as RAM is the
+ * guest's. */
 int td_acpi_write_tables(struct td_vm *vm, struct td_err *err);
 
-/* Raises event bits and the GED's interrupt. VM's lock held. */
+/* Raises event bits and the GED's interrupt; nothing happens before td_acpi_init(). VM's lock held. */
 void td_acpi_event(struct td_vm *vm, uint32_t bits);
+
+/* The body of the DSDT, behind the table's header; -ENOMEM. Used by td_acpi_write_tables(). */
+struct td_aml;
+int td_acpi_dsdt_body(const struct td_vm *vm, struct td_aml *aml);
+/* A region that starts at this port stands on vm->pio. */
+bool td_acpi_dsdt_has_port(const struct td_vm *vm, uint16_t port);
 
 #endif

@@ -11,6 +11,7 @@
 #include "core/bus.h"
 #include "core/err.h"
 #include "core/irq.h"
+#include "core/log.h"
 #include "core/pci.h"
 
 #define TD_MSIX_VECTORS_MAX 64
@@ -31,12 +32,18 @@ struct td_msix {
 	struct td_msix_vector *vector;
 	/* A vector was connected or disconnected (may be NULL): a VFIO device that enables its hardware vectors on use. */
 	void (*vector_changed)(struct td_msix *msix, unsigned vector, bool connected);
+	struct td_log_limit limit;
 };
 
-/* Adds the capability. The BARs must be large enough. */
+/*
+ * Adds the capability; all vectors are masked. count 1..TD_MSIX_VECTORS_MAX; the BARs must be large enough, offsets multiples of 8.
+ * -EINVAL, -ENOSPC (no capability space or no GSI left), -EMFILE. *msix may be uninitialised; after an error nothing is held.
+ * vector_changed is set by the caller afterwards.
+ */
 int td_msix_init(struct td_msix *msix, struct td_pci_dev *dev, unsigned count, unsigned table_bar, uint32_t table_offset, unsigned pba_bar,
 	uint32_t pba_offset, struct td_err *err);
-void td_msix_fini(struct td_msix *msix);
+void td_msix_fini(struct td_msix *msix); /* harmless on a zeroed struct */
+/* All vectors masked, zero and disconnected, nothing pending, MSI-X off. */
 void td_msix_reset(struct td_msix *msix);
 
 /* From the device's bar_access: true when the access was to the table or the pending bits, and *ret_result is the answer. */

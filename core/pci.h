@@ -11,6 +11,7 @@
 #include "core/bus.h"
 #include "core/device.h"
 #include "core/err.h"
+#include "core/log.h"
 
 #define TD_PCI_SLOTS	    32
 #define TD_PCI_BARS	    6
@@ -34,8 +35,11 @@ struct td_pci_bar {
 	enum td_pci_bar_kind kind;
 	bool prefetchable;
 	uint64_t size_bytes; /* a power of two; >= 16 (memory), >= 4 (IO) */
-	uint64_t addr;	     /* where it is decoded now; valid while mapped */
+	uint64_t addr;	     /* where it is decoded now; valid while mapped, and still in bar_mapped(off) */
+	uint64_t boot_addr;  /* where a firmware would put it; 0: nowhere */
 	bool mapped;
+	uint8_t index;
+	struct td_pci_dev *dev;
 	struct td_io_region region; /* on the bus while mapped */
 };
 
@@ -44,7 +48,8 @@ struct td_pci_ops {
 	enum td_result (*bar_access)(struct td_pci_dev *dev, unsigned bar, struct td_access *access);
 	/*
 	 * The BAR is decoded at bar->addr from now on (on), or no longer (off). Trapping is done by pci.c; here a device adds or removes
-	 * memslots and ioeventfds. A device with none of them has an empty function.
+	 * memslots and ioeventfds. A device with none of them has an empty function. Called exactly at transitions, so on and off
+	 * alternate; a BAR that moves goes off, then on. The address lies in one of the windows and overlaps no other mapped BAR.
 	 */
 	void (*bar_mapped)(struct td_pci_dev *dev, unsigned bar, bool on);
 	/* After pci.c has taken a guest's write to configuration space (through the write mask). */
@@ -61,11 +66,14 @@ struct td_pci_dev {
 	struct td_vm *vm;
 	int slot; /* -1: not plugged */
 	struct td_pci_bar bar[TD_PCI_BARS];
-	uint8_t *config;   /* TD_PCI_CONFIG_BYTES, owned; what the guest reads */
+	uint8_t *config;   /* TD_PCI_CONFIG_BYTES, owned; what the guest reads. Moves at plugging: never keep the pointer */
 	uint8_t *writable; /* same size: bit 1 = the guest may write it */
 	uint8_t *w1c;	   /* same size: bit 1 = writing 1 clears; NULL when there is none */
 	unsigned next_cap; /* where td_pci_add_cap() puts the next capability */
 	bool unplug_requested;
+	bool ejectable;	     /* came by td_pci_plug(): the guest may eject it, at any time */
+	uint8_t *config_own; /* where config stands while the device is not plugged */
+	uint8_t *power_on;   /* config as it was at plugging; NULL when not plugged */
 };
 
 struct td_pci_ids {
@@ -74,19 +82,32 @@ struct td_pci_ids {
 	uint32_t class_code; /* 24 bits: class, subclass, interface */
 };
 
+/*
+ * What the guest sees at TD_PCI_ECAM_BASE as memory it may read but not write: reads of configuration space make no exit, writes arrive at
+ * the ECAM region. See pci_window.c.
+ */
+struct td_pci_window {
+	int fd;
+	uint8_t *host; /* NULL: no window, reads trap as well */
+	unsigned memslot;
+};
+
 struct td_pci {
 	struct td_vm *vm;
 	struct td_pci_dev *slot[TD_PCI_SLOTS];
 	uint32_t cf8;
-	struct td_io_region ecam, ports;       /* 0xcf8..0xcff */
-	struct td_io_region hotplug;	       /* see acpi.h for its registers */
+	struct td_io_region ecam, ports; /* 0xcf8..0xcff */
+	struct td_io_region hotplug;	 /* see acpi.h for its registers */
+	struct td_pci_dev *bridge;	 /* slot 0 */
+	struct td_pci_window window;
 	uint32_t plug_pending, unplug_pending; /* bit n: slot n; what the guest's ACPI method reads */
 	uint64_t mmio64_base;
-	uint64_t next_mmio32, next_mmio64, next_pio; /* where BARs are placed before boot: a firmware's work */
-	uint64_t config_accesses;
+	uint64_t config_accesses; /* that left the guest */
+	struct td_log_limit limit;
 };
 
-int td_pci_init(struct td_pci *pci, struct td_vm *vm, struct td_err *err); /* with a host bridge in slot 0 */
+/* With a host bridge in slot 0. vm->mem, vm->kvm and the buses must be there. */
+int td_pci_init(struct td_pci *pci, struct td_vm *vm, struct td_err *err);
 void td_pci_fini(struct td_pci *pci);
 
 /* Prepares dev->config, header type 0. ops and device.ops set by the caller before. Freed by td_pci_dev_fini(). */
@@ -95,7 +116,7 @@ int td_pci_dev_init(struct td_pci_dev *dev, struct td_vm *vm, const char *name, 
 void td_pci_dev_fini(struct td_pci_dev *dev); /* removes it from the bus first */
 
 void td_pci_dev_set_bar(struct td_pci_dev *dev, unsigned bar, enum td_pci_bar_kind kind, bool prefetchable, uint64_t size_bytes);
-/* A zeroed capability of len bytes (header included) with its ID; returns its offset, or -ENOSPC. */
+/* A zeroed capability of len bytes (header included) with its ID, read-only until dev->writable says otherwise; offset, or -ENOSPC. */
 int td_pci_add_cap(struct td_pci_dev *dev, uint8_t id, unsigned len_bytes);
 
 /* Before boot: takes the next free slot (or `slot` when >= 0), gives the BARs addresses and decodes them. -EBUSY, -ENOSPC. */
@@ -107,12 +128,19 @@ int td_pci_plug(struct td_pci *pci, struct td_pci_dev *dev, struct td_err *err);
 /* Asks the guest to give the device up; ops->ejected() tells when it did. May be repeated; bounded by the caller's timer. */
 int td_pci_unplug_request(struct td_pci_dev *dev);
 
-/* Back to the state after power-on: command register, BARs as at attach; hot-plug registers cleared. Called at a guest's reset. */
+/*
+ * Back to the state after power-on: configuration space as it was at plugging, BARs at their firmware's addresses and decoded, hot-plug
+ * registers cleared. Called at a guest's reset. Hot-plugged devices stay, and get addresses from the "firmware" as the others do.
+ */
 void td_pci_reset(struct td_pci *pci);
+/* Writable bits of one device as at plugging, decoding off (a function-level reset leaves it so). ops->config_written is not called. */
 void td_pci_dev_reset(struct td_pci_dev *dev);
 
-/* Guest's access to configuration space of any function; also used by tests and the fuzzer. */
-void td_pci_config_access(struct td_pci *pci, unsigned devfn, struct td_access *access); /* offset 0..4095 */
+/*
+ * Guest's access to configuration space of any function; also used by tests and the fuzzer. offset 0..4095. Functions that are not there
+ * read as all ones; writes that are not naturally aligned are ignored.
+ */
+void td_pci_config_access(struct td_pci *pci, unsigned devfn, struct td_access *access);
 
 /* Little-endian access to a configuration space image. */
 uint16_t td_pci_get16(const uint8_t *config, unsigned offset);
