@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * iommu.h - the IO address space of one VM: guest RAM as devices see it, IOVA = GPA. RAM is mapped only while a VF is attached, in one
- * call per contiguous run. Backends: VFIO type1 (Linux Documentation/driver-api/vfio.rst, uAPI linux/vfio.h).
+ * call per contiguous run; BARs never are (no peer to peer). Backends: VFIO type1 (Linux Documentation/driver-api/vfio.rst, uAPI
+ * linux/vfio.h).
  */
 #ifndef TD_IOMMU_IOMMU_H
 #define TD_IOMMU_IOMMU_H
@@ -20,6 +21,12 @@ struct td_iommu_stats {
 /* Opens the container (/dev/vfio/vfio). -ENOENT: TD_REASON_NO_IOMMU or TD_REASON_VFIO_DRIVER with what is missing. */
 int td_iommu_create(struct td_iommu **ret_iommu, struct td_err *err);
 void td_iommu_destroy(struct td_iommu *iommu);
+
+/*
+ * Tells KVM from now on which groups do DMA into the guest (its "kvm-vfio" device: caching of guest pages where DMA does not snoop). Before
+ * the first group; harmless again; a kernel without it is used without. The VM stays open in the kernel until td_iommu_destroy().
+ */
+void td_iommu_tell_kvm(struct td_iommu *iommu, int vm_fd);
 
 /* Puts an open VFIO group into the address space; the first one chooses the type1v2 model. The group's fd stays the caller's. */
 int td_iommu_add_group(struct td_iommu *iommu, int group_fd, unsigned group, struct td_err *err);

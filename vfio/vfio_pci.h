@@ -18,8 +18,12 @@ struct td_vfio_pci;
 
 enum td_vfio_state { TD_VFIO_CLOSED, TD_VFIO_WARM, TD_VFIO_PLUGGED };
 
+/* All on the main loop. They may call anything here but td_vfio_pci_destroy(). */
 struct td_vfio_events {
-	/* The guest gave the device up (_EJ0): it is warm now, quiet (bus master off, MSI-X disabled), and reset. */
+	/*
+	 * The guest gave the device up (_EJ0): it is warm now and quiet (bus master off, MSI-X disabled). Its reset goes on beside the main
+	 * loop (the kernel takes 100 ms for it); plug, attach and close wait for the rest of it.
+	 */
 	void (*ejected)(void *opaque);
 	/*
 	 * The guest's driver enabled the device: 82576 VFs (8086:10ca, 8086:1520): RXDCTL.ENABLE was seen; others: bus mastering and MSI-X
@@ -47,11 +51,15 @@ struct td_vfio_counters {
 
 int td_vfio_pci_create(struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev,
 	struct td_err *err);
-void td_vfio_pci_destroy(struct td_vfio_pci *dev); /* closes */
+/* Closes. The VM destroys it with its other devices when it is still there at the end; `iommu` must live until then. */
+void td_vfio_pci_destroy(struct td_vfio_pci *dev);
 
-/* closed -> warm: opens group and device, maps RAM, FLR, reads regions, builds the configuration space, maps BARs, irqfds ready. */
+/*
+ * closed -> warm: opens group and device (the kernel resets it), maps RAM, reads regions, builds the configuration space, maps BARs into
+ * this process. Memslots come with the guest's decoding of the BARs, and go with it (vfio_bar.c says why).
+ */
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err);
-/* -> closed: off the guest's bus at once, FLR, unmaps RAM, gives group and device back. */
+/* -> closed: off the guest's bus at once, gives device (the kernel resets it) and group back; RAM is unmapped with the VM's last VF. */
 void td_vfio_pci_close(struct td_vfio_pci *dev);
 
 int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err);   /* warm -> plugged, by hot-plug */
@@ -64,7 +72,7 @@ enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev);
 bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known);
 /* Since creation; monotonic over resets and flips. */
 void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters);
-/* Exits to user space that this device's trapped ranges caused. */
+/* Exits to user space that this device's trapped ranges caused: MSI-X table, configuration writes. None per packet. */
 uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev);
 
 #endif

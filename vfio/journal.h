@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * journal.h - DIR/undo.json: what a lease changes on the host, written before it is changed. Private to vfio/ and its tests.
+ * The record holds the state from before, so undoing is bringing that state back, as often as one likes. The file is untrusted: it may
+ * be cut off by a crash or written by anybody.
+ */
+#ifndef TD_VFIO_JOURNAL_H
+#define TD_VFIO_JOURNAL_H
+
+#include "core/base.h"
+#include "core/err.h"
+#include "vfio/sriov.h"
+
+struct td_journal {
+	char bdf[TD_SRIOV_BDF_LEN];
+	char pf_bdf[TD_SRIOV_BDF_LEN];
+	char pf_name[IF_NAMESIZE]; /* as it was; "" when the PF had no interface, and then there are no settings */
+	unsigned vf_index;
+	char driver[32]; /* "": unbound */
+	bool has_settings;
+	struct td_sriov_vf_settings settings;
+};
+
+/* Replaces the file as a whole; it is on disk when this returns 0. */
+int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err);
+/* -ENOENT: there is none (err untouched); -EBADMSG with TD_REASON_CLEANUP: it is damaged, and says where. */
+int td_journal_read(const char *dir, struct td_journal *ret_journal, struct td_err *err);
+int td_journal_remove(const char *dir, struct td_err *err);
+
+#endif

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * lease.c - takes a VF for a VM and gives it back, by this process or, after a crash, by any later one.
+ *
+ * Theory of operation. Two locks, both flock(2), so that they end with their holder however it dies: ROOT/vf-BDF.lock says that a VF is
+ * taken on this host (its text says by which VM), DIR/lock says that a VM's process lives. acquire: undo what dead processes left, lock the
+ * VF, look at it again, journal its state, bind it. release: state back, journal gone, lock free, in this order, so that at each moment
+ * either nothing was changed or a journal says what.
+ */
+#include "vfio/lease.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "vfio/journal.h"
+#include "vfio/sriov_sysfs.h"
+
+/* Takes the VF's lock. -EBUSY: `holder` says who has it. */
+static int lock_vf(const char *root, const char *bdf, const char *owner, int *ret_fd, char *holder, size_t holder_room)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/vf-%s.lock", root, bdf);
+	td_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		ssize_t len = pread(fd, holder, holder_room - 1, 0);
+
+		holder[len > 0 ? len : 0] = '\0';
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	}
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, owner, strlen(owner), 0) < 0)
+		return -errno;
+	*ret_fd = td_take_fd(&fd);
+	return 0;
+}
+
+static void note_first(struct td_err *first, const struct td_err *now)
+{
+	if (!first->code)
+		*first = *now;
+	else
+		td_warn("%s", now->text);
+}
+
+/* Writes only what differs: a driver that knows no trust or link state is then not asked to set it. */
+static void restore_settings(const struct td_sriov_vf *vf, const struct td_sriov_vf_settings *before, struct td_err *first)
+{
+	struct td_sriov_vf_settings now;
+	struct td_err err = {0};
+
+	if (td_sriov_get(vf->pf_name, vf->index, &now, &err) < 0) {
+		note_first(first, &err);
+		return;
+	}
+	if (memcmp(now.mac, before->mac, 6) != 0 && td_sriov_set_mac(vf->pf_name, vf->index, before->mac, &err) < 0)
+		note_first(first, &err);
+	if (now.vlan != before->vlan && td_sriov_set_vlan(vf->pf_name, vf->index, before->vlan, &err) < 0)
+		note_first(first, &err);
+	if (now.spoofchk != before->spoofchk && td_sriov_set_spoofchk(vf->pf_name, vf->index, before->spoofchk, &err) < 0)
+		note_first(first, &err);
+	if (now.trust != before->trust && td_sriov_set_trust(vf->pf_name, vf->index, before->trust, &err) < 0)
+		note_first(first, &err);
+	if (now.link_state != before->link_state && td_sriov_set_link_state(vf->pf_name, vf->index, before->link_state, &err) < 0)
+		note_first(first, &err);
+}
+
+/* Brings back what the journal says. A VF that is no more, or that is another one now, needs nothing. *ret_undone: something was there. */
+static int undo(const struct td_journal *journal, bool *ret_undone, struct td_err *err)
+{
+	struct td_err first = {0}, now = {0};
+	struct td_sriov_vf vf;
+
+	*ret_undone = false;
+	if (td_sriov_lookup(journal->bdf, &vf, &now) < 0) {
+		if (now.code == -ENODEV) {
+			td_info("vf %s: is gone, nothing to give back", journal->bdf);
+			return 0;
+		}
+		if (err)
+			*err = now;
+		return now.code;
+	}
+	*ret_undone = true;
+	if (journal->has_settings && vf.pf_name[0])
+		restore_settings(&vf, &journal->settings, &first);
+	if (strcmp(vf.driver, journal->driver) != 0 && td_sriov_unbind_vfio(vf.bdf, journal->driver, &now) < 0)
+		note_first(&first, &now);
+	if (first.code && err)
+		*err = first;
+	return first.code;
+}
+
+static void make_journal(const struct td_sriov_vf *vf, const struct td_sriov_vf_settings *before, struct td_journal *journal)
+{
+	*journal = (struct td_journal){.vf_index = vf->index, .has_settings = vf->pf_name[0] != '\0', .settings = *before};
+	memcpy(journal->bdf, vf->bdf, sizeof(journal->bdf));
+	memcpy(journal->pf_bdf, vf->pf_bdf, sizeof(journal->pf_bdf));
+	memcpy(journal->pf_name, vf->pf_name, sizeof(journal->pf_name));
+	memcpy(journal->driver, vf->driver, sizeof(journal->driver));
+}
+
+/* A VF that vfio-pci has already (an operator bound it) is free when nobody has its group open: the kernel lets one in at a time. */
+static bool group_in_use(int group)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", group);
+	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 && errno == EBUSY;
+}
+
+/* Why the VF can't be taken, or "" when it can. */
+static void why_not_free(const struct td_sriov_vf *vf, char *why, size_t room)
+{
+	bool up = false, carrier;
+
+	why[0] = '\0';
+	if (strcmp(vf->driver, "vfio-pci") == 0) {
+		if (group_in_use(vf->group))
+			snprintf(why, room, "vfio-pci has it, in use");
+	} else if (vf->driver[0] && !vf->netdev[0]) {
+		snprintf(why, room, "driver %s has it", vf->driver);
+	} else if (vf->driver[0] && td_sriov_pf_link(vf->netdev, &up, &carrier, NULL) == 0 && up) {
+		snprintf(why, room, "the host uses it: %s is up", vf->netdev);
+	}
+}
+
+/* Locks, journals, binds. `why` (TD_SRIOV_WHY bytes) says what stood in the way when the VF is merely not free: -EBUSY, err untouched. */
+#define WHY_BYTES 96
+static int take(struct td_lease *lease, const char *root, const struct td_sriov_vf *seen, char *why, struct td_err *err)
+{
+	const char *slash = strrchr(lease->dir, '/');
+	char holder[WHY_BYTES - 16] = "";
+	struct td_journal journal;
+	td_auto_close int lock_fd = -1;
+
+	int rc = lock_vf(root, seen->bdf, slash ? slash + 1 : lease->dir, &lock_fd, holder, sizeof(holder));
+	if (rc == -EBUSY) {
+		snprintf(why, WHY_BYTES, "held by VM %s", holder[0] ? holder : "(starting)");
+		return rc;
+	}
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: %s/vf-%s.lock", seen->bdf, root, seen->bdf);
+	rc = td_sriov_lookup(seen->bdf, &lease->vf, err); /* again: who held it before us may just have changed it */
+	if (rc < 0)
+		return rc;
+	why_not_free(&lease->vf, why, WHY_BYTES);
+	if (why[0])
+		return -EBUSY;
+	lease->before = (struct td_sriov_vf_settings){0};
+	if (lease->vf.pf_name[0])
+		rc = td_sriov_get(lease->vf.pf_name, lease->vf.index, &lease->before, err);
+	if (rc < 0)
+		return rc;
+	make_journal(&lease->vf, &lease->before, &journal);
+	rc = td_journal_write(lease->dir, &journal, err);
+	if (rc < 0)
+		return rc;
+	rc = td_sriov_bind_vfio(lease->vf.bdf, lease->driver_before, err);
+	if (rc < 0) {
+		(void)td_journal_remove(lease->dir, NULL); /* a bind that failed has undone itself */
+		return rc;
+	}
+	lease->vf_lock_fd = td_take_fd(&lock_fd);
+	lease->held = true;
+	return 0;
+}
+
+static int take_exact(struct td_lease *lease, const char *root, const char *bdf, struct td_err *err)
+{
+	struct td_sriov_vf vf;
+	char why[WHY_BYTES] = "";
+	int rc = td_sriov_lookup(bdf, &vf, err);
+
+	if (rc == 0)
+		rc = take(lease, root, &vf, why, err);
+	if (why[0])
+		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: is not free: %s", bdf, why);
+	return rc;
+}
+
+static int take_any(struct td_lease *lease, const char *root, const char *pf_name, struct td_err *err)
+{
+	td_auto_free struct td_sriov_vf *vfs = NULL;
+	char refused[420] = "", why[WHY_BYTES];
+	unsigned count = 0;
+	size_t used = 0;
+	int rc = td_sriov_list(pf_name, &vfs, &count, err);
+
+	if (rc < 0)
+		return rc;
+	if (count == 0)
+		return td_err_set(err, ENODEV, TD_REASON_NO_FREE_VF, "pf %s: has no VFs", pf_name);
+	for (unsigned i = 0; i < count; i++) {
+		why[0] = '\0';
+		rc = take(lease, root, &vfs[i], why, err);
+		if (rc == 0 || !why[0])
+			return rc; /* ours, or wrong in a way that another VF would not mend */
+		if (used + 40 < sizeof(refused))
+			used += (size_t)snprintf(refused + used, sizeof(refused) - used, "%sVF %u %s", used ? "; " : "", i, why);
+		used = TD_MIN(used, sizeof(refused) - 1);
+	}
+	return td_err_set(err, EBUSY, TD_REASON_NO_FREE_VF, "pf %s: none of %u VFs is free: %s", pf_name, count, refused);
+}
+
+/* The journal of a directory whose lock the caller holds. *ret_count grows by what was given back. */
+static int recover_dir(const char *root, const char *dir, unsigned *ret_count, struct td_err *err)
+{
+	td_auto_close int lock_fd = -1;
+	struct td_journal journal;
+	char holder[64] = "";
+	bool undone;
+	int rc = td_journal_read(dir, &journal, err);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	rc = lock_vf(root, journal.bdf, "(recovery)", &lock_fd, holder, sizeof(holder));
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_CLEANUP, "%s: vf %s is held by VM %s", dir, journal.bdf, holder);
+	rc = undo(&journal, &undone, err);
+	if (rc < 0) {
+		if (err)
+			err->reason = TD_REASON_CLEANUP;
+		return td_err_prefix(err, "%s", dir);
+	}
+	rc = td_journal_remove(dir, err);
+	if (rc == 0 && undone) {
+		td_info("vf %s: given back after a crash (%s)", journal.bdf, dir);
+		++*ret_count;
+	}
+	return rc;
+}
+
+/* Does the directory belong to a process that died? Then its lock is ours in *ret_lock. */
+static bool is_dead(const char *dir, int *ret_lock)
+{
+	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir_fd < 0 || faccessat(dir_fd, "undo.json", F_OK, 0) < 0)
+		return false;
+	td_auto_close int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	*ret_lock = td_take_fd(&fd);
+	return true;
+}
+
+int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err)
+{
+	struct td_err first = {0}, now = {0};
+	char path[PATH_MAX];
+	unsigned count = 0;
+	DIR *dir = opendir(root);
+
+	if (!dir && errno == ENOENT) {
+		*ret_count = 0;
+		return 0;
+	}
+	if (!dir)
+		return td_err_sys(err, errno, TD_REASON_CLEANUP, "%s", root);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		td_auto_close int lock_fd = -1;
+
+		if (entry->d_name[0] == '.' || (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN))
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", root, entry->d_name) >= (int)sizeof(path))
+			continue;
+		if (is_dead(path, &lock_fd) && recover_dir(root, path, &count, &now) < 0)
+			note_first(&first, &now);
+	}
+	closedir(dir);
+	*ret_count = count;
+	if (first.code && err)
+		*err = first;
+	return first.code;
+}
+
+int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_lease_request *request, struct td_err *err)
+{
+	char root[sizeof(lease->dir)];
+	struct td_err left = {0};
+	unsigned count = 0;
+
+	*lease = (struct td_lease){.vf_lock_fd = -1};
+	if (strlen(dir) >= sizeof(lease->dir) || !strchr(dir, '/') || strchr(dir, '/') == strrchr(dir, '\0') - 1)
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "run directory '%.100s': too long, or not below another", dir);
+	memcpy(lease->dir, dir, strlen(dir) + 1);
+	memcpy(root, dir, strlen(dir) + 1);
+	*strrchr(root, '/') = '\0';
+	/* A VF that a dead process left must be back as it was before its state is noted as "before". */
+	if (td_lease_recover(root, &count, &left) < 0 || recover_dir(root, dir, &count, &left) < 0)
+		td_warn("%s", left.text);
+	int rc = request->bdf ? take_exact(lease, root, request->bdf, err) : take_any(lease, root, request->pf_name, err);
+	if (rc == 0)
+		td_info("vf %s: leased (VF %u of %s, driver before: %s)", lease->vf.bdf, lease->vf.index,
+			lease->vf.pf_name[0] ? lease->vf.pf_name : lease->vf.pf_bdf,
+			lease->driver_before[0] ? lease->driver_before : "none");
+	return rc;
+}
+
+int td_lease_release(struct td_lease *lease, struct td_err *err)
+{
+	struct td_err first = {0}, now = {0};
+	struct td_journal journal;
+	bool undone;
+
+	if (!lease->held)
+		return 0;
+	make_journal(&lease->vf, &lease->before, &journal);
+	memcpy(journal.driver, lease->driver_before, sizeof(journal.driver));
+	if (undo(&journal, &undone, &now) < 0)
+		note_first(&first, &now);
+	/* What failed stays in the journal: the next process tries again. */
+	if (!first.code && td_journal_remove(lease->dir, &now) < 0)
+		note_first(&first, &now);
+	td_cleanup_close(&lease->vf_lock_fd);
+	lease->vf_lock_fd = -1;
+	lease->held = false;
+	if (first.code && err)
+		*err = first;
+	return first.code;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfio_82576.c - VFs of Intel 82576 and I350 (igbvf): when the guest's driver is up, the link, and the counters, all by reading registers
+ * that have no side effect. The mailbox and the read-to-clear registers are the guest's alone. Source: Intel 82576EB datasheet §8.26,
+ * §8.19.
+ */
+#include "vfio/vfio_dev.h"
+
+#define BAR 0U
+
+#define STATUS	       0x0008U
+#define STATUS_LINK_UP (1U << 1)
+#define VFGPRC	       0x0f10U /* good packets received */
+#define VFGPTC	       0x0f14U /* good packets transmitted */
+#define VFGORC	       0x0f18U /* good octets received */
+#define VFGOTC	       0x0f34U /* good octets transmitted */
+#define RXDCTL0	       0x2828U
+#define RXDCTL_ENABLE  (1U << 25)
+
+#define GONE 0xffffffffU /* what a register reads as when the device does not answer */
+
+/* What a wire of 1 Gbit/s can carry in a nanosecond, doubled for a VF that talks to its neighbour inside the card. */
+#define MOST_PACKETS_PER_MS 3000ULL
+#define MOST_BYTES_PER_MS   250000ULL
+#define SLACK_MS	    50ULL
+
+bool td_vfio_82576_is(uint16_t vendor, uint16_t device)
+{
+	return vendor == 0x8086 && (device == 0x10ca || device == 0x1520);
+}
+
+static uint32_t read_reg(struct td_vfio_pci *dev, uint32_t offset)
+{
+	volatile uint32_t *reg = td_vfio_bar_reg32(dev, BAR, offset);
+
+	return reg ? *reg : GONE;
+}
+
+static bool readable(struct td_vfio_pci *dev)
+{
+	return dev->intel.known && dev->state != TD_VFIO_CLOSED && !dev->lost && !td_vfio_reset_runs(dev);
+}
+
+bool td_vfio_82576_rx_enabled(struct td_vfio_pci *dev)
+{
+	uint32_t rxdctl = readable(dev) ? read_reg(dev, RXDCTL0) : 0;
+
+	return rxdctl != GONE && rxdctl & RXDCTL_ENABLE;
+}
+
+bool td_vfio_82576_link_up(struct td_vfio_pci *dev)
+{
+	uint32_t status = readable(dev) ? read_reg(dev, STATUS) : 0;
+
+	return status != GONE && status & STATUS_LINK_UP;
+}
+
+uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most)
+{
+	uint32_t grown = now - last; /* modulo 2^32: right over one wrap */
+
+	return grown <= most ? grown : TD_MIN(now, most);
+}
+
+void td_vfio_82576_sample(struct td_vfio_pci *dev)
+{
+	static const uint32_t offset[4] = {VFGPRC, VFGORC, VFGPTC, VFGOTC};
+	struct td_vfio_82576 *intel = &dev->intel;
+	uint64_t *sum[4] = {&intel->sum.rx_packets, &intel->sum.rx_bytes, &intel->sum.tx_packets, &intel->sum.tx_bytes};
+	uint64_t now_ns = td_now_ns(), ms = (now_ns - intel->last_ns) / 1000000 + SLACK_MS;
+
+	if (!readable(dev) || read_reg(dev, STATUS) == GONE)
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		uint32_t now = read_reg(dev, offset[i]);
+		bool bytes = i % 2 == 1;
+
+		if (intel->based)
+			*sum[i] += td_vfio_82576_add(intel->last[i], now, ms * (bytes ? MOST_BYTES_PER_MS : MOST_PACKETS_PER_MS));
+		intel->last[i] = now;
+	}
+	intel->based = true;
+	intel->last_ns = now_ns;
+}
+
+void td_vfio_82576_rebase(struct td_vfio_pci *dev)
+{
+	td_vfio_82576_sample(dev);
+	dev->intel.based = false;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfio_bar.c - BARs: in our address space by mmap(2) of the VFIO device, in the guest's as memslots, so that the guest's accesses make no
+ * exit. Only the pages of the MSI-X table and pending bits trap, and what VFIO does not let us map.
+ *
+ * Theory of operation. Our mappings live from open to close. The memslots come and go with the guest's decoding of the BAR, so they are
+ * gone while the VF is hidden. Leaving them would save two ioctls a flip, but the guest may put another device's BAR at the same
+ * address, and a memslot there would hide it; nobody could tell. With KVM_X86_QUIRK_SLOT_ZAP_ALL off, deleting a slot touches only
+ * that slot's mappings.
+ * A reset of the device takes the pages out of our and the guest's tables; they come back by a fault that the kernel serves alone.
+ */
+#include <errno.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/vm.h"
+#include "vfio/vfio_dev.h"
+
+#define SPANS_MAX 16U
+
+static bool is_hole(uint64_t page, const struct td_vfio_span *holes, unsigned hole_count)
+{
+	for (unsigned i = 0; i < hole_count; i++)
+		if (holes[i].len_bytes && holes[i].offset < page + TD_PAGE && page < holes[i].offset + holes[i].len_bytes)
+			return true;
+	return false;
+}
+
+/* The first page at or after `page` and below `end` that is a hole (or `end`). Jumps from hole to hole: BARs may be of many GiB. */
+static uint64_t next_hole(uint64_t page, uint64_t end, const struct td_vfio_span *holes, unsigned hole_count)
+{
+	uint64_t next = end;
+
+	for (unsigned i = 0; i < hole_count; i++) {
+		uint64_t start = holes[i].offset & ~(TD_PAGE - 1);
+
+		if (holes[i].len_bytes && start >= page && start < next)
+			next = start;
+	}
+	return next;
+}
+
+unsigned td_vfio_bar_plan(const struct td_vfio_span *spans, unsigned span_count, const struct td_vfio_span *holes, unsigned hole_count,
+	struct td_vfio_area area[TD_VFIO_AREAS])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < span_count; i++) {
+		uint64_t page = td_align_up(spans[i].offset, TD_PAGE);
+		uint64_t end = (spans[i].offset + spans[i].len_bytes) & ~(TD_PAGE - 1);
+
+		while (page < end && count < TD_VFIO_AREAS) {
+			uint64_t stop = next_hole(page, end, holes, hole_count);
+
+			if (is_hole(page, holes, hole_count)) {
+				page += TD_PAGE;
+				continue;
+			}
+			area[count++] = (struct td_vfio_area){.offset = page, .len_bytes = stop - page};
+			page = stop;
+		}
+	}
+	return count;
+}
+
+/* The region's description with its capabilities: heap, the caller frees. */
+static int get_region_info(int device_fd, unsigned index, struct vfio_region_info **ret_info)
+{
+	uint32_t size = sizeof(struct vfio_region_info);
+
+	for (unsigned tries = 0; tries < 2; tries++) {
+		td_auto_free struct vfio_region_info *info = calloc(1, size);
+
+		if (!info)
+			return -ENOMEM;
+		info->argsz = size;
+		info->index = index;
+		if (ioctl(device_fd, VFIO_DEVICE_GET_REGION_INFO, info) < 0)
+			return -errno;
+		if (info->argsz <= size) {
+			info->argsz = size;
+			*ret_info = td_take_ptr(info);
+			return 0;
+		}
+		size = info->argsz;
+	}
+	return -EIO;
+}
+
+/* What VFIO lets us map of the region. */
+static unsigned mappable_spans(const struct vfio_region_info *info, struct td_vfio_span spans[SPANS_MAX])
+{
+	uint32_t at = info->flags & VFIO_REGION_INFO_FLAG_CAPS ? info->cap_offset : 0;
+
+	if (!(info->flags & VFIO_REGION_INFO_FLAG_MMAP) || info->size == 0)
+		return 0;
+	for (unsigned n = 0; at && at + sizeof(struct vfio_info_cap_header) <= info->argsz && n < SPANS_MAX; n++) {
+		const struct vfio_info_cap_header *header = (const void *)((const char *)info + at);
+		const struct vfio_region_info_cap_sparse_mmap *sparse = (const void *)header;
+		unsigned count = 0;
+
+		if (header->id != VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
+			at = header->next;
+			continue;
+		}
+		for (; count < sparse->nr_areas && count < SPANS_MAX; count++)
+			spans[count] = (struct td_vfio_span){sparse->areas[count].offset, sparse->areas[count].size};
+		return count;
+	}
+	spans[0] = (struct td_vfio_span){0, td_align_up(info->size, TD_PAGE)};
+	return 1;
+}
+
+int td_vfio_bar_probe(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
+{
+	td_auto_free struct vfio_region_info *info = NULL;
+	int rc = get_region_info(dev->device_fd, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
+
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->bdf, bar);
+	dev->bar[bar] = (struct td_vfio_bar){.size_bytes = info->size, .fd_offset = info->offset};
+	return 0;
+}
+
+static unsigned find_holes(const struct td_vfio_pci *dev, unsigned bar, struct td_vfio_span holes[2])
+{
+	const struct td_vfio_function *function = &dev->function;
+	unsigned count = 0;
+
+	if (!function->msix_count)
+		return 0;
+	if (bar == function->table_bar)
+		holes[count++] = (struct td_vfio_span){function->table_offset, 16ULL * function->msix_count};
+	if (bar == function->pba_bar)
+		holes[count++] = (struct td_vfio_span){function->pba_offset, (function->msix_count + 63ULL) / 64 * 8};
+	return count;
+}
+
+int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+	struct td_vfio_span spans[SPANS_MAX], holes[2];
+	td_auto_free struct vfio_region_info *info = NULL;
+
+	if (b->size_bytes == 0 || dev->function.kind[bar] == TD_PCI_BAR_IO)
+		return 0;
+	unsigned hole_count = find_holes(dev, bar, holes);
+	if (dev->intel.known && hole_count)
+		return 0; /* an 82576 VF has nothing but MSI-X in that BAR */
+	int rc = get_region_info(dev->device_fd, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->bdf, bar);
+	unsigned span_count = mappable_spans(info, spans);
+	unsigned planned = td_vfio_bar_plan(spans, span_count, holes, hole_count, b->area);
+	for (unsigned i = 0; i < planned; i++) {
+		struct td_vfio_area *area = &b->area[i];
+		void *host = mmap(
+			NULL, area->len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->device_fd, (off_t)(b->fd_offset + area->offset));
+
+		if (host == MAP_FAILED)
+			return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: BAR %u: map 0x%llx bytes at 0x%llx", dev->bdf, bar,
+				(unsigned long long)area->len_bytes, (unsigned long long)area->offset);
+		area->host = host;
+		b->area_count++;
+	}
+	return 0;
+}
+
+void td_vfio_bar_close(struct td_vfio_pci *dev, unsigned bar)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+
+	td_vfio_bar_hide(dev, bar);
+	for (unsigned i = 0; i < b->area_count; i++)
+		munmap(b->area[i].host, b->area[i].len_bytes);
+	*b = (struct td_vfio_bar){0};
+}
+
+void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+
+	for (unsigned i = 0; i < b->area_count; i++) {
+		struct td_vfio_area *area = &b->area[i];
+
+		if (area->in_guest)
+			continue;
+		int rc = td_kvm_slot_add(
+			&dev->vm->kvm, TD_GPA(dev->pci.bar[bar].addr + area->offset), area->len_bytes, area->host, 0, &area->slot);
+		/* Not fatal: without the memslot each access is an exit, and td_vfio_bar_access() serves it. */
+		if (rc < 0)
+			td_warn("%s: BAR %u is not mapped into the guest, each access is an exit: %s", dev->pci.device.name, bar,
+				strerror(-rc));
+		area->in_guest = rc == 0;
+		dev->slot_adds += area->in_guest;
+	}
+}
+
+void td_vfio_bar_hide(struct td_vfio_pci *dev, unsigned bar)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+
+	for (unsigned i = 0; i < b->area_count; i++) {
+		if (!b->area[i].in_guest)
+			continue;
+		td_kvm_slot_del(&dev->vm->kvm, b->area[i].slot);
+		b->area[i].in_guest = false;
+		dev->slot_dels++;
+	}
+}
+
+enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct td_access *access)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+	off_t at = (off_t)(b->fd_offset + access->offset);
+	uint64_t value = access->value;
+	enum td_result result;
+
+	dev->traps++;
+	if (td_msix_bar_access(&dev->msix, bar, access, &result))
+		return result;
+	if (dev->device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
+		return TD_FAULT;
+	if (access->write)
+		return pwrite(dev->device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;
+	value = 0;
+	if (pread(dev->device_fd, &value, access->width, at) != access->width)
+		return TD_FAULT;
+	access->value = value;
+	return TD_DONE;
+}
+
+volatile uint32_t *td_vfio_bar_reg32(struct td_vfio_pci *dev, unsigned bar, uint32_t offset)
+{
+	struct td_vfio_bar *b = &dev->bar[bar];
+
+	for (unsigned i = 0; i < b->area_count; i++) {
+		struct td_vfio_area *area = &b->area[i];
+
+		if (offset >= area->offset && td_range_ok(offset - area->offset, 4, area->len_bytes))
+			return (volatile uint32_t *)(void *)(area->host + (offset - area->offset));
+	}
+	return NULL;
+}

@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfio_pci.c - a VF's life: opened and closed on the host, plugged and hidden in the guest; what the guest writes to configuration space;
+ * when its driver is up; its counters.
+ *
+ * Theory of operation. The kernel resets the function when its descriptor is opened and when it is closed, so cold VFs come and go reset.
+ * A VF that stays open between two uses (warm) is reset as soon as the guest has given it up, beside the main loop (vfio_reset.c); plugging
+ * it again waits for that to end. A hidden VF can do nothing to the guest: bus mastering and interrupts are off, its memslots are gone.
+ * Whether the driver is up is found by looking at a register every few milliseconds for as long as it is not: no trap is needed.
+ */
+#include "vfio/vfio_pci.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/vm.h"
+#include "vfio/sriov_netlink.h"
+#include "vfio/sriov_sysfs.h"
+#include "vfio/vfio_dev.h"
+
+#define POLL_FAST_NS   5000000ULL /* while the driver is awaited */
+#define POLL_SLOW_NS   100000000ULL
+#define POLL_PATIENCE  10000000000ULL /* from fast to slow */
+#define POLL_SAMPLE_NS 1000000000ULL  /* the driver is up: 32-bit counters of octets wrap after 34 s */
+
+/* The hardware side: group, container, descriptor. */
+
+static struct td_vfio_pci *of_device(struct td_device *device)
+{
+	return TD_CONTAINER_OF(device, struct td_vfio_pci, pci.device);
+}
+
+static struct td_vfio_pci *of_pci(struct td_pci_dev *pci)
+{
+	return TD_CONTAINER_OF(pci, struct td_vfio_pci, pci);
+}
+
+void td_vfio_pci_write_config(struct td_vfio_pci *dev, unsigned offset, unsigned width, uint32_t value)
+{
+	if (dev->device_fd >= 0 && pwrite(dev->device_fd, &value, width, (off_t)(dev->config_offset + offset)) != (ssize_t)width)
+		td_warn("%s: write to the VF's configuration space at 0x%x: %s", dev->pci.device.name, offset, strerror(errno));
+}
+
+static void set_bus_master(struct td_vfio_pci *dev, bool on)
+{
+	if (dev->bus_master == on)
+		return;
+	td_vfio_pci_write_config(dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE | (on ? PCI_COMMAND_MASTER : 0U));
+	dev->bus_master = on;
+}
+
+static int open_group(struct td_vfio_pci *dev, struct td_err *err)
+{
+	struct vfio_group_status status = {.argsz = sizeof(status)};
+	char path[32];
+
+	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group);
+	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0 && errno == EBUSY)
+		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: another process has its IOMMU group (%s) open", dev->bdf, path);
+	if (fd < 0)
+		return td_err_sys(err, errno, errno == ENOENT ? TD_REASON_VFIO_DRIVER : TD_REASON_VFIO, "vf %s: %s", dev->bdf, path);
+	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0)
+		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: VFIO_GROUP_GET_STATUS", dev->bdf);
+	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
+		int rc = td_sriov_sysfs_check_group(TD_SRIOV_SYS, dev->bdf, err);
+
+		return rc < 0 ? rc
+			      : td_err_set(err, EPERM, TD_REASON_GROUP_NOT_VIABLE, "vf %s: group %d is not viable", dev->bdf, dev->group);
+	}
+	int rc = td_iommu_add_group(dev->iommu, fd, (unsigned)dev->group, err);
+	if (rc == 0)
+		dev->group_fd = td_take_fd(&fd);
+	return rc < 0 ? td_err_prefix(err, "vf %s", dev->bdf) : 0;
+}
+
+static int open_device(struct td_vfio_pci *dev, struct td_err *err)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
+
+	dev->device_fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->bdf);
+	if (dev->device_fd < 0)
+		return td_err_sys(
+			err, errno, errno == ENODEV ? TD_REASON_VF_LOST : TD_REASON_VFIO, "vf %s: VFIO_GROUP_GET_DEVICE_FD", dev->bdf);
+	(void)fcntl(dev->device_fd, F_SETFD, FD_CLOEXEC);
+	if (ioctl(dev->device_fd, VFIO_DEVICE_GET_INFO, &info) < 0 || !(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: is no PCI device of VFIO", dev->bdf);
+	if (ioctl(dev->device_fd, VFIO_DEVICE_GET_REGION_INFO, &config) < 0)
+		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: configuration space", dev->bdf);
+	dev->can_reset = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
+	if (!dev->can_reset)
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_VFIO, "vf %s: can't be reset, so it can't be given to a guest", dev->bdf);
+	dev->config_offset = config.offset;
+	return 0;
+}
+
+/* Reads what the function is and makes the guest's PCI function of it. */
+static int build_function(struct td_vfio_pci *dev, struct td_err *err)
+{
+	uint8_t image[256];
+	uint64_t sizes[TD_PCI_BARS];
+	ssize_t len = pread(dev->device_fd, image, sizeof(image), (off_t)dev->config_offset);
+
+	if (len < 0)
+		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: read configuration space", dev->bdf);
+	int rc = td_vfio_config_parse(image, (size_t)len, &dev->function, err);
+	if (rc < 0)
+		return td_err_prefix(err, "vf %s", dev->bdf);
+	dev->intel.known = td_vfio_82576_is(dev->function.ids.vendor, dev->function.ids.device);
+	for (unsigned i = 0; rc == 0 && i < TD_PCI_BARS; i++) {
+		rc = td_vfio_bar_probe(dev, i, err);
+		sizes[i] = dev->bar[i].size_bytes;
+	}
+	if (rc < 0)
+		return rc;
+	rc = td_pci_dev_init(&dev->pci, dev->vm, dev->pci.device.name, dev->pci.ops, dev->pci.device.ops, &dev->function.ids, err);
+	if (rc == 0)
+		rc = td_vfio_config_build(&dev->pci, &dev->function, sizes, dev->can_reset, &dev->pcie_cap, err);
+	return rc;
+}
+
+static void msix_changed(struct td_msix *msix, unsigned vector, bool connected)
+{
+	(void)vector;
+	if (connected)
+		td_vfio_irq_update(TD_CONTAINER_OF(msix, struct td_vfio_pci, msix));
+}
+
+static int open_parts(struct td_vfio_pci *dev, struct td_err *err)
+{
+	const struct td_vfio_function *function = &dev->function;
+	int rc = 0;
+
+	if (function->msix_count)
+		rc = td_msix_init(&dev->msix, &dev->pci, function->msix_count, function->table_bar, function->table_offset,
+			function->pba_bar, function->pba_offset, err);
+	dev->msix.vector_changed = msix_changed;
+	for (unsigned i = 0; rc == 0 && i < TD_PCI_BARS; i++)
+		rc = td_vfio_bar_open(dev, i, err);
+	if (rc == 0)
+		rc = td_vfio_reset_open(dev, err);
+	if (rc == 0)
+		rc = td_vfio_irq_open(dev, err);
+	return rc;
+}
+
+/* In the order that lets the host go on at once: nothing here waits for the guest. Harmless on what was not opened. */
+static void close_parts(struct td_vfio_pci *dev)
+{
+	td_loop_disarm(&dev->vm->loop, &dev->poll);
+	td_pci_dev_fini(&dev->pci);
+	td_vfio_reset_close(dev);
+	if (dev->device_fd >= 0) {
+		td_vfio_irq_close(dev);
+		set_bus_master(dev, false);
+	}
+	td_msix_fini(&dev->msix);
+	for (unsigned i = 0; i < TD_PCI_BARS; i++)
+		td_vfio_bar_close(dev, i);
+	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
+	td_cleanup_close(&dev->device_fd); /* the kernel resets the VF */
+	if (dev->group_fd >= 0)
+		td_iommu_remove_group(dev->iommu, dev->group_fd);
+	td_cleanup_close(&dev->group_fd);
+	dev->device_fd = dev->group_fd = -1;
+	dev->state = TD_VFIO_CLOSED;
+	dev->bus_master = dev->lost = dev->driver_up = dev->eject_pending = false;
+}
+
+int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
+{
+	if (dev->state != TD_VFIO_CLOSED)
+		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", dev->bdf);
+	td_iommu_tell_kvm(dev->iommu, dev->vm->kvm.vm_fd);
+	int rc = open_group(dev, err);
+	if (rc == 0)
+		rc = td_iommu_map_ram(dev->iommu, &dev->vm->mem, err);
+	if (rc == 0)
+		rc = open_device(dev, err);
+	if (rc == 0)
+		rc = build_function(dev, err);
+	if (rc == 0)
+		rc = open_parts(dev, err);
+	if (rc < 0) {
+		close_parts(dev);
+		return rc;
+	}
+	dev->state = TD_VFIO_WARM;
+	dev->bus_master = true; /* so that the next line writes */
+	set_bus_master(dev, false);
+	td_vfio_82576_sample(dev);
+	return 0;
+}
+
+void td_vfio_pci_close(struct td_vfio_pci *dev)
+{
+	struct td_vfio_counters last;
+
+	if (dev->state == TD_VFIO_CLOSED)
+		return;
+	td_vfio_pci_counters(dev, &last); /* adds up what was counted until now */
+	dev->intel.based = false;
+	dev->pf_based = false;
+	close_parts(dev);
+}
+
+/* The guest side. */
+
+static bool is_up(struct td_vfio_pci *dev)
+{
+	if (!dev->bus_master)
+		return false;
+	return dev->intel.known ? td_vfio_82576_rx_enabled(dev) : td_msix_enabled(&dev->msix);
+}
+
+static void poll_expired(struct td_timer *timer)
+{
+	struct td_vfio_pci *dev = TD_CONTAINER_OF(timer, struct td_vfio_pci, poll);
+	uint64_t waited = td_now_ns() - dev->plugged_ns;
+
+	if (dev->state != TD_VFIO_PLUGGED || dev->lost)
+		return;
+	if (dev->driver_up) {
+		td_vfio_82576_sample(dev);
+		td_loop_arm(&dev->vm->loop, timer, POLL_SAMPLE_NS);
+		return;
+	}
+	dev->driver_up = is_up(dev);
+	td_loop_arm(&dev->vm->loop, timer, dev->driver_up ? POLL_SAMPLE_NS : waited < POLL_PATIENCE ? POLL_FAST_NS : POLL_SLOW_NS);
+	if (dev->driver_up && dev->events.driver_up)
+		dev->events.driver_up(dev->events.opaque); /* may close the device */
+}
+
+static int enter(struct td_vfio_pci *dev, bool hot, struct td_err *err)
+{
+	struct td_vfio_counters start;
+
+	if (dev->state != TD_VFIO_WARM)
+		return td_err_set(err, EBUSY, TD_REASON_INTERNAL, "vf %s: is not ready to be plugged", dev->bdf);
+	if (dev->lost)
+		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: is lost", dev->bdf);
+	td_vfio_reset_wait(dev);
+	td_vfio_pci_counters(dev, &start); /* what was counted before is not ours */
+	int rc = hot ? td_pci_plug(&dev->vm->pci, &dev->pci, err) : td_pci_attach(&dev->vm->pci, &dev->pci, -1, err);
+	if (rc < 0)
+		return rc;
+	dev->pci.ejectable = true; /* attached at boot or not: a flip may ask for it back */
+	dev->state = TD_VFIO_PLUGGED;
+	dev->driver_up = false;
+	dev->plugged_ns = td_now_ns();
+	td_loop_arm(&dev->vm->loop, &dev->poll, POLL_FAST_NS);
+	return 0;
+}
+
+int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err)
+{
+	return enter(dev, true, err);
+}
+
+int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err)
+{
+	return enter(dev, false, err);
+}
+
+int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
+{
+	return dev->state == TD_VFIO_PLUGGED ? td_pci_unplug_request(&dev->pci) : -ENODEV;
+}
+
+/* No DMA and no interrupt from here on; the registers become as after power-on beside the main loop. */
+static void calm(struct td_vfio_pci *dev)
+{
+	dev->driver_up = false;
+	td_vfio_reset_wait(dev);
+	set_bus_master(dev, false);
+	td_msix_reset(&dev->msix);
+	td_vfio_irq_disable(dev);
+	td_vfio_reset_start(dev);
+}
+
+static void leave(struct td_vfio_pci *dev)
+{
+	td_loop_disarm(&dev->vm->loop, &dev->poll);
+	dev->state = TD_VFIO_WARM;
+	calm(dev);
+}
+
+void td_vfio_pci_detach(struct td_vfio_pci *dev)
+{
+	if (dev->state != TD_VFIO_PLUGGED)
+		return;
+	td_pci_detach(&dev->pci);
+	dev->eject_pending = false;
+	leave(dev);
+}
+
+/* The guest's _EJ0, on a vCPU's thread: DMA ends now, the rest is the main loop's. */
+static void pci_ejected(struct td_pci_dev *pci)
+{
+	struct td_vfio_pci *dev = of_pci(pci);
+
+	set_bus_master(dev, false);
+	dev->eject_pending = true;
+	eventfd_write(dev->note_fd, 1);
+}
+
+void td_vfio_pci_noted(struct td_vfio_pci *dev)
+{
+	if (!td_vfio_reset_runs(dev))
+		td_vfio_82576_sample(dev);
+	if (!dev->eject_pending)
+		return;
+	dev->eject_pending = false;
+	leave(dev);
+	if (dev->events.ejected)
+		dev->events.ejected(dev->events.opaque); /* may close the device */
+}
+
+static enum td_result pci_bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
+{
+	return td_vfio_bar_access(of_pci(pci), bar, access);
+}
+
+static void pci_bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
+{
+	if (on)
+		td_vfio_bar_show(of_pci(pci), bar);
+	else
+		td_vfio_bar_hide(of_pci(pci), bar);
+}
+
+static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
+{
+	struct td_vfio_pci *dev = of_pci(pci);
+
+	dev->traps++;
+	if (td_vfio_config_flr_asked(pci, dev->pcie_cap, offset, width)) {
+		td_pci_dev_reset(pci);
+		calm(dev);
+		return;
+	}
+	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND && !dev->lost)
+		set_bus_master(dev, td_pci_get16(pci->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+	td_msix_config_written(&dev->msix, offset, width);
+	if (dev->msix.vector && offset < dev->msix.cap + 4 && offset + width > dev->msix.cap)
+		td_vfio_irq_update(dev);
+}
+
+static const struct td_pci_ops pci_ops = {pci_bar_access, pci_bar_mapped, pci_config_written, pci_ejected};
+
+/* The VM's view. */
+
+static void device_reset(struct td_device *device)
+{
+	struct td_vfio_pci *dev = of_device(device);
+
+	if (dev->state == TD_VFIO_CLOSED)
+		return;
+	calm(dev);
+	if (dev->state != TD_VFIO_PLUGGED)
+		return;
+	dev->plugged_ns = td_now_ns();
+	td_loop_arm(&dev->vm->loop, &dev->poll, POLL_FAST_NS);
+}
+
+/* A VF's DMA can't be stopped in a way that its driver would not notice: the descriptors it fetched meanwhile would be lost. */
+static int device_quiesce(struct td_device *device)
+{
+	struct td_vfio_pci *dev = of_device(device);
+
+	if (dev->state == TD_VFIO_PLUGGED && dev->bus_master) {
+		td_warn("%s: a VF in use can't be brought to rest; switch its NIC to the emulated path first", device->name);
+		return -EBUSY;
+	}
+	td_vfio_reset_wait(dev);
+	return 0;
+}
+
+static void device_resume(struct td_device *device)
+{
+	(void)device;
+}
+
+static void device_destroy(struct td_device *device)
+{
+	struct td_vfio_pci *dev = of_device(device);
+
+	td_vfio_pci_close(dev);
+	free(dev);
+}
+
+static const struct td_device_ops device_ops = {device_reset, device_quiesce, device_resume, device_destroy};
+
+int td_vfio_pci_create(
+	struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev, struct td_err *err)
+{
+	if (config->hide_carrier || config->group < 0 || !td_sriov_sysfs_bdf_ok(config->bdf))
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "%s: not a VF with an IOMMU group: %.32s", config->name, config->bdf);
+	struct td_vfio_pci *dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
+	dev->vm = vm;
+	dev->iommu = iommu;
+	dev->events = config->events;
+	dev->group = config->group;
+	dev->group_fd = dev->device_fd = dev->error_fd = dev->request_fd = dev->note_fd = -1;
+	dev->poll.expired = poll_expired;
+	snprintf(dev->bdf, sizeof(dev->bdf), "%s", config->bdf);
+	dev->pci.vm = vm;
+	dev->pci.ops = &pci_ops;
+	dev->pci.slot = -1;
+	dev->pci.device.ops = &device_ops;
+	snprintf(dev->pci.device.name, sizeof(dev->pci.device.name), "%s", config->name);
+	td_vm_add_device(vm, &dev->pci.device);
+	*ret_dev = dev;
+	return 0;
+}
+
+void td_vfio_pci_destroy(struct td_vfio_pci *dev)
+{
+	if (!dev)
+		return;
+	td_vm_remove_device(dev->vm, &dev->pci.device);
+	device_destroy(&dev->pci.device);
+}
+
+/* What others ask. */
+
+enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev)
+{
+	return dev->state;
+}
+
+bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known)
+{
+	*ret_known = dev->intel.known && dev->driver_up;
+	return *ret_known && td_vfio_82576_link_up(dev);
+}
+
+/* Of a VF whose registers are not known, the PF may tell: by netlink, so only when asked. */
+static void count_by_pf(struct td_vfio_pci *dev)
+{
+	struct td_sriov_stats stats = {0};
+	struct td_sriov_vf vf;
+
+	if (dev->state == TD_VFIO_CLOSED || dev->lost || td_sriov_lookup(dev->bdf, &vf, NULL) < 0 || !vf.pf_name[0] ||
+		td_sriov_netlink_stats(vf.pf_name, vf.index, &stats, NULL) < 0 || !stats.known)
+		return;
+	struct td_vfio_counters now = {stats.rx_packets, stats.rx_bytes, stats.tx_packets, stats.tx_bytes}, *last = &dev->pf_last;
+	if (dev->pf_based) {
+#define ADD(field) dev->pf_sum.field += now.field >= last->field ? now.field - last->field : now.field
+		ADD(rx_packets);
+		ADD(rx_bytes);
+		ADD(tx_packets);
+		ADD(tx_bytes);
+#undef ADD
+	}
+	*last = now;
+	dev->pf_based = true;
+}
+
+void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters)
+{
+	if (dev->intel.known) {
+		td_vfio_82576_sample(dev);
+		*ret_counters = dev->intel.sum;
+		return;
+	}
+	count_by_pf(dev);
+	*ret_counters = dev->pf_sum;
+}
+
+uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev)
+{
+	return dev->traps;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * vfio_reset.c - function-level resets beside the main loop. The kernel waits 100 ms and more in each (PCI Express 4.0 §6.6.2), far longer
+ * than a flip may take, and whoever waits for it with the VM's lock stops every vCPU that leaves the guest. While it runs, the kernel
+ * holds off every access to the device's registers, the guest's too, so nothing else needs to know.
+ */
+#include <errno.h>
+#include <linux/vfio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/vm.h"
+#include "vfio/vfio_dev.h"
+
+/* Runs without the lock: touches nothing but device_fd, note_fd and the flag, which all outlive it (the owner joins before it closes). */
+static void *reset_main(void *opaque)
+{
+	struct td_vfio_pci *dev = opaque;
+
+	if (ioctl(dev->device_fd, VFIO_DEVICE_RESET) < 0)
+		td_warn("%s: reset of the VF: %s", dev->pci.device.name, strerror(errno));
+	atomic_store(&dev->reset_finished, true);
+	eventfd_write(dev->note_fd, 1);
+	return NULL;
+}
+
+static void note_ready(struct td_watch *watch, uint32_t events)
+{
+	struct td_vfio_pci *dev = TD_CONTAINER_OF(watch, struct td_vfio_pci, note_watch);
+	eventfd_t count;
+
+	(void)events;
+	if (eventfd_read(watch->fd, &count) < 0)
+		return;
+	if (dev->reset_started && atomic_load(&dev->reset_finished))
+		td_vfio_reset_wait(dev);
+	td_vfio_pci_noted(dev); /* may close the device */
+}
+
+int td_vfio_reset_open(struct td_vfio_pci *dev, struct td_err *err)
+{
+	dev->note_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (dev->note_fd < 0)
+		return td_err_sys(err, errno, TD_REASON_SYSTEM, "vf %s: eventfd", dev->bdf);
+	dev->note_watch = (struct td_watch){.fd = dev->note_fd, .ready = note_ready, .events = EPOLLIN};
+	int rc = td_loop_watch(&dev->vm->loop, &dev->note_watch);
+	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: watch its events", dev->bdf) : 0;
+}
+
+void td_vfio_reset_close(struct td_vfio_pci *dev)
+{
+	td_vfio_reset_wait(dev);
+	td_loop_unwatch(&dev->vm->loop, &dev->note_watch);
+	td_cleanup_close(&dev->note_fd);
+	dev->note_fd = -1;
+}
+
+void td_vfio_reset_start(struct td_vfio_pci *dev)
+{
+	td_vfio_reset_wait(dev);
+	if (!dev->can_reset || dev->lost || dev->device_fd < 0)
+		return;
+	td_vfio_82576_rebase(dev);
+	atomic_store(&dev->reset_finished, false);
+	dev->reset_count++;
+	int rc = pthread_create(&dev->reset_thread, NULL, reset_main, dev);
+	dev->reset_started = rc == 0;
+	if (rc == 0)
+		return;
+	/* No thread to be had: then it takes its time here. */
+	if (ioctl(dev->device_fd, VFIO_DEVICE_RESET) < 0)
+		td_warn("%s: reset of the VF: %s", dev->pci.device.name, strerror(errno));
+}
+
+void td_vfio_reset_wait(struct td_vfio_pci *dev)
+{
+	if (!dev->reset_started)
+		return;
+	pthread_join(dev->reset_thread, NULL);
+	dev->reset_started = false;
+}
+
+bool td_vfio_reset_runs(const struct td_vfio_pci *dev)
+{
+	return dev->reset_started;
+}
