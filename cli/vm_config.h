@@ -12,6 +12,7 @@
  *   rng: on
  *   debug_exit: 0xf4
  *   on_reboot: restart                   # restart | exit
+ *   log_level: warn                      # error | warn | info | debug
  *   net:
  *   - id: net0
  *     mode: failover                     # failover | emulated | vf
@@ -34,18 +35,20 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/log.h"
 
 #define TD_VM_NETS_MAX	8
 #define TD_VM_DISKS_MAX 8
 #define TD_VM_NAME_MAX	63 /* [A-Za-z0-9._-], not starting with '.' or '-' */
 
 enum td_nic_mode { TD_NIC_FAILOVER, TD_NIC_EMULATED, TD_NIC_VF };
-enum td_serial_mode { TD_SERIAL_TTY, TD_SERIAL_PTY, TD_SERIAL_FILE, TD_SERIAL_OFF };
+enum td_serial_mode { TD_SERIAL_MODE_TTY, TD_SERIAL_MODE_PTY, TD_SERIAL_MODE_FILE, TD_SERIAL_MODE_OFF };
 enum td_vhost_mode { TD_VHOST_MODE_AUTO, TD_VHOST_MODE_ON, TD_VHOST_MODE_OFF };
 
 struct td_vm_net_config {
 	char *id;
 	enum td_nic_mode mode;
+	bool mode_given;
 	uint8_t mac[6];
 	char *bridge, *tap; /* or NULL */
 	enum td_vhost_mode vhost;
@@ -68,12 +71,14 @@ struct td_vm_file_config {
 	bool hugepages, thp, prefault;
 	char *kernel, *initramfs, *cmdline;
 	enum td_serial_mode serial_mode;
+	bool serial_mode_given;
 	char *serial_file;
 	struct td_vm_disk_config disk[TD_VM_DISKS_MAX];
 	unsigned disk_count;
 	bool rng;
 	uint64_t debug_exit; /* port; 0: none */
 	bool exit_on_reboot;
+	enum td_log_level log_level;
 	struct td_vm_net_config net[TD_VM_NETS_MAX];
 	unsigned net_count;
 };
@@ -85,5 +90,9 @@ int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_na
 /* What no single key can say: two NICs with one MAC, one VF twice, a failover NIC without PF or VF, ... */
 int td_vm_config_check(const struct td_vm_file_config *config, struct td_err *err);
 void td_vm_config_fini(struct td_vm_file_config *config);
+
+/* The table, for --help and the man page. */
+struct td_schema_key;
+const struct td_schema_key *td_vm_config_keys(void);
 
 #endif

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* client.c - options, names and calls of the commands that talk to running VMs. Printing is client_print.c. */
+#include "cli/client.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/rundir.h"
+#include "core/control.h"
+
+/* Is `option` one of the words in `more`? */
+static bool knows(const char *more, const char *option)
+{
+	size_t len = strlen(option);
+	for (const char *at = more; (at = strstr(at, option)); at += len)
+		if ((at == more || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+/* An option with a value, "--to vf" or "--to=vf". 0: it is not this one; 1: taken. */
+static int take_value(int argc, char **argv, int *index, const char *name, const char **ret_value, struct td_err *err)
+{
+	const char *option = argv[*index] + 2;
+	size_t len = strlen(name);
+	if (strncmp(option, name, len) != 0 || (option[len] && option[len] != '='))
+		return 0;
+	if (option[len] == '=')
+		*ret_value = option + len + 1;
+	else if (*index + 1 < argc)
+		*ret_value = argv[++*index];
+	else
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--%s: needs a value", name);
+	return 1;
+}
+
+static int take_option(struct td_client_options *options, int argc, char **argv, int *index, const char *more, struct td_err *err)
+{
+	const char *option = argv[*index] + 2;
+	int r = 0;
+	if (!strcmp(option, "json"))
+		options->json = true;
+	else if (!strcmp(option, "help"))
+		options->help = true;
+	else if (!strcmp(option, "cold") && knows(more, "cold"))
+		options->cold = true;
+	else {
+		if (knows(more, "to"))
+			r = take_value(argc, argv, index, "to", &options->to, err);
+		if (!r && knows(more, "vm"))
+			r = take_value(argc, argv, index, "vm", &options->vm, err);
+		if (!r)
+			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "--%.32s: unknown option", option);
+	}
+	return TD_MIN(r, 0);
+}
+
+int td_client_parse(struct td_client_options *options, int argc, char **argv, const char *more, struct td_err *err)
+{
+	*options = (struct td_client_options){0};
+	for (int i = 0; i < argc; i++) {
+		int r = 0;
+		if (!strncmp(argv[i], "--", 2))
+			r = take_option(options, argc, argv, &i, more, err);
+		else if (!strcmp(argv[i], "-h"))
+			options->help = true;
+		else if (argv[i][0] == '-')
+			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.32s: unknown option", argv[i]);
+		else if (options->word_count == TD_CLIENT_WORDS_MAX)
+			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: one argument too many", argv[i]);
+		else
+			options->word[options->word_count++] = argv[i];
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+struct running {
+	char root[TD_RUNDIR_PATH_MAX];
+	struct td_rundir_entry *entry;
+	unsigned count, alive_count, alive_index; /* index: of the last that lives */
+	char names[200];			  /* for messages */
+};
+
+/* entry is the caller's to free(). */
+static int list_running(struct running *running, struct td_err *err)
+{
+	*running = (struct running){0};
+	int r = td_rundir_root(running->root, err);
+	if (!r)
+		r = td_rundir_list(running->root, &running->entry, &running->count, err);
+	for (unsigned i = 0; !r && i < running->count; i++) {
+		if (!running->entry[i].alive)
+			continue;
+		running->alive_count++;
+		running->alive_index = i;
+		size_t used = strlen(running->names);
+		snprintf(running->names + used, sizeof(running->names) - used, "%s%s", used ? ", " : "", running->entry[i].name);
+	}
+	return r;
+}
+
+int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err)
+{
+	struct running running;
+	int r = list_running(&running, err);
+	td_auto_free struct td_rundir_entry *entries = running.entry;
+	if (r)
+		return r;
+	if (!name && running.alive_count == 1)
+		name = entries[running.alive_index].name;
+	for (unsigned i = 0; name && i < running.count; i++) {
+		if (strcmp(name, entries[i].name) != 0)
+			continue;
+		memcpy(ret_name, entries[i].name, sizeof(entries[i].name));
+		if (entries[i].alive)
+			return 0;
+		return td_err_set(err, ESRCH, TD_REASON_VM_NOT_FOUND, "vm %s: its process died; tandem vm kill %s cleans up", name, name);
+	}
+	const char *some = running.alive_count ? running.names : "none";
+	if (name)
+		return td_err_set(err, ENOENT, TD_REASON_VM_NOT_FOUND, "vm %.63s: does not run; running: %s", name, some);
+	return td_err_set(err, ENOENT, running.alive_count ? TD_REASON_USAGE : TD_REASON_VM_NOT_FOUND, "which VM? Running: %s", some);
+}
+
+int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX], path[TD_RUNDIR_PATH_MAX + 80];
+	int r = td_rundir_root(root, err);
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), "%s/%s/control.sock", root, vm);
+	r = td_control_call(path, command, args, timeout_ms, ret_result, err);
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		return td_err_set(err, -r, TD_REASON_VM_NOT_FOUND, "vm %s: does not listen: it is starting, or ending", vm);
+	return r;
+}
+
+static bool vm_has_nic(const char *vm, const char *nic)
+{
+	json_t *list = NULL, *item;
+	size_t i;
+	bool found = false;
+	if (td_client_call(vm, "nic-list", NULL, TD_CLIENT_WAIT_MS, &list, NULL))
+		return false;
+	json_array_foreach(list, i, item)
+	{
+		const char *id = json_string_value(json_object_get(item, "id"));
+		found = found || (id && !strcmp(id, nic));
+	}
+	json_decref(list);
+	return found;
+}
+
+int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const char **ret_nic, struct td_err *err)
+{
+	const char *slash = strchr(nic, '/');
+	char before[64];
+	*ret_nic = slash ? slash + 1 : nic;
+	if (slash && vm)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: names the VM already: leave --vm out", nic);
+	if (slash) {
+		snprintf(before, sizeof(before), "%.*s", (int)TD_MIN(slash - nic, 63), nic);
+		vm = before;
+	}
+	if (vm)
+		return td_client_find_vm(vm, ret_vm, err);
+	struct running running;
+	int r = list_running(&running, err);
+	td_auto_free struct td_rundir_entry *entries = running.entry;
+	unsigned owners = 0;
+	for (unsigned i = 0; !r && i < running.count; i++) {
+		if (!entries[i].alive || !vm_has_nic(entries[i].name, nic))
+			continue;
+		owners++;
+		memcpy(ret_vm, entries[i].name, sizeof(entries[i].name));
+	}
+	if (r || owners == 1)
+		return r;
+	if (owners)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic %.32s: %u VMs have one of this name: say VM/%.32s", nic, owners, nic);
+	return td_err_set(err, ENOENT, TD_REASON_NIC_NOT_FOUND, "nic %.32s: no running VM has it; running: %s", nic,
+		running.alive_count ? running.names : "none");
+}

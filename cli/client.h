@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * client.h - what the commands that talk to running VMs share: their options, finding a VM and a NIC by name, one call, and printing.
+ * `name` may be NULL where one VM runs: then it is that one.
+ */
+#ifndef TD_CLI_CLIENT_H
+#define TD_CLI_CLIENT_H
+
+#include <jansson.h>
+
+#include "core/base.h"
+#include "core/err.h"
+
+#define TD_CLIENT_WORDS_MAX 4
+#define TD_CLIENT_WAIT_MS   5000 /* a VM's main loop answers at once */
+
+struct td_client_options {
+	const char *word[TD_CLIENT_WORDS_MAX]; /* what is no option */
+	unsigned word_count;
+	bool json, help, cold;
+	const char *to, *vm; /* --to, --vm, or NULL */
+};
+
+/* --json and --help always; `more` names the others that the command knows: "to vm cold". */
+int td_client_parse(struct td_client_options *options, int argc, char **argv, const char *more, struct td_err *err);
+
+/* The name of the one VM that runs, or `name` when it runs. TD_REASON_VM_NOT_FOUND says what there is. */
+int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err);
+/* "VM/NIC", or "NIC" where one VM has it. vm may be NULL. */
+int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const char **ret_nic, struct td_err *err);
+
+/* One request to the VM called `vm`. *ret_result is a new reference. */
+int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err);
+
+/* Indented, with a newline. */
+void td_client_print_json(const json_t *value);
+/* An object as lines "key: value"; inner objects as "key.inner: value"; lists of objects are left out. */
+void td_client_print_lines(const json_t *object);
+/* A member's text for a table's cell: strings as they are, numbers in decimal, on/off, "-" for what is not there. "a.b" goes inside. */
+const char *td_client_cell(const json_t *object, const char *path, char ret_text[64]);
+
+/* A table over libsmartcols: column names, ended by NULL; rows of as many texts. NULL without memory; all calls take NULL. */
+struct td_table;
+struct td_table *td_table_create(const char *const *columns);
+void td_table_add(struct td_table *table, const char *const *cells);
+void td_table_print(struct td_table *table); /* and destroys it */
+
+#endif

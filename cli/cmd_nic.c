@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_nic.c - tandem nic: the hybrid NICs of the running VMs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/rundir.h"
+
+/* The NICs of all living VMs, each with its VM's name. A VM that does not answer is left out. */
+static int collect(const char *vm, json_t *list, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX];
+	td_auto_free struct td_rundir_entry *entries = NULL;
+	unsigned count = 0;
+	int r = td_rundir_root(root, err);
+	if (!r)
+		r = td_rundir_list(root, &entries, &count, err);
+	for (unsigned i = 0; !r && i < count; i++) {
+		json_t *nics = NULL, *nic;
+		size_t index;
+		if (!entries[i].alive || (vm && strcmp(vm, entries[i].name) != 0))
+			continue;
+		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL))
+			r = vm ? err->code : 0;
+		json_array_foreach(nics, index, nic)
+		{
+			json_object_set_new(nic, "vm", json_string(entries[i].name));
+			json_array_append(list, nic);
+		}
+		json_decref(nics);
+	}
+	return r;
+}
+
+static void print_nics(const json_t *list)
+{
+	static const char *const columns[] = {"VM", "NIC", "MODE", "PATH", "STATE", "MAC", "VF", "PF", "TAP", "BRIDGE", NULL};
+	static const char *const members[] = {"vm", "id", "mode", "path", "state", "mac", "vf.bdf", "vf.pf", "tap", "bridge"};
+	struct td_table *table = td_table_create(columns);
+	size_t i;
+	json_t *nic;
+	json_array_foreach((json_t *)(uintptr_t)list, i, nic)
+	{
+		char text[TD_COUNT(members)][64];
+		const char *cells[TD_COUNT(members)];
+		for (unsigned c = 0; c < TD_COUNT(members); c++)
+			cells[c] = td_client_cell(nic, members[c], text[c]);
+		td_table_add(table, cells);
+	}
+	td_table_print(table);
+}
+
+static int run_list(const struct td_client_options *options, struct td_err *err)
+{
+	const char *vm = options->vm ? options->vm : options->word[0];
+	char name[64];
+	int r = vm ? td_client_find_vm(vm, name, err) : 0;
+	if (r)
+		return r;
+	json_t *list = json_array();
+	r = collect(vm, list, err);
+	if (!r && options->json)
+		td_client_print_json(list);
+	else if (!r)
+		print_nics(list);
+	json_decref(list);
+	return r;
+}
+
+/* "quiesce 210" for each phase that took time. */
+static void phases_text(const json_t *phases, char *text, size_t len)
+{
+	const char *name;
+	json_t *ms;
+	size_t used = 0;
+	*text = '\0';
+	json_object_foreach((json_t *)(uintptr_t)phases, name, ms)
+	{
+		if (used < len)
+			used += (size_t)snprintf(text + used, len - used, "%s%s %.1f", used ? ", " : "", name, json_number_value(ms));
+	}
+}
+
+/* -1 (nothing ran through it, so nothing was measured) as "-". */
+static const char *blackout_text(const json_t *flip, const char *member, char text[64])
+{
+	json_t *ms = json_object_get(flip, member);
+	if (!json_is_number(ms) || json_number_value(ms) < 0)
+		return "-";
+	snprintf(text, 64, "%.1f ms", json_number_value(ms));
+	return text;
+}
+
+static void print_flips(const json_t *flips)
+{
+	static const char *const columns[] = {"TO", "DONE", "REASON", "TOTAL", "BLACKOUT-RX", "BLACKOUT-TX", "PHASES (ms)", NULL};
+	struct td_table *table = json_array_size(flips) ? td_table_create(columns) : NULL;
+	size_t i;
+	json_t *flip;
+	json_array_foreach((json_t *)(uintptr_t)flips, i, flip)
+	{
+		char text[6][64], phases[256];
+		phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
+		const char *cells[] = {td_client_cell(flip, "to", text[0]), json_is_true(json_object_get(flip, "ok")) ? "yes" : "no",
+			td_client_cell(flip, "reason", text[2]), blackout_text(flip, "total_ms", text[3]),
+			blackout_text(flip, "blackout_rx_ms", text[4]), blackout_text(flip, "blackout_tx_ms", text[5]), phases};
+		td_table_add(table, cells);
+	}
+	td_table_print(table);
+}
+
+static int run_info(const struct td_client_options *options, struct td_err *err)
+{
+	char vm[64];
+	const char *nic;
+	json_t *info = NULL;
+	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
+	if (r)
+		return r;
+	json_t *args = json_pack("{s:s}", "nic", nic);
+	r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
+	json_decref(args);
+	if (!r && options->json) {
+		td_client_print_json(info);
+	} else if (!r) {
+		printf("vm: %s\n", vm);
+		td_client_print_lines(info);
+		print_flips(json_object_get(info, "flips"));
+	}
+	json_decref(info);
+	return r;
+}
+
+/* "web1/net0: to emulated in 311 ms, blackout rx 12.0 ms tx 3.1 ms (quiesce 210.4, ...)" */
+static void print_switch(const char *vm, const char *nic, const json_t *flip)
+{
+	char text[3][64], total[64], phases[256];
+	phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
+	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s (%s)\n", vm, nic, td_client_cell(flip, "to", text[0]),
+		blackout_text(flip, "total_ms", total), blackout_text(flip, "blackout_rx_ms", text[1]),
+		blackout_text(flip, "blackout_tx_ms", text[2]), phases);
+}
+
+static int run_switch(const struct td_client_options *options, struct td_err *err)
+{
+	char vm[64];
+	const char *nic;
+	json_t *flip = NULL;
+	if (!options->to || (strcmp(options->to, "vf") != 0 && strcmp(options->to, "emulated") != 0))
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --to vf or --to emulated");
+	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
+	if (r)
+		return r;
+	json_t *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", options->to, "cold", (int)options->cold);
+	r = td_client_call(vm, "nic-switch", args, -1, &flip, err); /* the flip's own limits bound it */
+	json_decref(args);
+	if (!r && options->json)
+		td_client_print_json(flip);
+	else if (!r)
+		print_switch(vm, nic, flip);
+	json_decref(flip);
+	return r;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct td_client_options *options, struct td_err *err);
+	const char *more, *usage, *help;
+	bool needs_nic;
+} verbs[] = {
+	{"list", run_list, "vm", "[--vm NAME]", "all hybrid NICs, or one VM's", false},
+	{"info", run_info, "vm", "NIC [--vm NAME]", "paths, counters and past flips of a NIC", true},
+	{"switch", run_switch, "vm to cold", "NIC --to vf|emulated [--cold] [--vm NAME]",
+		"flip it to the other path; --cold gives the VF back", true},
+};
+
+static int print_help(void)
+{
+	puts("usage: tandem nic VERB ... [--json]\n\nNIC is VM/NIC, or NIC alone where one running VM has it.\n");
+	for (unsigned i = 0; i < TD_COUNT(verbs); i++)
+		printf("  %s %s\n      %s\n", verbs[i].name, verbs[i].usage, verbs[i].help);
+	puts("\n  --json    the answer as JSON");
+	return 0;
+}
+
+int td_cmd_nic(int argc, char **argv)
+{
+	struct td_client_options options;
+	struct td_err err = {0};
+	const char *name = argc ? argv[0] : "";
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		return print_help();
+	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
+		if (strcmp(name, verbs[i].name) != 0)
+			continue;
+		int r = td_client_parse(&options, argc - 1, argv + 1, verbs[i].more, &err);
+		if (!r && options.help)
+			return print_help();
+		if (!r && (options.word_count > 1 || (verbs[i].needs_nic && !options.word_count)))
+			r = td_err_set(&err, EINVAL, TD_REASON_USAGE, "usage: tandem nic %s %s", name, verbs[i].usage);
+		if (!r)
+			r = verbs[i].run(&options, &err);
+		return r ? td_cmd_fail(&err) : 0;
+	}
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: unknown verb '%.32s': list, info or switch", name);
+	return td_cmd_fail(&err);
+}

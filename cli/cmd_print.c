@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cmd_print.c - tandem print: tables of the program as text, for what is generated from them (docs/): `keys` (the key list of
+ * tandem.yaml.5 as mdoc), `reasons` (docs/reason-codes.md). Not for users, so --help does not show it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/schema.h"
+#include "cli/vm_config.h"
+
+static void print_reasons(void)
+{
+	puts("# Reason codes\n\n"
+	     "Every error ends in a reason code in brackets, `--json` output carries it as `reason`. Names are stable: scripts may match\n"
+	     "them. This file is printed by `tandem print reasons`, and a test keeps it so.\n\n"
+	     "| code | what to do |\n|---|---|");
+	for (unsigned i = TD_REASON_NONE + 1; i < TD_REASON_COUNT; i++)
+		printf("| `%s` | %s |\n", td_reason_name((enum td_reason)i), td_reason_hint((enum td_reason)i));
+}
+
+int td_cmd_print(int argc, char **argv)
+{
+	const char *what = argc == 1 ? argv[0] : "";
+	struct td_err err;
+	if (!strcmp(what, "keys")) {
+		td_schema_print_man(td_vm_config_keys(), stdout);
+		return 0;
+	}
+	if (!strcmp(what, "reasons")) {
+		print_reasons();
+		return 0;
+	}
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys or reasons");
+	return td_cmd_fail(&err);
+}
+
+int td_cmd_fail(const struct td_err *err)
+{
+	td_err_print(stderr, err);
+	switch (err->reason) {
+	case TD_REASON_USAGE:
+	case TD_REASON_CONFIG_SYNTAX:
+	case TD_REASON_CONFIG_KEY:
+	case TD_REASON_CONFIG_VALUE:
+		return TD_EXIT_USAGE;
+	default:
+		return TD_EXIT_FAILED;
+	}
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_run.c - tandem run: one VM in the foreground, from its file or its flags to its end. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/commands.h"
+#include "cli/machine.h"
+#include "cli/rundir.h"
+#include "cli/schema.h"
+#include "cli/vm_config.h"
+#include "core/log.h"
+
+static int print_help(void)
+{
+	puts("usage: tandem run [VM.yaml] [FLAG VALUE]...\n"
+	     "\n"
+	     "Runs one VM in the foreground. Flags say the same as the file's keys and come after them: tandem.yaml(5).\n"
+	     "Ctrl-A x ends a VM whose serial port is the terminal. The exit status is the guest's: tandem-run(1).\n"
+	     "\n"
+	     "  tandem run web1.yaml\n"
+	     "  tandem run --kernel vmlinuz --initramfs initrd --cmdline console=ttyS0 --cpus boot=2 --memory size=1G \\\n"
+	     "             --net id=net0,mode=failover,bridge=br0,pf=pf0\n"
+	     "\n"
+	     "flags:");
+	td_schema_print_flags(td_vm_config_keys(), stdout);
+	return 0;
+}
+
+/* Only where a flag may stand: a value may be "--help" as well. */
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+		if (!strncmp(argv[i], "--", 2) && !strchr(argv[i], '='))
+			i++;
+	}
+	return false;
+}
+
+static int run_machine(const struct td_vm_file_config *config, const char *run_dir, int *ret_status, struct td_err *err)
+{
+	struct td_machine *machine = calloc(1, sizeof(*machine));
+	if (!machine)
+		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+	int r = td_machine_init(machine, config, run_dir, err);
+	if (!r)
+		r = td_machine_run(machine, ret_status, err);
+	td_machine_fini(machine);
+	free(machine);
+	return r;
+}
+
+static int run(const struct td_vm_file_config *config, int *ret_status, struct td_err *err)
+{
+	struct td_rundir dir;
+	char root[TD_RUNDIR_PATH_MAX];
+	int r = td_rundir_root(root, err);
+	if (r)
+		return r;
+	td_rundir_recover(root);
+	r = td_rundir_create(&dir, root, config->name, err);
+	if (r)
+		return r;
+	r = run_machine(config, dir.path, ret_status, err);
+	td_rundir_remove(&dir);
+	return r;
+}
+
+int td_cmd_run(int argc, char **argv)
+{
+	struct td_vm_file_config config;
+	struct td_err err = {0};
+	int status = 0;
+	if (asks_for_help(argc, argv))
+		return print_help();
+	if (td_vm_config_from_args(&config, argc, argv, &err))
+		return td_cmd_fail(&err);
+	td_log_set_level(config.log_level);
+	int r = run(&config, &status, &err);
+	td_vm_config_fini(&config);
+	return r ? td_cmd_fail(&err) : status;
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_vm.c - tandem vm: the running VMs, each asked by its control socket. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/rundir.h"
+
+#define LIST_WAIT_MS 1000
+#define KILL_WAIT_MS 3000 /* for an orderly end; what lasts longer is ended by a signal */
+
+struct verb {
+	const char *name;
+	int (*run)(const struct td_client_options *options, struct td_err *err);
+	const char *command; /* of the control socket, for those that need no more than it */
+	const char *help;
+};
+
+/* What one line of `vm list` needs. A VM that does not answer has a state all the same. New reference. */
+static json_t *list_entry(const struct td_rundir_entry *entry)
+{
+	json_t *info = NULL;
+	if (entry->alive && !td_client_call(entry->name, "vm-info", NULL, LIST_WAIT_MS, &info, NULL))
+		return info;
+	const char *state = entry->alive ? "silent" : "dead";
+	return json_pack("{s:s, s:s, s:i}", "name", entry->name, "state", state, "pid", (int)entry->pid);
+}
+
+static const char *memory_text(const json_t *info, char text[64])
+{
+	json_t *bytes = json_object_get(info, "memory_bytes");
+	if (!bytes)
+		return "-";
+	snprintf(text, 64, "%lldM", (long long)json_integer_value(bytes) >> 20);
+	return text;
+}
+
+static const char *uptime_text(const json_t *info, char text[64])
+{
+	json_t *uptime = json_object_get(info, "uptime_ms");
+	if (!uptime)
+		return "-";
+	uint64_t s = (uint64_t)json_integer_value(uptime) / 1000;
+	snprintf(text, 64, "%" PRIu64 ":%02" PRIu64 ":%02" PRIu64, s / 3600, s / 60 % 60, s % 60);
+	return text;
+}
+
+static void print_list(const json_t *list)
+{
+	static const char *const columns[] = {"NAME", "STATE", "PID", "CPUS", "MEMORY", "NICS", "UPTIME", NULL};
+	struct td_table *table = td_table_create(columns);
+	size_t i;
+	json_t *info;
+	json_array_foreach((json_t *)(uintptr_t)list, i, info)
+	{
+		char text[7][64];
+		const char *cells[] = {td_client_cell(info, "name", text[0]), td_client_cell(info, "state", text[1]),
+			td_client_cell(info, "pid", text[2]), td_client_cell(info, "cpus", text[3]), memory_text(info, text[4]),
+			td_client_cell(info, "nics", text[5]), uptime_text(info, text[6])};
+		td_table_add(table, cells);
+	}
+	td_table_print(table);
+}
+
+static int run_list(const struct td_client_options *options, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX];
+	td_auto_free struct td_rundir_entry *entries = NULL;
+	unsigned count = 0;
+	int r = td_rundir_root(root, err);
+	if (!r)
+		r = td_rundir_list(root, &entries, &count, err);
+	if (r)
+		return r;
+	json_t *list = json_array();
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(list, list_entry(&entries[i]));
+	if (options->json)
+		td_client_print_json(list);
+	else
+		print_list(list);
+	json_decref(list);
+	return 0;
+}
+
+static int ask(const struct td_client_options *options, const char *command, json_t **ret_result, struct td_err *err)
+{
+	char name[64];
+	int r = td_client_find_vm(options->word[0], name, err);
+	return r ? r : td_client_call(name, command, NULL, TD_CLIENT_WAIT_MS, ret_result, err);
+}
+
+static int run_info(const struct td_client_options *options, struct td_err *err)
+{
+	json_t *info = NULL;
+	int r = ask(options, "vm-info", &info, err);
+	if (r)
+		return r;
+	if (options->json)
+		td_client_print_json(info);
+	else
+		td_client_print_lines(info);
+	json_decref(info);
+	return 0;
+}
+
+static int run_simple(const struct td_client_options *options, const char *command, struct td_err *err)
+{
+	json_t *result = NULL;
+	int r = ask(options, command, &result, err);
+	if (!r && options->json)
+		td_client_print_json(result);
+	json_decref(result);
+	return r;
+}
+
+/* Orderly, so that VFs go back; by a signal when the process does not answer; and then what it left is undone here. */
+static int run_kill(const struct td_client_options *options, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX], name[64];
+	json_t *result = NULL;
+	bool died = false;
+	int r = td_rundir_root(root, err);
+	if (!r)
+		r = td_client_find_vm(options->word[0], name, err);
+	if (r == -ESRCH && err->reason == TD_REASON_VM_NOT_FOUND)
+		died = true;
+	else if (r)
+		return r;
+	if (!died && (td_client_call(name, "vm-kill", NULL, KILL_WAIT_MS, &result, NULL) || td_rundir_wait(root, name, KILL_WAIT_MS))) {
+		r = td_rundir_kill(root, name, err);
+		if (r && r != -ESRCH)
+			return r;
+	}
+	json_decref(result);
+	td_rundir_recover(root);
+	if (options->json) {
+		json_t *done = json_pack("{s:s, s:s}", "name", name, "state", "dead");
+		td_client_print_json(done);
+		json_decref(done);
+	}
+	return 0;
+}
+
+static int run_console(const struct td_client_options *options, struct td_err *err)
+{
+	json_t *result = NULL;
+	int r = ask(options, "vm-console", &result, err);
+	const char *path = json_string_value(json_object_get(result, "path"));
+	if (!r && options->json)
+		td_client_print_json(result);
+	else if (!r)
+		r = td_console_connect(path ? path : "", err);
+	json_decref(result);
+	return r;
+}
+
+static const struct verb verbs[] = {
+	{"list", run_list, NULL, "all VMs of this host, also those whose process died (dead)"},
+	{"info", run_info, NULL, "state, sizes and counts of a VM"},
+	{"pause", NULL, "vm-pause", "stop its CPUs and devices where they are"},
+	{"resume", NULL, "vm-resume", "let it go on"},
+	{"shutdown", NULL, "vm-shutdown", "press its power button"},
+	{"kill", run_kill, NULL, "end it at once, whether it answers or not, and give its VFs back"},
+	{"console", run_console, NULL, "connect the terminal to its serial port (serial mode pty); Ctrl-A x leaves"},
+};
+
+static int print_help(void)
+{
+	puts("usage: tandem vm VERB [NAME] [--json]\n\nNAME may be left out where one VM runs.\n");
+	for (unsigned i = 0; i < TD_COUNT(verbs); i++)
+		printf("  %-9s %s\n", verbs[i].name, verbs[i].help);
+	puts("\n  --json    the answer as JSON");
+	return 0;
+}
+
+int td_cmd_vm(int argc, char **argv)
+{
+	struct td_client_options options;
+	struct td_err err = {0};
+	const char *name = argc ? argv[0] : "";
+	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
+		return print_help();
+	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
+		if (strcmp(name, verbs[i].name) != 0)
+			continue;
+		int r = td_client_parse(&options, argc - 1, argv + 1, "", &err);
+		if (!r && options.help)
+			return print_help();
+		if (!r && options.word_count > 1)
+			r = td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm %s: one VM at a time", name);
+		if (!r)
+			r = verbs[i].run ? verbs[i].run(&options, &err) : run_simple(&options, verbs[i].command, &err);
+		return r ? td_cmd_fail(&err) : 0;
+	}
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm: unknown verb '%.32s': list, info, pause, resume, shutdown, kill or console", name);
+	return td_cmd_fail(&err);
+}

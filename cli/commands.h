@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * commands.h - tandem's subcommands, as main.c's table names them. Each takes what stands behind its name and returns the exit status:
+ * 0 done, 1 failed, 2 the command line or the configuration is wrong; `run`: the guest's.
+ */
+#ifndef TD_CLI_COMMANDS_H
+#define TD_CLI_COMMANDS_H
+
+#include "core/err.h"
+
+#define TD_EXIT_FAILED 1
+#define TD_EXIT_USAGE  2
+
+int td_cmd_run(int argc, char **argv);
+int td_cmd_vm(int argc, char **argv);
+int td_cmd_nic(int argc, char **argv);
+int td_cmd_print(int argc, char **argv);
+
+/* Prints the error, once, and returns the exit status that it means. */
+int td_cmd_fail(const struct td_err *err);
+
+#endif
