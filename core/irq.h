@@ -25,6 +25,7 @@ struct td_irq {
 
 int td_irq_init(struct td_irq *irq, struct td_kvm *kvm, struct td_err *err); /* PIC and IOAPIC pins routed as on a PC */
 void td_irq_fini(struct td_irq *irq);
+void td_irq_reset(struct td_irq *irq); /* PIC, IOAPIC and PIT as after power-on; MSI routes stay. vCPUs are parked */
 
 /* Level or pulse on IOAPIC pin `gsi` (0..23). Any thread. */
 void td_irq_set(struct td_irq *irq, unsigned gsi, bool level);

@@ -15,6 +15,7 @@
 #include "core/err.h"
 
 struct td_loop;
+struct epoll_event;
 
 /* Embedded by its owner; zero-initialise, then td_loop_watch(). events: EPOLLIN, EPOLLOUT, EPOLLHUP... as epoll_ctl(2) has them. */
 struct td_watch {
@@ -47,6 +48,8 @@ struct td_loop {
 	struct td_watch wake;
 	pthread_mutex_t post_lock; /* guards the list below; a leaf: nothing is taken under it */
 	struct td_work *posted, **posted_tail;
+	struct epoll_event *batch; /* events being worked off, see loop.c */
+	unsigned batch_count;
 	pthread_mutex_t *guard; /* taken around every callback when not NULL: see vm.h on locks */
 };
 
@@ -67,5 +70,7 @@ void td_loop_arm(struct td_loop *loop, struct td_timer *timer, uint64_t delay_ns
 void td_loop_disarm(struct td_loop *loop, struct td_timer *timer);
 
 void td_loop_post(struct td_loop *loop, struct td_work *work);
+/* On the loop's thread: takes work back that has not run yet, so that its owner can go. Harmless when not posted. */
+void td_loop_cancel(struct td_loop *loop, struct td_work *work);
 
 #endif

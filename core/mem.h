@@ -21,7 +21,7 @@
 struct td_mem_config {
 	uint64_t size_bytes; /* multiple of 4 KiB (of 2 MiB with hugepages), TD_MEM_MIN_BYTES..TD_MEM_MAX_BYTES */
 	bool hugepages;	     /* hugetlbfs pages of 2 MiB, reserved at creation */
-	bool thp;	     /* madvise(MADV_HUGEPAGE) */
+	bool thp;	     /* transparent huge pages: fewer faults in the guest and on the host; needs CAP_SYS_ADMIN on most hosts */
 	bool prefault;	     /* touch all pages now, with threads */
 };
 

@@ -26,6 +26,7 @@ struct td_vcpu {
 	struct kvm_run *run;
 	pthread_t thread;
 	bool started;
+	bool halted; /* ended by a shutdown or an error: stays parked until td_vcpus_reset(). Guarded by td_vcpus.lock */
 	struct td_vcpu_stats stats;
 };
 
@@ -49,6 +50,8 @@ int td_vcpus_start(struct td_vm *vm, struct td_err *err);
 /* Parks every vCPU outside KVM_RUN and waits until it is so; pending IO of an exit is completed first. Not from a vCPU thread. */
 void td_vcpus_park(struct td_vm *vm);
 void td_vcpus_unpark(struct td_vm *vm);
+/* Any thread: as td_vcpus_park(), without waiting. The guest stops at its next exit. */
+void td_vcpus_hold(struct td_vm *vm);
 
 struct td_vcpu_stats td_vcpus_stats(const struct td_vm *vm); /* the sum */
 

@@ -61,6 +61,9 @@ struct td_vm {
 	enum td_vm_end end;
 	int exit_status;
 	struct td_work reboot_work, stop_work;
+	bool initialised;      /* td_vm_init() succeeded or is under way: there is something for td_vm_fini() */
+	bool reboot_requested; /* merges requests until the reset is done; atomic */
+	struct td_io_region debug_exit;
 	unsigned reboots;
 	/* Called on the main loop after every reset of the guest, before vCPUs run again; may be NULL. */
 	void (*on_reset)(struct td_vm *vm, void *opaque);
