@@ -86,7 +86,8 @@ struct stream_gap {
 	uint64_t missing; /* sequence numbers jumped over */
 };
 
-#define STREAM_GAPS 64
+#define STREAM_GAPS	 64
+#define STREAM_BUCKET_NS 100000000ULL
 
 struct stream_seen {
 	uint8_t *bitmap;
@@ -99,6 +100,11 @@ struct stream_seen {
 	uint64_t gap_min_ns;	/* shorter ones are no gaps */
 	uint64_t duplicate[64]; /* sent_at of duplicates, the first ones */
 	unsigned duplicate_count;
+	uint64_t reorder[64]; /* sent_at of what came after a later one, the first ones */
+	unsigned reorder_count;
+	uint32_t *arrivals; /* in each STREAM_BUCKET_NS from the first on */
+	uint64_t arrivals_count, first_received_ns;
+	int64_t delay_min_ns; /* received - sent: the least transit and what the two ends' clocks differ by */
 };
 
 int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t interval_ns);

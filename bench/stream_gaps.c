@@ -13,13 +13,21 @@ int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t inter
 	*seen = (struct stream_seen){.bits = capacity < STREAM_SEQ_MAX ? capacity : STREAM_SEQ_MAX};
 	seen->gap_min_ns = 3 * interval_ns > 5000000 ? 3 * interval_ns : 5000000;
 	seen->bitmap = calloc(1, seen->bits / 8 + 1);
-	return seen->bitmap ? 0 : -ENOMEM;
+	seen->arrivals_count = capacity * interval_ns / STREAM_BUCKET_NS + STREAM_LINGER_MS * 1000000ULL / STREAM_BUCKET_NS + 1;
+	seen->arrivals = calloc(seen->arrivals_count, sizeof(*seen->arrivals));
+	seen->delay_min_ns = INT64_MAX;
+	if (seen->bitmap && seen->arrivals)
+		return 0;
+	stream_seen_fini(seen);
+	return -ENOMEM;
 }
 
 void stream_seen_fini(struct stream_seen *seen)
 {
 	free(seen->bitmap);
+	free(seen->arrivals);
 	seen->bitmap = NULL;
+	seen->arrivals = NULL;
 }
 
 static bool has(const struct stream_seen *seen, uint64_t seq)
@@ -43,11 +51,23 @@ static void add_gap(struct stream_seen *seen, const struct stream_gap *gap)
 		seen->gap[place] = *gap;
 }
 
-static void first(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns)
+static void first(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns)
 {
 	seen->any = true;
 	seen->first_seq = seq;
 	seen->first_sent_ns = sent_ns;
+	seen->first_received_ns = now_ns;
+}
+
+static void count_arrival(struct stream_seen *seen, uint64_t sent_ns, uint64_t now_ns)
+{
+	uint64_t bucket = (now_ns - seen->first_received_ns) / STREAM_BUCKET_NS;
+	int64_t delay_ns = (int64_t)(now_ns - sent_ns);
+
+	if (bucket < seen->arrivals_count)
+		seen->arrivals[bucket]++;
+	if (delay_ns < seen->delay_min_ns)
+		seen->delay_min_ns = delay_ns;
 }
 
 void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns)
@@ -65,8 +85,10 @@ void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, u
 	seen->bitmap[seq / 8] |= (uint8_t)(1U << (seq % 8));
 	seen->received++;
 	if (!seen->any) {
-		first(seen, seq, sent_ns);
+		first(seen, seq, sent_ns, now_ns);
 	} else if (seq < seen->highest) {
+		if (seen->reorder_count < sizeof(seen->reorder) / sizeof(seen->reorder[0]))
+			seen->reorder[seen->reorder_count++] = sent_ns;
 		seen->reordered++;
 	} else if (now_ns - seen->last_received_ns >= seen->gap_min_ns) {
 		add_gap(seen, &(struct stream_gap){.len_ns = now_ns - seen->last_received_ns,
@@ -74,6 +96,7 @@ void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, u
 				      .received_at_ns = seen->last_received_ns,
 				      .missing = seq - seen->highest - 1});
 	}
+	count_arrival(seen, sent_ns, now_ns);
 	if (seq > seen->highest)
 		seen->highest = seq;
 	seen->last_received_ns = now_ns;
@@ -132,6 +155,28 @@ static void print_losses(const struct stream_seen *seen, uint64_t peer_sent, uin
 	fprintf(out, "]");
 }
 
+static void print_moments(const char *name, const uint64_t *sent_ns, unsigned count, FILE *out)
+{
+	fprintf(out, ",\"%s\":[", name);
+	for (unsigned i = 0; i < count; i++)
+		fprintf(out, "%s{\"sent_at\":%.6f}", i ? "," : "", seconds(sent_ns[i]));
+	fprintf(out, "]");
+}
+
+/* delay_min takes a moment of this end's clock to the sender's, but for the least transit. */
+static void print_arrivals(const struct stream_seen *seen, FILE *out)
+{
+	uint64_t end = seen->arrivals_count;
+
+	while (end > 0 && seen->arrivals[end - 1] == 0)
+		end--;
+	fprintf(out, ",\"arrivals\":{\"first_at\":%.6f,\"delay_min\":%.6f,\"bucket_ms\":%llu,\"counts\":[",
+		seconds(seen->first_received_ns), seen->any ? (double)seen->delay_min_ns / 1e9 : 0.0, STREAM_BUCKET_NS / 1000000ULL);
+	for (uint64_t i = 0; i < end; i++)
+		fprintf(out, "%s%u", i ? "," : "", seen->arrivals[i]);
+	fprintf(out, "]}");
+}
+
 void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, uint64_t interval_ns, FILE *out)
 {
 	fprintf(out,
@@ -141,8 +186,7 @@ void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, uint64_t in
 	fprintf(out, ",\"first_sent_at\":%.6f,\"last_sent_at\":%.6f", seconds(seen->first_sent_ns), seconds(seen->last_sent_ns));
 	print_gaps(seen, out);
 	print_losses(seen, peer_sent, interval_ns, out);
-	fprintf(out, ",\"duplicates\":[");
-	for (unsigned i = 0; i < seen->duplicate_count; i++)
-		fprintf(out, "%s{\"sent_at\":%.6f}", i ? "," : "", seconds(seen->duplicate[i]));
-	fprintf(out, "]");
+	print_moments("duplicates", seen->duplicate, seen->duplicate_count, out);
+	print_moments("reorders", seen->reorder, seen->reorder_count, out);
+	print_arrivals(seen, out);
 }
