@@ -8,11 +8,14 @@
 #ifndef TD_EMUL_VIRTIO_NET_H
 #define TD_EMUL_VIRTIO_NET_H
 
+#include <sys/types.h>
+
 #include "core/base.h"
 #include "core/err.h"
 
 struct td_vm;
 struct td_virtio_net;
+struct td_net_io_stats; /* virtio_net_io.h */
 
 enum td_vhost_use { TD_VHOST_AUTO, TD_VHOST_ON, TD_VHOST_OFF };
 
@@ -53,6 +56,8 @@ int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *co
 const char *td_virtio_net_tap(const struct td_virtio_net *net);
 bool td_virtio_net_uses_vhost(const struct td_virtio_net *net);
 void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters); /* from the tap's link statistics */
+/* What the user-space datapath did since creation: system calls, wake-ups, interrupts. Zeros while vhost serves. */
+const struct td_net_io_stats *td_virtio_net_io_stats(const struct td_virtio_net *net);
 
 /* Link state seen by the guest (VIRTIO_NET_S_LINK_UP), with a configuration change interrupt. */
 void td_virtio_net_set_link(struct td_virtio_net *net, bool up);
@@ -62,5 +67,14 @@ bool td_virtio_net_guest_announce(struct td_virtio_net *net);
  * Sends a frame out of the tap's far side, as if the guest had sent it: RARP announcements of the VMM. 14..1514 bytes. Any thread.
  */
 int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, size_t len_bytes);
+
+/*
+ * Holding: frames to the guest wait in the tap (500 a queue, later ones are dropped) and don't go to its rings; frames from the guest go on.
+ * For a guest that takes frames from elsewhere for a moment. A reset of the driver ends it. -EOPNOTSUPP: not with this datapath.
+ */
+int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold);
+/* While held: takes the next waiting frame, behind a header of TD_VIRTIO_NET_HEADER_BYTES. Its length, or -EAGAIN. */
+#define TD_VIRTIO_NET_HEADER_BYTES 12U
+ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes);
 
 #endif
