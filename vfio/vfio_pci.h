@@ -75,4 +75,16 @@ void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_
 /* Exits to user space that this device's trapped ranges caused: MSI-X table, configuration writes. None per packet. */
 uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev);
 
+/* How far the guest's driver is, as registers say now. MSI-X is what a driver that leaves gives back before anything else we see. */
+enum td_vfio_driver {
+	TD_VFIO_DRIVER_NONE,  /* MSI-X is off */
+	TD_VFIO_DRIVER_BOUND, /* MSI-X is on */
+	TD_VFIO_DRIVER_UP,    /* it receives: 82576 VFs: the queue is enabled and has buffers */
+};
+enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev);
+/* Raises the guest's interrupt of a vector, as the hardware would: drivers bear spurious ones. A vector that is not there is ignored. */
+void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector);
+/* 82576 VFs, as igbvf numbers its vectors: 0 sends, 1 receives, 2 hears the PF. False: unknown model. */
+bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev);
+
 #endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* vfio_driver.c - what a flip wants to know of the guest's driver, and to tell it, beyond events: read from registers without side effect.
+ */
+#include "vfio/vfio_dev.h"
+
+#define BAR	0U
+#define RXRDH0	0x2810U
+#define RXRDT0	0x2818U
+#define RXDCTL0 0x2828U
+
+bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
+{
+	return dev->intel.known;
+}
+
+/* A queue that is enabled but has no buffers yet drops what comes. */
+static bool has_buffers(struct td_vfio_pci *dev)
+{
+	volatile uint32_t *head = td_vfio_bar_reg32(dev, BAR, RXRDH0), *tail = td_vfio_bar_reg32(dev, BAR, RXRDT0);
+
+	return !head || !tail || *head != *tail;
+}
+
+enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev)
+{
+	if (dev->state != TD_VFIO_PLUGGED || dev->lost || !dev->msix.vector || !td_msix_enabled(&dev->msix))
+		return TD_VFIO_DRIVER_NONE;
+	if (!dev->bus_master)
+		return TD_VFIO_DRIVER_BOUND;
+	if (!dev->intel.known)
+		return TD_VFIO_DRIVER_UP;
+	return td_vfio_82576_rx_enabled(dev) && has_buffers(dev) ? TD_VFIO_DRIVER_UP : TD_VFIO_DRIVER_BOUND;
+}
+
+void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
+{
+	if (dev->state == TD_VFIO_PLUGGED && !dev->lost && dev->msix.vector && td_msix_enabled(&dev->msix))
+		td_msix_raise(&dev->msix, vector);
+}
