@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid.c - see hybrid.h: a hybrid NIC's life, what its emulated side tells, and what is asked of it. */
+#include "cli/hybrid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/hybrid_parts.h"
+#include "core/log.h"
+
+/* ---- the guest's virtio-net driver ---- */
+
+static void refuse_standby(struct td_hybrid *nic)
+{
+	nic->reason = TD_REASON_STANDBY_REFUSED;
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "the guest's driver did not accept STANDBY: the VF stays hidden");
+	td_warn("nic %s: %s", nic->config->id, nic->reason_text);
+}
+
+/* The master of the pair goes with its driver, so the VF would stand alone in the guest, with the NIC's MAC. */
+static void driver_left(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest's virtio-net driver was reset");
+	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+		td_flip_abort(&nic->flip, &err);
+	if (!nic->flip.active && !nic->leaving && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, false, &err);
+}
+
+static void on_driver(void *opaque, bool accepted, bool standby)
+{
+	struct td_hybrid *nic = opaque;
+
+	nic->driver_ok = accepted;
+	nic->standby = accepted && standby;
+	if (nic->config->mode != TD_NIC_FAILOVER)
+		return;
+	if (!accepted) {
+		driver_left(nic);
+		return;
+	}
+	if (!standby) {
+		refuse_standby(nic);
+		return;
+	}
+	nic->reconsider = true;
+	td_hybrid_wake(nic);
+}
+
+static void on_broken(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_warn("nic %s: the guest broke the rules of its emulated NIC, which is off until it is reset", nic->config->id);
+}
+
+/* ---- life ---- */
+
+static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
+{
+	static const enum td_vhost_use uses[] = {
+		[TD_VHOST_MODE_AUTO] = TD_VHOST_AUTO, [TD_VHOST_MODE_ON] = TD_VHOST_ON, [TD_VHOST_MODE_OFF] = TD_VHOST_OFF};
+
+	return uses[mode];
+}
+
+static int create_emulated(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_virtio_net_config net = {.name = config->id,
+		.mtu = (uint16_t)config->mtu,
+		.queue_pairs = config->queues ? (unsigned)config->queues : 1,
+		.tap_name = config->tap,
+		.bridge = config->bridge,
+		.standby = config->mode == TD_NIC_FAILOVER,
+		.vhost = vhost_use(config->vhost),
+		.events = {.driver = on_driver, .broken = on_broken, .opaque = nic}};
+
+	memcpy(net.mac, config->mac, sizeof(net.mac));
+	return td_virtio_net_create(nic->host.vm, &net, &nic->net, err);
+}
+
+/* Warm before boot: what can go wrong on the host goes wrong now, with nobody waiting. */
+static int warm_up(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = td_hybrid_vf_acquire(nic, err);
+
+	return rc < 0 ? rc : td_hybrid_vf_open(nic, err);
+}
+
+static int create_vf_only(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = td_hybrid_vf_acquire(nic, err);
+
+	if (rc == 0)
+		rc = td_hybrid_vf_steer(nic, true, err);
+	if (rc == 0)
+		rc = td_hybrid_vf_open(nic, err);
+	if (rc == 0)
+		rc = td_vfio_pci_attach(nic->vf, err);
+	if (rc == 0)
+		nic->path = nic->wanted = TD_PATH_VF;
+	return rc;
+}
+
+static int create_parts(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	int rc;
+
+	if (config->mode == TD_NIC_VF)
+		return create_vf_only(nic, err);
+	rc = create_emulated(nic, err);
+	if (rc == 0 && config->mode == TD_NIC_FAILOVER && config->start_on_vf) {
+		nic->wanted = TD_PATH_VF;
+		rc = warm_up(nic, err);
+	}
+	return rc;
+}
+
+int td_hybrid_create(
+	const struct td_hybrid_host *host, const struct td_vm_net_config *config, struct td_hybrid **ret_nic, struct td_err *err)
+{
+	struct td_hybrid *nic = calloc(1, sizeof(*nic));
+	int rc;
+
+	if (!nic)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
+	nic->host = *host;
+	nic->config = config;
+	nic->relay.fd = -1;
+	nic->lease.vf_lock_fd = -1;
+	nic->limit.expired = td_hybrid_limit_expired;
+	nic->tick.expired = td_hybrid_tick;
+	td_flip_init(&nic->flip, &td_hybrid_flip_ops, nic);
+	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
+	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
+	rc = create_parts(nic, err);
+	if (rc < 0) {
+		td_hybrid_destroy(nic);
+		return rc;
+	}
+	*ret_nic = nic;
+	return 0;
+}
+
+void td_hybrid_destroy(struct td_hybrid *nic)
+{
+	if (!nic)
+		return;
+	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
+	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
+	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
+	td_hybrid_vf_release(nic);
+	free(nic);
+}
+
+const char *td_hybrid_id(const struct td_hybrid *nic)
+{
+	return nic->config->id;
+}
+
+void td_hybrid_guest_reset(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (nic->config->mode != TD_NIC_FAILOVER)
+		return;
+	nic->resetting = true;
+	nic->driver_ok = nic->standby = false;
+	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest was reset");
+	td_flip_abort(&nic->flip, &err);
+	nic->resetting = false;
+	if (nic->vf)
+		td_vfio_pci_detach(nic->vf);
+	td_hybrid_on_emulated(nic);
+	if (nic->lease.held && td_hybrid_vf_steer(nic, false, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+}
+
+/* ---- requests ---- */
+
+/* Already there; what is left of a request is the lease of a warm VF that is wanted no more. */
+static int already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
+{
+	json_t *record;
+
+	if (to != TD_PATH_EMULATED || !cold || !nic->lease.held)
+		return td_err_set(err, EALREADY, TD_REASON_VM_STATE, "nic %s: is on path %s already", nic->config->id, td_path_name(to));
+	nic->give_back = true;
+	td_hybrid_wake(nic);
+	record = json_pack("{s:s, s:b, s:s, s:f}", "to", td_path_name(to), "ok", true, "reason", "none", "total_ms", 0.0);
+	if (done)
+		done(opaque, record, NULL);
+	json_decref(record);
+	return 0;
+}
+
+int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
+{
+	int rc;
+
+	if (nic->config->mode != TD_NIC_FAILOVER)
+		return td_err_set(
+			err, EOPNOTSUPP, TD_REASON_USAGE, "nic %s: its mode has one path only; mode failover has two", nic->config->id);
+	if (nic->host.vm->state != TD_VM_RUNNING)
+		return td_err_set(
+			err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM does not run, so its guest can't take part", nic->config->id);
+	if (nic->flip.active)
+		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
+	if (nic->path == to && !nic->leaving) {
+		nic->wanted = to;
+		return already_there(nic, to, cold, done, opaque, err);
+	}
+	nic->done = done;
+	nic->done_opaque = opaque;
+	nic->wanted = to;
+	rc = td_hybrid_flip(nic, to, false, cold, err);
+	if (rc < 0)
+		nic->done = NULL;
+	return rc;
+}

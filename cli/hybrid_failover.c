@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_failover.c - the phases of a failover NIC's flip (policy/flip.h), to the emulated path and to the VF.
+ *
+ * Theory of operation. Linux's net_failover discards what comes by the standby as long as the VF is registered with it, and sends by the
+ * VF only while that has carrier. Three moments of each flip follow from it.
+ *
+ * To the emulated path: the guest's first act is to send by the standby, which teaches the switch outside where to send to; but only its
+ * last one lets it hear there. In between, frames are held in the tap; those that come while the VF still receives are handed to it
+ * (relay.h), the rest waits until the driver has given its interrupts back, which it does after net_failover let go.
+ *
+ * To the VF: the VF hears before net_failover counts on it, so the outside is told at once when its receive queue is on; but the guest
+ * goes on sending by the standby until its driver has noticed the link, which teaches the switch the old place again. What comes there is
+ * relayed. igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/hybrid_parts.h"
+#include "cli/rarp.h"
+#include "core/log.h"
+
+#define MEASURE_AFTER_NS 300000000ULL
+#define STRAGGLERS_NS	 50000000ULL
+
+static void note(struct td_hybrid *nic, const struct td_err *err)
+{
+	td_warn("nic %s: %s", nic->config->id, err->text);
+}
+
+void td_hybrid_hold(struct td_hybrid *nic, bool hold)
+{
+	int rc = 0;
+
+	if (nic->held != hold)
+		rc = td_virtio_net_hold_rx(nic->net, hold);
+	if (rc < 0)
+		td_debug("nic %s: %s frames to the guest: %s", nic->config->id, hold ? "hold" : "release", strerror(-rc));
+	nic->held = hold && (nic->held || rc == 0);
+}
+
+void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
+{
+	uint8_t frame[TD_RARP_BYTES_MAX];
+	size_t len = td_rarp_build(frame, nic->config->mac, 0);
+	int rc = path == TD_PATH_VF ? td_relay_send(&nic->relay, frame, td_rarp_build(frame, nic->config->mac, (uint16_t)nic->config->vlan))
+				    : td_virtio_net_inject_tx(nic->net, frame, len);
+
+	if (rc < 0)
+		td_warn("nic %s: announcement on the path %s: %s", nic->config->id, td_path_name(path), strerror(-rc));
+}
+
+void td_hybrid_ask_unplug(struct td_hybrid *nic)
+{
+	int rc = td_vfio_pci_unplug_request(nic->vf);
+
+	nic->asked_ns = td_now_ns();
+	nic->unplug_requests++;
+	if (rc < 0)
+		td_debug("nic %s: unplug request: %s", nic->config->id, strerror(-rc));
+}
+
+void td_hybrid_on_emulated(struct td_hybrid *nic)
+{
+	td_hybrid_hold(nic, false);
+	nic->leaving = false;
+	nic->held_until_ns = 0;
+	if (nic->path == TD_PATH_EMULATED)
+		return;
+	nic->path = TD_PATH_EMULATED;
+	td_hybrid_announce(nic, TD_PATH_EMULATED);
+}
+
+/* ---- to the emulated path ---- */
+
+static int begin_leaving(struct td_hybrid *nic)
+{
+	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return 0;
+	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
+	nic->leaving = true;
+	if (nic->was_up)
+		td_hybrid_hold(nic, true);
+	td_hybrid_ask_unplug(nic);
+	return -EINPROGRESS;
+}
+
+/* From the guest's eject on there is no way back, so nothing after it fails. */
+static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
+{
+	struct td_err err = {0};
+
+	switch (phase) {
+	case TD_FLIP_QUIESCE:
+		return begin_leaving(nic);
+	case TD_FLIP_STEER:
+		if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0)
+			note(nic, &err);
+		return 0;
+	case TD_FLIP_SWAP:
+		td_hybrid_on_emulated(nic);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+		(void)td_virtio_net_guest_announce(nic->net);
+		return 0;
+	case TD_FLIP_COMMIT:
+		nic->give_back |= nic->cold || nic->lost || !nic->config->warm;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). */
+static void undo_leaving(struct td_hybrid *nic)
+{
+	if (td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
+		(void)td_relay_run(&nic->relay, nic->net);
+	td_hybrid_hold(nic, false);
+	nic->leaving = false;
+}
+
+/* ---- to the VF ---- */
+
+static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	if (!nic->driver_ok || !nic->standby)
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_STANDBY_REFUSED, "nic %s: %s", nic->config->id,
+			nic->driver_ok ? "the guest's driver did not accept STANDBY, so it must not see the VF"
+				       : "no driver runs the emulated NIC in the guest, so it must not see the VF");
+	rc = td_hybrid_vf_acquire(nic, err);
+	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+}
+
+static int begin_verify(struct td_hybrid *nic)
+{
+	struct td_vfio_counters vf;
+	struct td_net_counters net;
+
+	td_vfio_pci_counters(nic->vf, &vf);
+	td_virtio_net_counters(nic->net, &net);
+	nic->verify_vf_tx = vf.tx_packets;
+	nic->verify_net_tx = net.tx_packets;
+	nic->verify_ns = nic->quiet_ns = td_now_ns();
+	nic->kicked_ns = 0;
+	return -EINPROGRESS;
+}
+
+static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	int rc;
+
+	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_reserve(nic, err);
+	case TD_FLIP_PREPARE:
+		return td_hybrid_vf_open(nic, err);
+	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
+		return td_hybrid_vf_steer(nic, true, err);
+	case TD_FLIP_SWAP:
+		rc = td_vfio_pci_plug(nic->vf, err);
+		return rc < 0 ? rc : -EINPROGRESS;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_VF);
+		return 0;
+	case TD_FLIP_VERIFY:
+		return begin_verify(nic);
+	case TD_FLIP_COMMIT:
+		nic->held_until_ns = td_now_ns() + STRAGGLERS_NS;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (hybrid_tick.c). */
+static void undo_plug(struct td_hybrid *nic)
+{
+	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return;
+	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
+	nic->leaving = true;
+	td_hybrid_ask_unplug(nic);
+}
+
+static void undo_steer(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (!nic->lost && !nic->leaving && td_hybrid_vf_steer(nic, false, &err) < 0)
+		note(nic, &err);
+}
+
+/* ---- the ops table ---- */
+
+static int flip_begin(void *opaque, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+{
+	struct td_hybrid *nic = opaque;
+
+	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase);
+}
+
+static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
+		undo_leaving(nic);
+	if (to == TD_PATH_EMULATED)
+		return;
+	if (phase == TD_FLIP_SWAP)
+		undo_plug(nic);
+	if (phase == TD_FLIP_STEER)
+		undo_steer(nic);
+	if (phase == TD_FLIP_RESERVE && !nic->config->warm && !nic->leaving)
+		nic->give_back = true;
+}
+
+static void flip_arm(void *opaque, uint64_t delay_ms)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (delay_ms)
+		td_loop_arm(&nic->host.vm->loop, &nic->limit, delay_ms * 1000000ULL);
+	else
+		td_loop_disarm(&nic->host.vm->loop, &nic->limit);
+}
+
+static uint64_t flip_now(void *opaque)
+{
+	(void)opaque;
+	return td_now_ns();
+}
+
+void td_hybrid_limit_expired(struct td_timer *timer)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, limit);
+	const char *id = nic->config->id;
+	struct td_err err = {0};
+
+	if (!nic->flip.active)
+		return;
+	if (nic->flip.to == TD_PATH_EMULATED && nic->flip.phase == TD_FLIP_QUIESCE)
+		td_err_set(&err, ETIMEDOUT, TD_REASON_UNPLUG_TIMEOUT, "nic %s: the guest did not give the VF up within %u ms", id,
+			nic->flip.limit_ms[TD_FLIP_QUIESCE]);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP)
+		td_err_set(&err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id,
+			nic->flip.limit_ms[TD_FLIP_SWAP]);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)
+		td_err_set(&err, ETIMEDOUT, TD_REASON_NO_CARRIER, "nic %s: the guest does not send by the VF after %u ms", id,
+			nic->flip.limit_ms[TD_FLIP_VERIFY]);
+	else
+		return td_flip_timeout(&nic->flip);
+	td_flip_fail(&nic->flip, nic->flip.phase, &err);
+}
+
+static void write_record(struct td_hybrid *nic, const struct td_flip *flip, const struct td_err *err)
+{
+	struct td_hybrid_record *record = &nic->log[nic->log_count++ % TD_HYBRID_LOG];
+
+	*record = (struct td_hybrid_record){.to = flip->to,
+		.ok = err->code == 0,
+		.automatic = nic->automatic,
+		.cold = nic->cold,
+		.measuring = true,
+		.reason = err->code ? err->reason : TD_REASON_NONE,
+		.total_ns = flip->total_ns,
+		.started_ns = flip->started_ns,
+		.at = time(NULL),
+		.marks = nic->marks,
+		.relayed = nic->relay.relayed - nic->relayed_before,
+		.unplug_requests = nic->unplug_requests,
+		.kicks = nic->kicks,
+		.rx_ms = td_blackout_ms(&nic->blackout.rx),
+		.tx_ms = td_blackout_ms(&nic->blackout.tx)};
+	snprintf(record->text, sizeof(record->text), "%.159s", err->text);
+	memcpy(record->phase_ns, flip->phase_ns, sizeof(record->phase_ns));
+}
+
+/* The VF is being taken away and the guest did not let go in time: without it, then. */
+static void force_off(struct td_hybrid *nic)
+{
+	td_vfio_pci_close(nic->vf);
+	td_hybrid_on_emulated(nic);
+	nic->give_back = true;
+}
+
+static void flip_finished(void *opaque, const struct td_flip *flip, const struct td_err *err)
+{
+	struct td_hybrid *nic = opaque;
+	td_hybrid_done done = nic->done;
+
+	write_record(nic, flip, err);
+	if (err->code)
+		td_warn("nic %s: flip to %s failed in phase %s: %s", nic->config->id, td_path_name(flip->to),
+			td_flip_phase_name(flip->phase), err->text);
+	else
+		td_info("nic %s: on path %s after %.1f ms", nic->config->id, td_path_name(flip->to), (double)flip->total_ns / 1e6);
+	if (!nic->lost) {
+		nic->reason = err->code ? err->reason : TD_REASON_NONE;
+		snprintf(nic->reason_text, sizeof(nic->reason_text), "%.159s", err->text);
+	}
+	if (nic->lost && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+		force_off(nic);
+	nic->measure_until_ns = td_now_ns() + MEASURE_AFTER_NS;
+	td_hybrid_wake(nic);
+	nic->done = NULL;
+	if (done) {
+		json_t *record = td_hybrid_record_json(td_hybrid_last_record(nic));
+
+		done(nic->done_opaque, record, err);
+		json_decref(record);
+	}
+}
+
+const struct td_flip_ops td_hybrid_flip_ops = {flip_begin, flip_undo, flip_arm, flip_now, flip_finished};
+
+int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err)
+{
+	struct td_net_counters counters;
+
+	if (nic->flip.active)
+		return td_flip_start(&nic->flip, to, err); /* says that it is busy */
+	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
+		return td_err_set(
+			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);
+	td_hybrid_finish_measuring(nic);
+	nic->automatic = automatic;
+	nic->cold = cold;
+	nic->marks = (struct td_hybrid_marks){0};
+	nic->unplug_requests = nic->kicks = 0;
+	nic->relayed_before = nic->relay.relayed;
+	td_hybrid_counters(nic, &counters);
+	td_blackout_begin(&nic->blackout, td_now_ns(), counters.rx_packets, counters.tx_packets);
+	td_hybrid_wake(nic);
+	return td_flip_start(&nic->flip, to, err);
+}

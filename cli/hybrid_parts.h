@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
+ * hybrid_failover.c (a flip's phases), hybrid_tick.c (what is looked at every millisecond of a flip), hybrid_info.c (counters, JSON).
+ * Nobody else includes it. All on the main loop with the VM's lock held.
+ */
+#ifndef TD_CLI_HYBRID_PARTS_H
+#define TD_CLI_HYBRID_PARTS_H
+
+#include "cli/blackout.h"
+#include "cli/hybrid.h"
+#include "cli/relay.h"
+#include "core/loop.h"
+#include "emul/virtio_net.h"
+#include "vfio/lease.h"
+#include "vfio/vfio_pci.h"
+
+#define TD_HYBRID_LOG 64U
+
+/* Moments of a flip, beside its phases; 0: did not come. */
+struct td_hybrid_marks {
+	uint64_t driver_down_ns; /* the guest's VF driver stopped receiving */
+	uint64_t driver_gone_ns; /* it gave its interrupts back: net_failover has let go of the VF */
+	uint64_t ejected_ns;
+	uint64_t driver_up_ns; /* it receives */
+	uint64_t tx_moved_ns;  /* the guest sends by the VF */
+};
+
+struct td_hybrid_record {
+	enum td_path to;
+	bool ok, automatic, cold, measuring;
+	enum td_reason reason;
+	char text[160];
+	uint64_t phase_ns[TD_FLIP_PHASES], total_ns, started_ns;
+	int64_t at; /* seconds since 1970 */
+	struct td_hybrid_marks marks;
+	uint64_t relayed;
+	unsigned unplug_requests, kicks;
+	double rx_ms, tx_ms; /* blackout; < 0: no stream ran */
+	double sample_ms;    /* the longest time between two looks at the counters */
+};
+
+struct td_hybrid {
+	struct td_hybrid_host host;
+	const struct td_vm_net_config *config; /* borrowed for the VM's life */
+	struct td_virtio_net *net;	       /* NULL: mode vf */
+	struct td_lease lease;
+	struct td_vfio_pci *vf;	 /* NULL: none */
+	struct td_relay relay;	 /* open while there is a lease */
+	enum td_path path;	 /* where the guest's traffic is */
+	enum td_path wanted;	 /* where the operator wants it */
+	bool driver_ok, standby; /* of the guest's virtio-net driver */
+	enum td_reason reason;	 /* why it is not where it is wanted, or what went wrong last */
+	char reason_text[160];
+
+	struct td_flip flip;
+	struct td_timer limit; /* of the flip's phase */
+	struct td_timer tick;
+	bool cold, automatic; /* of the flip in progress */
+	bool resetting;	      /* the guest starts anew: nothing is asked of it */
+	bool lost;	      /* the VF is being taken away */
+	bool give_back;	      /* the VF's lease ends at the next tick */
+	bool reconsider;      /* the guest's driver came up during a flip */
+	td_hybrid_done done;
+	void *done_opaque;
+
+	bool held;		/* the emulated path keeps frames to the guest back */
+	bool leaving;		/* the guest was asked for the VF and has not given it yet */
+	bool was_up;		/* its VF driver was up when it was asked */
+	uint64_t held_until_ns; /* after a flip to the VF: stragglers of the emulated path */
+	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
+	uint64_t verify_vf_tx, verify_net_tx;
+	unsigned unplug_requests, kicks;
+	uint64_t relayed_before;
+	struct td_hybrid_marks marks;
+
+	struct td_blackout blackout;
+	uint64_t measure_until_ns;
+	struct td_hybrid_record log[TD_HYBRID_LOG];
+	unsigned log_count; /* all flips ever; the last TD_HYBRID_LOG stand in log[n % TD_HYBRID_LOG] */
+
+	struct td_net_counters vf_before; /* of VFs that are no more */
+	struct td_net_counters shown;	  /* as given out last: never goes backwards */
+};
+
+/* hybrid_vf.c */
+
+/* Lease and PF's packet socket; then open: warm. Harmless when it is so already. */
+int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err);
+int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err);
+/* Closes, and gives the lease back. Not from an event of the VF. */
+void td_hybrid_vf_release(struct td_hybrid *nic);
+/* The VF's MAC filter in its PF: the NIC's MAC, or none. */
+int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err);
+/* Is the PF up, with carrier? */
+int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
+enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
+enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
+
+/* hybrid_failover.c */
+extern const struct td_flip_ops td_hybrid_flip_ops;
+void td_hybrid_limit_expired(struct td_timer *timer);
+int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err);
+void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
+void td_hybrid_hold(struct td_hybrid *nic, bool hold);
+void td_hybrid_ask_unplug(struct td_hybrid *nic);
+/* The guest has nothing to do with the VF any more, however that came. */
+void td_hybrid_on_emulated(struct td_hybrid *nic);
+
+/* hybrid_tick.c */
+void td_hybrid_tick(struct td_timer *timer);
+void td_hybrid_wake(struct td_hybrid *nic); /* ticks from now on, for as long as there is something to look at */
+void td_hybrid_driver_is_up(struct td_hybrid *nic);
+void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
+
+/* hybrid_info.c */
+void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);
+struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
+json_t *td_hybrid_record_json(const struct td_hybrid_record *record);
+
+#endif

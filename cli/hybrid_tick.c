@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid_tick.c - what a hybrid NIC looks at every millisecond while a flip is under way, and a little after; else nothing runs here. */
+#include <errno.h>
+
+#include "cli/hybrid_parts.h"
+#include "core/log.h"
+
+#define TICK_NS	       1000000ULL
+#define TICK_IDLE_NS   100000000ULL /* a guest that does not answer is asked again, without haste */
+#define ASK_AGAIN_NS   250000000ULL
+#define QUIET_NS       200000000ULL /* a guest that sends nothing has nothing to move */
+#define KICK_FIRST_NS  5000000ULL
+#define KICK_AGAIN_NS  15000000ULL
+#define KICKS_MAX      20U
+#define VECTOR_RECEIVE 1U
+#define VECTOR_MAIL    2U
+
+/*
+ * A leaving igbvf does not switch its interrupt on again after it has fired once: it is raised for it, so that what the VF still
+ * receives is still heard.
+ */
+static void tick_leaving(struct td_hybrid *nic)
+{
+	uint64_t now_ns = td_now_ns();
+	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
+
+	if (driver == TD_VFIO_DRIVER_UP) {
+		td_hybrid_hold(nic, true);
+		(void)td_relay_run(&nic->relay, nic->net);
+		if (td_vfio_pci_is_82576(nic->vf))
+			td_vfio_pci_kick(nic->vf, VECTOR_RECEIVE);
+	} else if (nic->was_up && !nic->marks.driver_down_ns) {
+		nic->marks.driver_down_ns = now_ns;
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+	}
+	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up && !nic->marks.driver_gone_ns) {
+		nic->marks.driver_gone_ns = now_ns;
+		td_hybrid_hold(nic, false);
+		nic->path = TD_PATH_EMULATED;
+	}
+	if (now_ns - nic->asked_ns >= ASK_AGAIN_NS)
+		td_hybrid_ask_unplug(nic);
+}
+
+void td_hybrid_driver_is_up(struct td_hybrid *nic)
+{
+	if (nic->leaving || nic->path == TD_PATH_VF)
+		return;
+	nic->marks.driver_up_ns = td_now_ns();
+	nic->path = TD_PATH_VF;
+	td_hybrid_hold(nic, true);
+	td_hybrid_wake(nic);
+	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+		(void)td_flip_done(&nic->flip, TD_FLIP_SWAP);
+}
+
+static bool sends_by_vf(struct td_hybrid *nic)
+{
+	struct td_vfio_counters vf;
+
+	td_vfio_pci_counters(nic->vf, &vf);
+	return vf.tx_packets != nic->verify_vf_tx;
+}
+
+/* The guest had nothing to send for a while: then its link being up must do. */
+static bool quiet_and_linked(struct td_hybrid *nic, uint64_t now_ns)
+{
+	struct td_net_counters net;
+	bool known, up = td_vfio_pci_link_up(nic->vf, &known);
+
+	td_virtio_net_counters(nic->net, &net);
+	if (net.tx_packets != nic->verify_net_tx) {
+		nic->verify_net_tx = net.tx_packets;
+		nic->quiet_ns = now_ns;
+	}
+	return now_ns - nic->quiet_ns >= QUIET_NS && (up || !known);
+}
+
+static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
+{
+	uint64_t since_ns = nic->kicked_ns ? nic->kicked_ns : nic->verify_ns;
+
+	if (!td_vfio_pci_is_82576(nic->vf) || nic->kicks >= KICKS_MAX ||
+		now_ns - since_ns < (nic->kicked_ns ? KICK_AGAIN_NS : KICK_FIRST_NS))
+		return;
+	nic->kicked_ns = now_ns;
+	nic->kicks++;
+	td_vfio_pci_kick(nic->vf, VECTOR_MAIL);
+}
+
+static void tick_verify(struct td_hybrid *nic)
+{
+	uint64_t now_ns = td_now_ns();
+	bool sends = sends_by_vf(nic);
+
+	if (sends)
+		nic->marks.tx_moved_ns = now_ns;
+	if (sends || quiet_and_linked(nic, now_ns))
+		(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
+	else
+		make_it_look(nic, now_ns);
+}
+
+static void tick_arriving(struct td_hybrid *nic)
+{
+	if (nic->flip.phase == TD_FLIP_SWAP && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
+		td_hybrid_driver_is_up(nic);
+	if (nic->held && nic->path == TD_PATH_VF)
+		(void)td_relay_run(&nic->relay, nic->net);
+	if (nic->flip.active && nic->flip.phase == TD_FLIP_VERIFY)
+		tick_verify(nic);
+}
+
+static void tick_stragglers(struct td_hybrid *nic)
+{
+	if (!nic->held_until_ns)
+		return;
+	if (nic->held)
+		(void)td_relay_run(&nic->relay, nic->net);
+	if (td_now_ns() < nic->held_until_ns)
+		return;
+	nic->held_until_ns = 0;
+	if (!nic->leaving)
+		td_hybrid_hold(nic, false);
+}
+
+void td_hybrid_finish_measuring(struct td_hybrid *nic)
+{
+	struct td_hybrid_record *record = td_hybrid_last_record(nic);
+
+	if (!nic->blackout.active || !record)
+		return;
+	td_blackout_end(&nic->blackout, td_now_ns());
+	record->measuring = false;
+	record->rx_ms = td_blackout_ms(&nic->blackout.rx);
+	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
+	record->sample_ms = (double)nic->blackout.longest_sample_ns / 1e6;
+	record->relayed = nic->relay.relayed - nic->relayed_before;
+}
+
+static void measure(struct td_hybrid *nic)
+{
+	struct td_net_counters counters;
+
+	if (!nic->blackout.active)
+		return;
+	td_hybrid_counters(nic, &counters);
+	td_blackout_sample(&nic->blackout, td_now_ns(), counters.rx_packets, counters.tx_packets);
+	if (!nic->flip.active && td_now_ns() >= nic->measure_until_ns)
+		td_hybrid_finish_measuring(nic);
+}
+
+static void tick_idle(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (nic->give_back && td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED && (nic->lost || !nic->blackout.active))
+		td_hybrid_vf_release(nic);
+	if (!nic->reconsider || nic->leaving || nic->give_back)
+		return;
+	nic->reconsider = false;
+	if (nic->standby && nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED)
+		(void)td_hybrid_flip(nic, TD_PATH_VF, true, false, &err);
+}
+
+void td_hybrid_tick(struct td_timer *timer)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, tick);
+
+	if (nic->leaving && nic->vf)
+		tick_leaving(nic);
+	else if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+		tick_arriving(nic);
+	tick_stragglers(nic);
+	measure(nic);
+	if (!nic->flip.active)
+		tick_idle(nic);
+	if (nic->flip.active || nic->blackout.active || nic->held)
+		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
+	else if (nic->leaving || nic->give_back || nic->reconsider)
+		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);
+}
+
+void td_hybrid_wake(struct td_hybrid *nic)
+{
+	td_loop_arm(&nic->host.vm->loop, &nic->tick, TICK_NS);
+}

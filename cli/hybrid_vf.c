@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid_vf.c - a hybrid NIC's VF on the host: leased, opened, steered, given back. The guest is not known here. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/hybrid_parts.h"
+#include "core/log.h"
+
+static void on_ejected(void *opaque);
+static void on_driver_up(void *opaque);
+static void on_lost(void *opaque, bool release_requested);
+
+/* The settings that were there before are in the lease's journal already. */
+static int set_up_vf(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_sriov_vf *vf = &nic->lease.vf;
+
+	if (nic->config->vlan && td_sriov_set_vlan(vf->pf_name, vf->index, (uint16_t)nic->config->vlan, err) < 0)
+		return err->code;
+	return td_relay_open(&nic->relay, vf->pf_name, nic->config->mac, err);
+}
+
+int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_lease_request request = {.bdf = nic->config->vf, .pf_name = nic->config->pf};
+	int rc;
+
+	if (nic->lease.held)
+		return 0;
+	rc = td_lease_acquire(&nic->lease, nic->host.run_dir, &request, err);
+	if (rc < 0)
+		return td_err_prefix(err, "nic %s", nic->config->id);
+	rc = set_up_vf(nic, err);
+	if (rc < 0)
+		td_hybrid_vf_release(nic);
+	return rc;
+}
+
+static int create_vf(struct td_hybrid *nic, struct td_err *err)
+{
+	char name[32];
+	struct td_vfio_pci_config config = {.name = name,
+		.bdf = nic->lease.vf.bdf,
+		.group = nic->lease.vf.group,
+		.events = {.ejected = on_ejected, .driver_up = on_driver_up, .lost = on_lost, .opaque = nic}};
+	int rc = 0;
+
+	snprintf(name, sizeof(name), "%.28s-vf", nic->config->id);
+	if (!*nic->host.iommu)
+		rc = td_iommu_create(nic->host.iommu, err);
+	return rc < 0 ? rc : td_vfio_pci_create(nic->host.vm, *nic->host.iommu, &config, &nic->vf, err);
+}
+
+int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = 0;
+
+	if (!nic->vf)
+		rc = create_vf(nic, err);
+	if (rc == 0 && td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED)
+		rc = td_vfio_pci_open(nic->vf, err);
+	return rc < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : 0;
+}
+
+static void keep_counters(struct td_hybrid *nic)
+{
+	struct td_vfio_counters last;
+
+	td_vfio_pci_counters(nic->vf, &last);
+	nic->vf_before.rx_packets += last.rx_packets;
+	nic->vf_before.rx_bytes += last.rx_bytes;
+	nic->vf_before.tx_packets += last.tx_packets;
+	nic->vf_before.tx_bytes += last.tx_bytes;
+}
+
+void td_hybrid_vf_release(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	nic->give_back = false;
+	nic->lost = false;
+	if (nic->vf) {
+		keep_counters(nic);
+		td_vfio_pci_close(nic->vf);
+		td_vfio_pci_destroy(nic->vf);
+		nic->vf = NULL;
+	}
+	td_relay_close(&nic->relay);
+	if (td_lease_release(&nic->lease, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+}
+
+int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err)
+{
+	static const uint8_t none[6];
+
+	if (!nic->lease.held || !nic->lease.vf.pf_name[0])
+		return 0;
+	return td_sriov_set_mac(nic->lease.vf.pf_name, nic->lease.vf.index, on ? nic->config->mac : none, err);
+}
+
+int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err)
+{
+	const char *pf = nic->lease.vf.pf_name;
+	bool up, carrier;
+	int rc = td_sriov_pf_link(pf, &up, &carrier, err);
+
+	if (rc < 0)
+		return rc;
+	if (!up)
+		return td_err_set(err, ENETDOWN, TD_REASON_PF_DOWN, "nic %s: pf %s is down", nic->config->id, pf);
+	if (!carrier)
+		return td_err_set(err, ENETDOWN, TD_REASON_NO_CARRIER, "nic %s: pf %s has no link", nic->config->id, pf);
+	return 0;
+}
+
+enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic)
+{
+	return nic->vf ? td_vfio_pci_state(nic->vf) : TD_VFIO_CLOSED;
+}
+
+enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
+{
+	return nic->vf ? td_vfio_pci_driver(nic->vf) : TD_VFIO_DRIVER_NONE;
+}
+
+/* ---- events of the VF ---- */
+
+static void set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text)
+{
+	nic->reason = reason;
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "%s", text);
+	td_warn("nic %s: %s", nic->config->id, text);
+}
+
+/* A request that was rolled back may still be answered; else the guest's administrator did it. The NIC stays where it is then. */
+static void gave_up_unasked(struct td_hybrid *nic)
+{
+	const struct td_hybrid_record *last = td_hybrid_last_record(nic);
+
+	nic->wanted = TD_PATH_EMULATED;
+	if (last && last->reason == TD_REASON_UNPLUG_TIMEOUT)
+		set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");
+	else
+		set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave the VF up unasked");
+}
+
+static void on_ejected(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+	bool asked = nic->leaving;
+	struct td_err err = {0};
+
+	if (nic->config->mode == TD_NIC_VF) {
+		set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave its VF up, and it has no other path");
+		return;
+	}
+	nic->marks.ejected_ns = td_now_ns();
+	td_hybrid_on_emulated(nic);
+	if (nic->flip.active && nic->flip.to == TD_PATH_EMULATED && td_flip_done(&nic->flip, TD_FLIP_QUIESCE))
+		return;
+	if (nic->flip.active && nic->flip.to == TD_PATH_VF) {
+		td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest gave the VF up");
+		td_flip_abort(&nic->flip, &err);
+		return;
+	}
+	if (td_hybrid_vf_steer(nic, false, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+	nic->give_back |= nic->lost || !nic->config->warm;
+	if (!asked && !nic->lost)
+		gave_up_unasked(nic);
+	td_hybrid_wake(nic);
+}
+
+static void on_driver_up(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (nic->config->mode == TD_NIC_FAILOVER)
+		td_hybrid_driver_is_up(nic);
+}
+
+/*
+ * The host waits for us to let go. The guest is asked first, so that its driver and net_failover come down in order; what it does not do
+ * within the time for it is done without it (td_flip's end).
+ */
+static void on_lost(void *opaque, bool release_requested)
+{
+	struct td_hybrid *nic = opaque;
+	struct td_err err = {0};
+
+	nic->lost = true;
+	set_reason(nic, TD_REASON_VF_LOST, release_requested ? "the host takes the VF away" : "the VF reports an error");
+	if (nic->config->mode == TD_NIC_VF || !td_hybrid_vf_state(nic)) {
+		td_vfio_pci_close(nic->vf);
+		return;
+	}
+	td_err_set(&err, ENODEV, TD_REASON_VF_LOST, "the VF was taken away");
+	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+		td_flip_abort(&nic->flip, &err);
+	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED) {
+		nic->give_back = true;
+		td_hybrid_wake(nic);
+		return;
+	}
+	if (!nic->flip.active)
+		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, true, &err);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay.h - while a guest's net_failover has the VF as its primary it discards what comes by the standby, whatever way it sends. In the
+ * moments of a flip in which frames still come by the emulated path, they are held in the tap, taken out here and sent into the PF,
+ * whose embedded switch hands them to the VF. The PF's socket also sends announcements.
+ */
+#ifndef TD_CLI_RELAY_H
+#define TD_CLI_RELAY_H
+
+#include "core/base.h"
+#include "core/err.h"
+
+struct td_virtio_net;
+
+struct td_relay {
+	int fd; /* owned packet socket on the PF, sending only; -1: none */
+	int index;
+	uint8_t mac[6];
+	uint8_t *buffer;
+	uint64_t relayed, discarded, taken_bytes; /* monotonic, also over closing */
+};
+
+int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], struct td_err *err);
+void td_relay_close(struct td_relay *relay); /* harmless on one that is not open, if fd is -1 */
+
+/*
+ * Moves what waits in the held tap: frames to the guest's MAC go to the VF; broadcasts and multicasts are discarded, as the VF has its own
+ * copy from the wire. Bounded work; returns how many frames it took.
+ */
+unsigned td_relay_run(struct td_relay *relay, struct td_virtio_net *net);
+int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes);
+
+#endif

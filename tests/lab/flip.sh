@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A failover NIC flipped under a sequenced stream of 1,000 packets/s each way and a checked TCP stream: what each flip lost, repeated and
+# stalled, and how long it took.
+# Environment: FLIPS (10, of which every second is to the VF), CPUS (2), KERNEL (6.12), VHOST (on), COLD (1: gives the VF back each time),
+# TCP (25 blocks of 4 KiB a second), PAUSE (1.2 s between flips)
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+FLIPS=${FLIPS:-10} PAUSE=${PAUSE:-1.2}
+
+# flip_row NUMBER TO RECORD
+flip_row() {
+	jq -r --arg n "$1" '[$n, .to, (if .ok then "ok" else .reason end), .total_ms, .phases.quiesce, .phases.swap, .phases.verify,
+		.marks.driver_down // "-", .marks.driver_gone // "-", .blackout_rx_ms, .blackout_tx_ms, .relayed, .kicks] | @tsv' <<<"$2"
+}
+
+network_up 2
+guest_image "${KERNEL:-6.12}"
+vm_start flip --cpus "boot=${CPUS:-2}" --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf,vhost=${VHOST:-on}"
+console_wait '@up' 60
+say "$CONSOLE_LINE"
+nic_wait .path vf 30
+nic_wait .state idle 30
+sleep 2
+ip netns exec peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate "${RATE:-1000}" --tcp "${TCP:-25}" --duration $((10 + FLIPS * 6)) \
+	>"$WORK/stream.json" &
+stream=$!
+sleep 3
+for ((flip = 1; flip <= FLIPS; flip++)); do
+	to=$( ((flip % 2)) && echo emulated || echo vf)
+	cold=()
+	[[ -z ${COLD:-} || $to == vf ]] || cold=(--cold)
+	tandem nic switch flip/net0 --to "$to" "${cold[@]}" --json >"$WORK/flip.json" || {
+		cat "$WORK/flip.json"
+		fail "flip $flip to $to"
+	}
+	sleep "$PAUSE"
+done
+sleep 2
+kill -TERM "$stream"
+wait "$stream" || fail "the stream did not end well"
+tandem nic info flip/net0 --json >"$WORK/info.json"
+[[ -z ${LAB_OUT:-} ]] || cp "$WORK"/{info,stream}.json "$WORK/console" "$WORK/errors" "$LAB_OUT/"
+
+printf '#\tto\tresult\ttotal\tquiesce\tswap\tverify\tdown\tgone\trx\ttx\trelayed\tkicks\n'
+jq -c '.flips[]' "$WORK/info.json" | {
+	number=0
+	while read -r record; do flip_row "$((number++))" "$record"; done
+}
+jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($d): sent \(.udp.peer_sent) lost \(.udp.lost) " +
+	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:12][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
+	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
+guest 'ip link; dmesg | tail -n 20' || true
+printf '%s\n' "$GUEST_OUTPUT" >"${LAB_OUT:-$WORK}/guest"
+vm_stop
+finish

@@ -1,0 +1,159 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0
+# Shared by the scenarios, which run in a lab host: networks, a guest image, a VM with its console, and how a scenario ends.
+# Scenarios begin with: . "$(dirname "$0")/lib.sh"
+
+SCENARIO=$(basename "$0" .sh)
+CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+WORK=/run/scenario
+PEER_ADDRESS=10.1.0.1 GUEST_ADDRESS=10.1.0.2 GUEST_MAC=52:54:00:12:34:56
+FAILURES=0
+
+say() { printf '%s: %s\n' "$SCENARIO" "$*" >&2; }
+
+# fail TEXT: ends the scenario at once, with what the VM said last.
+fail() {
+	say "FAILED: $*"
+	vm_show
+	exit 1
+}
+
+skip() {
+	printf '%s\n' "$*"
+	exit 77
+}
+
+# check TEXT CONDITION...: one line; the scenario goes on, and fails at its end.
+check() {
+	local text=$1
+	shift
+	if "$@"; then
+		printf 'ok    %s\n' "$text"
+	else
+		printf 'FAIL  %s\n' "$text"
+		FAILURES=$((FAILURES + 1))
+	fi
+}
+
+# The last line of a scenario.
+finish() {
+	((FAILURES == 0)) || fail "$FAILURES checks"
+}
+
+in_peer() { ip netns exec peer "$@"; }
+
+[ -n "${LAB_SHARED:-}" ] || skip "runs in a lab host: lab/host -- $0"
+mkdir -p "$WORK"
+
+# ---- the host
+
+# network_up [VFS]: bridge br0 on up0, PEER_ADDRESS outside, VFs on pf0.
+network_up() {
+	local limit=$((SECONDS + 20))
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	ip link add br0 type bridge mcast_snooping 0
+	ip link set up0 master br0
+	ip link set up0 up
+	ip link set br0 up
+	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
+	ip -n peer link set wire0 up
+	ip link set pf0 up
+	echo 0 >/sys/class/net/pf0/device/sriov_drivers_autoprobe
+	echo "${1:-2}" >/sys/class/net/pf0/device/sriov_numvfs
+	modprobe vfio-pci
+	modprobe vhost_net
+	until [ "$(cat /sys/class/net/pf0/carrier 2>/dev/null)" = 1 ] && [ "$(cat /sys/class/net/up0/carrier)" = 1 ]; do
+		((SECONDS < limit)) || fail "pf0 or up0 has no link"
+		sleep 0.2
+	done
+}
+
+# guest_image [KERNEL]: WORK/vmlinuz and WORK/initrd, with tandem-stream and guest-job.
+guest_image() {
+	"$CHECKOUT/lab/guest" --kernel "${1:-6.12}" --out "$WORK" --add "$(command -v tandem-stream):/bin/tandem-stream" \
+		--add "$CHECKOUT/tests/lab/guest-job:/job"
+}
+
+# ---- a VM
+
+# vm_start NAME ARGUMENT...: tandem run in the background, with WORK's kernel and initrd. Its console: console_wait, guest.
+vm_start() {
+	VM_NAME=$1
+	shift
+	vm_launch tandem run --name "$VM_NAME" --memory "size=${VM_MEMORY:-256M}" --kernel "$WORK/vmlinuz" --initramfs "$WORK/initrd" --serial tty \
+		--log-level "${LOG_LEVEL:-info}" --cmdline "$VM_CMDLINE ${GUEST_CMDLINE:-modules=virtio_pci,virtio_net,igbvf}" "$@"
+}
+
+VM_CMDLINE="console=ttyS0 quiet panic=-1 ipv6.disable=1 mitigations=off address=$GUEST_ADDRESS/24"
+
+# vm_launch COMMAND...: runs any VMM whose console is its standard input and output. Sets VM_PID, and VM_STARTED_US just before exec.
+vm_launch() {
+	rm -f "$WORK/in" "$WORK/out"
+	mkfifo "$WORK/in" "$WORK/out"
+	: >"$WORK/console"
+	exec {VM_IN}<>"$WORK/in" {VM_OUT}<>"$WORK/out"
+	VM_STARTED_US=${EPOCHREALTIME/./}
+	"$@" <&"$VM_IN" >&"$VM_OUT" 2>"$WORK/errors" &
+	VM_PID=$!
+}
+
+vm_show() {
+	[ -e "$WORK/errors" ] || return 0
+	printf '%s\n' '--- the VM'"'"'s messages and console ---' >&2
+	tail -n 30 "$WORK/errors" >&2
+	tail -n 30 "$WORK/console" >&2
+}
+
+# console_wait PATTERN SECONDS: reads the console up to the first line that begins with PATTERN (a glob); it is CONSOLE_LINE then,
+# and CONSOLE_US when it came.
+console_wait() {
+	local pattern=$1 limit=$((SECONDS + $2)) line
+	while ((SECONDS < limit)); do
+		if ! IFS= read -r -t 1 -u "$VM_OUT" line; then
+			kill -0 "$VM_PID" 2>/dev/null || break
+			continue
+		fi
+		CONSOLE_US=${EPOCHREALTIME/./}
+		CONSOLE_LINE=${line%$'\r'}
+		printf '%s %s\n' "$CONSOLE_US" "$CONSOLE_LINE" >>"$WORK/console"
+		# shellcheck disable=SC2053 # a glob is wanted
+		[[ $CONSOLE_LINE != $pattern* ]] || return 0
+	done
+	fail "no line '$pattern' on the guest's console within $2 s"
+}
+
+# guest COMMAND...: a shell command in the guest; output in GUEST_OUTPUT, status returned.
+guest() {
+	GUEST_OUTPUT=''
+	printf '%s\n' "$*" >&"$VM_IN"
+	while :; do
+		console_wait '' 60
+		[[ $CONSOLE_LINE != '@done '* ]] || break
+		GUEST_OUTPUT+=$CONSOLE_LINE$'\n'
+	done
+	return "${CONSOLE_LINE#@done }"
+}
+
+vm_stop() {
+	kill -TERM "$VM_PID" 2>/dev/null || true
+	sleep 0.5
+	kill -TERM "$VM_PID" 2>/dev/null || true
+	wait "$VM_PID" 2>/dev/null || true
+	exec {VM_IN}>&- {VM_OUT}>&-
+}
+
+# nic_get FILTER: a field of the NIC's info, by jq.
+nic_get() { tandem nic info "$VM_NAME/net0" --json | jq -r "$1"; }
+
+# nic_wait FILTER VALUE SECONDS
+nic_wait() {
+	local limit=$((SECONDS + $3))
+	until [ "$(nic_get "$1")" = "$2" ]; do
+		((SECONDS < limit)) || {
+			tandem nic info "$VM_NAME/net0" --json >&2 || true
+			fail "$1 is not $2 within $3 s"
+		}
+		sleep 0.2
+	done
+}
