@@ -113,10 +113,10 @@ void td_iommu_remove_group(struct td_iommu *iommu, int group_fd)
 	if (iommu->group_count == 1)
 		td_iommu_unmap_ram(iommu);
 	tell_kvm_of_group(iommu, group_fd, KVM_DEV_VFIO_GROUP_DEL);
-	if (ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER) < 0)
+	/* EINVAL: the group's last device is gone (its PF was unbound), and the kernel has taken the group out itself. */
+	if (ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER) < 0 && errno != EINVAL)
 		td_warn("iommu: VFIO_GROUP_UNSET_CONTAINER: %s", strerror(errno));
-	else
-		iommu->group_count--;
+	iommu->group_count--;
 }
 
 static int map_region(struct td_iommu *iommu, const struct td_mem_region *region, struct td_err *err)

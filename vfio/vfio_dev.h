@@ -116,6 +116,7 @@ struct td_vfio_pci {
 	struct td_vm *vm;
 	struct td_iommu *iommu;
 	struct td_vfio_events events;
+	char name[32];
 	char bdf[16];
 	int group;
 	enum td_vfio_state state;
@@ -126,8 +127,9 @@ struct td_vfio_pci {
 	unsigned pcie_cap;
 	struct td_vfio_bar bar[TD_PCI_BARS];
 	struct td_msix msix;
-	bool bus_master; /* as written to the hardware */
-	bool lost;
+	bool bus_master;  /* as written to the hardware */
+	bool lost;	  /* had an error: registers are not to be read */
+	bool wanted_back; /* the host asked for it; it works until it is closed */
 	bool driver_up;
 
 	bool irq_on; /* hardware vectors are enabled */
@@ -137,6 +139,7 @@ struct td_vfio_pci {
 	pthread_t reset_thread;
 	bool reset_started;	     /* reset_thread is to be joined */
 	_Atomic bool reset_finished; /* set by reset_thread as its last act but one */
+	bool plug_pending;	     /* hot-plug when the reset is over; the state is plugged already */
 	bool eject_pending;	     /* the guest gave the device up: told on the main loop */
 	int note_fd;		     /* wakes the main loop for either */
 	struct td_watch note_watch;

@@ -83,12 +83,13 @@ static void lose(struct td_vfio_pci *dev, struct td_watch *watch, bool release_r
 {
 	uint64_t count;
 
-	if (read(watch->fd, &count, sizeof(count)) < 0 || dev->lost)
+	/* The host repeats its request until the device is closed. */
+	if (read(watch->fd, &count, sizeof(count)) < 0 || dev->lost || (release_requested && dev->wanted_back))
 		return;
 	td_warn("%s: %s", dev->pci.device.name,
 		release_requested ? "the host wants the VF back (its PF is being removed or sriov_numvfs changed)"
 				  : "the VF reports an error");
-	dev->lost = true;
+	*(release_requested ? &dev->wanted_back : &dev->lost) = true;
 	if (dev->events.lost)
 		dev->events.lost(dev->events.opaque, release_requested); /* may close the device */
 }

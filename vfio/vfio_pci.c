@@ -57,6 +57,25 @@ static void set_bus_master(struct td_vfio_pci *dev, bool on)
 	dev->bus_master = on;
 }
 
+/*
+ * Pinning RAM takes seconds, a reset 100 ms: kernel work on what the guest can't reach, so vCPUs may have the lock meanwhile. Nothing
+ * else runs on the main loop. Before the boot and after the end there are no vCPUs, and the lock may not be held.
+ */
+static bool lend_lock(struct td_vfio_pci *dev)
+{
+	bool lent = dev->vm->state == TD_VM_RUNNING || dev->vm->state == TD_VM_PAUSED;
+
+	if (lent)
+		pthread_mutex_unlock(&dev->vm->lock);
+	return lent;
+}
+
+static void take_lock_back(struct td_vfio_pci *dev, bool lent)
+{
+	if (lent)
+		pthread_mutex_lock(&dev->vm->lock);
+}
+
 static int open_group(struct td_vfio_pci *dev, struct td_err *err)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
@@ -122,7 +141,7 @@ static int build_function(struct td_vfio_pci *dev, struct td_err *err)
 	}
 	if (rc < 0)
 		return rc;
-	rc = td_pci_dev_init(&dev->pci, dev->vm, dev->pci.device.name, dev->pci.ops, dev->pci.device.ops, &dev->function.ids, err);
+	rc = td_pci_dev_init(&dev->pci, dev->vm, dev->name, dev->pci.ops, dev->pci.device.ops, &dev->function.ids, err);
 	if (rc == 0)
 		rc = td_vfio_config_build(&dev->pci, &dev->function, sizes, dev->can_reset, &dev->pcie_cap, err);
 	return rc;
@@ -167,13 +186,15 @@ static void close_parts(struct td_vfio_pci *dev)
 	for (unsigned i = 0; i < TD_PCI_BARS; i++)
 		td_vfio_bar_close(dev, i);
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
+	bool lent = lend_lock(dev);
 	td_cleanup_close(&dev->device_fd); /* the kernel resets the VF */
 	if (dev->group_fd >= 0)
 		td_iommu_remove_group(dev->iommu, dev->group_fd);
 	td_cleanup_close(&dev->group_fd);
+	take_lock_back(dev, lent);
 	dev->device_fd = dev->group_fd = -1;
 	dev->state = TD_VFIO_CLOSED;
-	dev->bus_master = dev->lost = dev->driver_up = dev->eject_pending = false;
+	dev->bus_master = dev->lost = dev->wanted_back = dev->driver_up = dev->eject_pending = dev->plug_pending = false;
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
@@ -181,11 +202,13 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 	if (dev->state != TD_VFIO_CLOSED)
 		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", dev->bdf);
 	td_iommu_tell_kvm(dev->iommu, dev->vm->kvm.vm_fd);
+	bool lent = lend_lock(dev);
 	int rc = open_group(dev, err);
 	if (rc == 0)
 		rc = td_iommu_map_ram(dev->iommu, &dev->vm->mem, err);
 	if (rc == 0)
 		rc = open_device(dev, err);
+	take_lock_back(dev, lent);
 	if (rc == 0)
 		rc = build_function(dev, err);
 	if (rc == 0)
@@ -240,25 +263,49 @@ static void poll_expired(struct td_timer *timer)
 		dev->events.driver_up(dev->events.opaque); /* may close the device */
 }
 
+static void entered(struct td_vfio_pci *dev)
+{
+	dev->pci.ejectable = true; /* attached at boot or not: a flip may ask for it back */
+	dev->plugged_ns = td_now_ns();
+	td_loop_arm(&dev->vm->loop, &dev->poll, POLL_FAST_NS);
+}
+
 static int enter(struct td_vfio_pci *dev, bool hot, struct td_err *err)
 {
 	struct td_vfio_counters start;
+	int rc = 0;
 
 	if (dev->state != TD_VFIO_WARM)
 		return td_err_set(err, EBUSY, TD_REASON_INTERNAL, "vf %s: is not ready to be plugged", dev->bdf);
-	if (dev->lost)
-		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: is lost", dev->bdf);
-	td_vfio_reset_wait(dev);
-	td_vfio_pci_counters(dev, &start); /* what was counted before is not ours */
-	int rc = hot ? td_pci_plug(&dev->vm->pci, &dev->pci, err) : td_pci_attach(&dev->vm->pci, &dev->pci, -1, err);
+	if (dev->lost || dev->wanted_back)
+		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: the host has taken it away", dev->bdf);
+	dev->driver_up = false;
+	/* The last guest's reset may still run. A hot-plug follows when it is over; who boots can wait. */
+	dev->plug_pending = hot && td_vfio_reset_runs(dev);
+	if (!dev->plug_pending) {
+		td_vfio_reset_wait(dev);
+		td_vfio_pci_counters(dev, &start); /* what was counted before is not ours */
+		rc = hot ? td_pci_plug(&dev->vm->pci, &dev->pci, err) : td_pci_attach(&dev->vm->pci, &dev->pci, -1, err);
+	}
 	if (rc < 0)
 		return rc;
-	dev->pci.ejectable = true; /* attached at boot or not: a flip may ask for it back */
 	dev->state = TD_VFIO_PLUGGED;
-	dev->driver_up = false;
-	dev->plugged_ns = td_now_ns();
-	td_loop_arm(&dev->vm->loop, &dev->poll, POLL_FAST_NS);
+	entered(dev);
 	return 0;
+}
+
+/* The plug that waited for a reset. When it fails, the guest "has given the VF up": the owner knows what to do then. */
+static void enter_late(struct td_vfio_pci *dev)
+{
+	struct td_err err = {0};
+
+	dev->plug_pending = false;
+	if (td_pci_plug(&dev->vm->pci, &dev->pci, &err) == 0) {
+		entered(dev);
+		return;
+	}
+	td_error("%s: hot-plug: %s", dev->pci.device.name, err.text);
+	dev->eject_pending = true;
 }
 
 int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err)
@@ -273,7 +320,15 @@ int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err)
 
 int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 {
-	return dev->state == TD_VFIO_PLUGGED ? td_pci_unplug_request(&dev->pci) : -ENODEV;
+	if (dev->state != TD_VFIO_PLUGGED)
+		return -ENODEV;
+	if (!dev->plug_pending)
+		return td_pci_unplug_request(&dev->pci);
+	/* The guest has not seen it yet, and need not. */
+	dev->plug_pending = false;
+	dev->eject_pending = true;
+	eventfd_write(dev->note_fd, 1);
+	return 0;
 }
 
 /* No DMA and no interrupt from here on; the registers become as after power-on beside the main loop. */
@@ -299,7 +354,7 @@ void td_vfio_pci_detach(struct td_vfio_pci *dev)
 	if (dev->state != TD_VFIO_PLUGGED)
 		return;
 	td_pci_detach(&dev->pci);
-	dev->eject_pending = false;
+	dev->eject_pending = dev->plug_pending = false;
 	leave(dev);
 }
 
@@ -315,8 +370,11 @@ static void pci_ejected(struct td_pci_dev *pci)
 
 void td_vfio_pci_noted(struct td_vfio_pci *dev)
 {
-	if (!td_vfio_reset_runs(dev))
+	if (!td_vfio_reset_runs(dev)) {
 		td_vfio_82576_sample(dev);
+		if (dev->plug_pending)
+			enter_late(dev);
+	}
 	if (!dev->eject_pending)
 		return;
 	dev->eject_pending = false;
@@ -419,6 +477,7 @@ int td_vfio_pci_create(
 	dev->pci.ops = &pci_ops;
 	dev->pci.slot = -1;
 	dev->pci.device.ops = &device_ops;
+	snprintf(dev->name, sizeof(dev->name), "%s", config->name);
 	snprintf(dev->pci.device.name, sizeof(dev->pci.device.name), "%s", config->name);
 	td_vm_add_device(vm, &dev->pci.device);
 	*ret_dev = dev;

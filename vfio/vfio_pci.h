@@ -56,13 +56,16 @@ void td_vfio_pci_destroy(struct td_vfio_pci *dev);
 
 /*
  * closed -> warm: opens group and device (the kernel resets it), maps RAM, reads regions, builds the configuration space, maps BARs into
- * this process. Memslots come with the guest's decoding of the BARs, and go with it (vfio_bar.c says why).
+ * this process. Lets go of the VM's lock while the kernel works. Memslots come with the guest's decoding of the BARs, and go with it
+ * (vfio_bar.c says why).
  */
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err);
-/* -> closed: off the guest's bus at once, gives device (the kernel resets it) and group back; RAM is unmapped with the VM's last VF. */
+/* -> closed: off the guest's bus at once, gives device (the kernel resets it) and group back, the VM's lock let go meanwhile; RAM is
+ * unmapped with the VM's last VF. */
 void td_vfio_pci_close(struct td_vfio_pci *dev);
 
-int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err);   /* warm -> plugged, by hot-plug */
+/* warm -> plugged, by hot-plug. While the reset after the last use still runs, the guest is told when it is over (100 ms at most). */
+int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err);
 int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err); /* warm -> plugged, before boot */
 int td_vfio_pci_unplug_request(struct td_vfio_pci *dev);	     /* -> events.ejected; may be repeated */
 void td_vfio_pci_detach(struct td_vfio_pci *dev);		     /* plugged -> warm at once: guest's reset, VF lost */
