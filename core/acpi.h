@@ -29,8 +29,8 @@ struct td_vm;
 /* Sleep, reset and event registers on the PIO bus. Owned by the VM as a device. */
 int td_acpi_init(struct td_vm *vm, struct td_err *err);
 
-/* Writes the tables at TD_BOOT_ACPI. Serial ports and RTC are described when they stand on vm->pio. Called at each boot, as RAM is the
- * guest's. */
+/* Writes the tables at TD_BOOT_ACPI, and at the BIOS's reset vector (0xffff0) a jump to reset. Serial ports and RTC are described when they
+ * stand on vm->pio. Called at each boot, as RAM is the guest's. */
 int td_acpi_write_tables(struct td_vm *vm, struct td_err *err);
 
 /* Raises event bits and the GED's interrupt; nothing happens before td_acpi_init(). VM's lock held. */

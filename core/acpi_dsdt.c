@@ -216,7 +216,8 @@ static void pci_root(const struct td_vm *vm, struct td_aml *aml)
 	td_aml_name_int(aml, "_SEG", 0);
 	td_aml_name_int(aml, "_BBN", 0);
 	td_aml_res_bus(&res, 0, 0);
-	td_aml_res_io(&res, 0xcf8, 8);
+	if (td_acpi_dsdt_has_port(vm, 0xcf8))
+		td_aml_res_io(&res, 0xcf8, 8);
 	td_aml_res_window_io(&res, TD_PCI_PIO_BASE, TD_PCI_PIO_BYTES);
 	td_aml_res_window_mem32(&res, (uint32_t)TD_PCI_MMIO32_BASE, (uint32_t)TD_PCI_MMIO32_BYTES);
 	td_aml_res_window_mem64(&res, vm->pci.mmio64_base, TD_PCI_MMIO64_BYTES);

@@ -14,6 +14,7 @@
 #define FADT_BYTES   276U
 #define IOAPIC_BASE  0xfec00000U
 #define LAPIC_BASE   0xfee00000U
+#define RESET_VECTOR 0xffff0ULL
 
 /* Tables are built one after another into one buffer, whose first byte will stand at TD_BOOT_ACPI. */
 struct builder {
@@ -207,6 +208,23 @@ static void fill_rsdp(struct builder *b, uint64_t xsdt)
 	rsdp[32] = checksum(rsdp, RSDP_BYTES);
 }
 
+/*
+ * What a PC's firmware has at F000:FFF0. Linux, where it finds hardware-reduced ACPI without EFI, does not use the reset register to reboot
+ * but jumps here in real mode (arch/x86/kernel/reboot.c: BOOT_EFI, then BOOT_BIOS). So do bare kernels.
+ */
+static bool write_reset_vector(const struct td_mem *mem)
+{
+	static const uint8_t code[] = {
+		0xba, (TD_ACPI_PORT_SLEEP + 4) & 0xff, (TD_ACPI_PORT_SLEEP + 4) >> 8, /* mov dx, reset register */
+		0xb0, 0x01,							      /* mov al, 1 */
+		0xee,								      /* out dx, al */
+		0xf4,								      /* hlt */
+		0xeb, 0xfd,							      /* jmp to the hlt */
+	};
+
+	return td_mem_write(mem, TD_GPA(RESET_VECTOR), code, sizeof(code));
+}
+
 int td_acpi_write_tables(struct td_vm *vm, struct td_err *err)
 {
 	struct builder b = {0};
@@ -219,7 +237,8 @@ int td_acpi_write_tables(struct td_vm *vm, struct td_err *err)
 	fill_rsdp(&b, build_xsdt(&b));
 	if (b.out.failed)
 		rc = td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "ACPI tables");
-	else if (b.out.len > TD_BOOT_ACPI_MAX || !td_mem_write(&vm->mem, TD_GPA(TD_BOOT_ACPI), b.out.data, b.out.len))
+	else if (b.out.len > RESET_VECTOR - TD_BOOT_ACPI || !td_mem_write(&vm->mem, TD_GPA(TD_BOOT_ACPI), b.out.data, b.out.len) ||
+		 !write_reset_vector(&vm->mem))
 		rc = td_err_set(err, E2BIG, TD_REASON_NO_MEMORY, "ACPI tables of %zu bytes do not fit the guest's memory", b.out.len);
 	td_aml_fini(&b.out);
 	return rc;

@@ -212,6 +212,14 @@ int td_pci_init(struct td_pci *pci, struct td_vm *vm, struct td_err *err)
 	return rc;
 }
 
+void td_pci_set_ports(struct td_pci *pci, bool on)
+{
+	if (!on)
+		td_bus_remove(&pci->vm->pio, &pci->ports);
+	else if (!pci->ports.active)
+		td_bus_add(&pci->vm->pio, &pci->ports);
+}
+
 void td_pci_fini(struct td_pci *pci)
 {
 	if (!pci->vm)

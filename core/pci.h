@@ -109,6 +109,13 @@ struct td_pci {
 /* With a host bridge in slot 0. vm->mem, vm->kvm and the buses must be there. */
 int td_pci_init(struct td_pci *pci, struct td_vm *vm, struct td_err *err);
 void td_pci_fini(struct td_pci *pci);
+/*
+ * Ports CF8/CFC are there after td_pci_init(); a bare kernel may know nothing else. Linux uses them for the first 256 bytes whenever they
+ * answer, two exits an access; without them it uses ECAM, whose reads are no exits (a hot-add: 27 exits instead of 378). Linux before 6.9
+ * or so then says "PCI: Fatal: No config space access function found" early in boot, which is not so: it finds ECAM by ACPI later. Before
+ * td_vm_boot().
+ */
+void td_pci_set_ports(struct td_pci *pci, bool on);
 
 /* Prepares dev->config, header type 0. ops and device.ops set by the caller before. Freed by td_pci_dev_fini(). */
 int td_pci_dev_init(struct td_pci_dev *dev, struct td_vm *vm, const char *name, const struct td_pci_ops *ops,

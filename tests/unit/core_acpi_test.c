@@ -155,6 +155,7 @@ static void tables_hang_together(void **state)
 	assert_int_equal(td_pci_get32(mcfg, 4), 60);
 	assert_int_equal(get64(mcfg, 44), TD_PCI_ECAM_BASE);
 	assert_int_equal(td_pci_get32(mcfg, 52), 0);
+	assert_memory_equal(f->acpi + 0x1fff0, "\xba\x04\x06\xb0\x01\xee", 6); /* out 0x604, 1 */
 }
 
 static void absent_devices_are_not_described(void **state)
