@@ -30,7 +30,6 @@ def share($from; $to): def mine: . >= $from and . < $to;
 $stream[0] as $s
 | direction($s.server.udp; 0; -$s.server.udp.arrivals.delay_min) as $to_guest
 | direction($s.client.udp; $s.client.udp.arrivals.delay_min; 0) as $from_guest
-| $s.client.udp.first_sent_at as $never
 | [$events[].requested_at, infinite] as $moments
 | {
 	started_at: $to_guest.arrivals.first_at,
@@ -40,6 +39,7 @@ $stream[0] as $s
 		to_guest: ($to_guest | share($moments[$i]; $moments[$i + 1])),
 		from_guest: ($from_guest | share($moments[$i]; $moments[$i + 1]))
 	}],
+	seconds: ($s.server.udp.last_sent_at - $s.server.udp.first_sent_at),
 	to_guest: ($to_guest | {sent: .peer_sent, received, lost, duplicated, reordered}),
 	from_guest: ($from_guest | {sent: .peer_sent, received, lost, duplicated, reordered}),
 	tcp: {

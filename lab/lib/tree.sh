@@ -18,10 +18,10 @@ archive_uris() {
         return
     fi
     local suites='(old)*stable|testing|unstable|sid|bullseye|bookworm|trixie|forky|duke'
-    # shellcheck disable=SC2016 # the dollars are apt's
-    apt-get indextargets --format '$(REPO_URI) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
-        awk -v suites="^($suites)\$" '$3 == "main" && $2 ~ suites && !seen[$1]++ {
-            print ($1 ~ /\/debian\/?$/ ? 0 : 1), $1 }' | sort -s -k1,1n | cut -d' ' -f2
+    # 'URI/dists/SUITE/InRelease' FILE …; needs no lists to have been fetched.
+    apt-get update --print-uris 2>/dev/null |
+        sed -nE "s,^'(.*)/dists/($suites)/InRelease'.*,\\1,p" |
+        awk '!seen[$1]++ { print (/\/debian\/?$/ ? 0 : 1), $1 }' | sort -s -k1,1n | cut -d' ' -f2
 }
 
 # tree_apt DIR COMMAND…: apt-get or apt-cache on the private state in DIR.
