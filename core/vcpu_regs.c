@@ -37,6 +37,8 @@
 #define MTRR_ON_WRITE_BACK	0x806ULL /* no variable ranges: PAT alone makes MMIO uncached */
 
 static const struct kvm_msr_entry reset_msrs[] = {
+	{.index = 0x3b /* TSC_ADJUST */},
+	{.index = 0x10 /* TSC: the guest's clock starts with it. KVM keeps CPUs in step that are all set to 0 */},
 	{.index = 0x174 /* SYSENTER_CS */},
 	{.index = 0x175 /* SYSENTER_ESP */},
 	{.index = 0x176 /* SYSENTER_EIP */},
