@@ -73,8 +73,8 @@ machine_arguments() {
     if [[ $accel == tcg ]]; then
         # No vCPU of a nested guest may run on CPU 0 of an emulated host: there is one more, and it is set apart.
         ARGUMENTS+=(-accel "tcg,thread=multi" -cpu "max,+svm" -smp $((cpus + 1)))
-        # A busy machine delivers too few ticks to an emulated one for the kernel to trust its timer.
-        cmdline+=" isolcpus=0 no_timer_check"
+        # On a busy machine an emulated one gets too few ticks for the kernel to trust its timer or TSC: it must.
+        cmdline+=" isolcpus=0 no_timer_check tsc=nowatchdog"
     else
         ARGUMENTS+=(-accel kvm -cpu host -smp "$cpus")
     fi
