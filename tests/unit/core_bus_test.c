@@ -26,7 +26,10 @@ static enum td_result probe_access(struct td_io_region *region, struct td_access
 	return TD_DONE;
 }
 
-#define PROBE(start, size) {.region = {.name = "probe", .base = (start), .len = (size), .access = probe_access}}
+#define PROBE(start, size)                                                                           \
+	{                                                                                            \
+		.region = {.name = "probe", .base = (start), .len = (size), .access = probe_access } \
+	}
 
 static enum td_result look(struct td_bus *bus, uint64_t address, uint8_t width)
 {

@@ -61,7 +61,10 @@ static void timer_expired(struct td_timer *timer)
 		td_loop_stop(&fixture->loop);
 }
 
-#define TIMER(letter, is_last) {.timer.expired = timer_expired, .name = (letter), .last = (is_last)}
+#define TIMER(letter, is_last)                                                      \
+	{                                                                           \
+		.timer.expired = timer_expired, .name = (letter), .last = (is_last) \
+	}
 
 static void timers_run_by_deadline(void **state)
 {
