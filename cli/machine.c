@@ -148,12 +148,23 @@ int td_machine_run(struct td_machine *machine, int *ret_status, struct td_err *e
 	return 0;
 }
 
-void td_machine_fini(struct td_machine *machine)
+/* The NICs' calls want the VM's lock, as on the main loop. */
+static void destroy_nics(struct td_machine *machine)
 {
-	td_control_destroy(machine->control);
-	machine->control = NULL;
+	if (!machine->nic_count)
+		return;
+	pthread_mutex_lock(&machine->vm.lock);
 	while (machine->nic_count)
 		td_hybrid_destroy(machine->nic[--machine->nic_count]);
+	pthread_mutex_unlock(&machine->vm.lock);
+	td_machine_drop_switching(machine);
+}
+
+void td_machine_fini(struct td_machine *machine)
+{
+	destroy_nics(machine);
+	td_control_destroy(machine->control);
+	machine->control = NULL;
 	if (machine->signals.fd >= 0) {
 		td_loop_unwatch(&machine->vm.loop, &machine->signals);
 		td_cleanup_close(&machine->signals.fd);

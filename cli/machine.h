@@ -20,6 +20,7 @@ struct td_machine {
 	struct td_serial *serial; /* NULL: off. The VM owns it */
 	struct td_iommu *iommu;
 	struct td_hybrid *nic[TD_VM_NETS_MAX];
+	struct td_control_request *switching[TD_VM_NETS_MAX]; /* who waits for that NIC's flip, or NULL */
 	unsigned nic_count;
 	struct td_control *control;
 	struct td_watch signals;
@@ -33,7 +34,9 @@ int td_machine_init(struct td_machine *machine, const struct td_vm_file_config *
 int td_machine_run(struct td_machine *machine, int *ret_status, struct td_err *err);
 void td_machine_fini(struct td_machine *machine);
 
-/* machine_control.c: what the control socket knows; ended by a NULL name; opaque is the machine. */
+/* machine_control.c: answers those who still wait for flips that will not end: the NICs are gone. */
+void td_machine_drop_switching(struct td_machine *machine);
+/* What the control socket knows; ended by a NULL name; opaque is the machine. */
 extern const struct td_control_command td_machine_commands[];
 
 #endif

@@ -134,13 +134,39 @@ static void run_nic_info(struct td_control_request *request, json_t *args, void 
 		td_control_reply(request, td_hybrid_info(nic));
 }
 
+/* opaque: the NIC's place in machine->switching. */
 static void switch_done(void *opaque, const json_t *flip_record, const struct td_err *err)
 {
-	struct td_control_request *request = opaque;
+	struct td_control_request **place = opaque, *request = *place;
+	*place = NULL;
 	if (err && err->code)
 		td_control_fail(request, err);
 	else
 		td_control_reply(request, json_deep_copy(flip_record));
+}
+
+void td_machine_drop_switching(struct td_machine *machine)
+{
+	struct td_err err;
+	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "vm %s: ended during the flip", machine->config->name);
+	for (unsigned i = 0; i < TD_VM_NETS_MAX; i++)
+		if (machine->switching[i])
+			switch_done(&machine->switching[i], NULL, &err);
+}
+
+/* Two may ask for the same NIC: the second is refused by td_hybrid_switch(), and the first goes on waiting. */
+static void switch_nic(struct td_control_request *request, struct td_machine *machine, struct td_hybrid *nic, enum td_path to, bool cold)
+{
+	struct td_err err = {0};
+	unsigned index = 0;
+	while (machine->nic[index] != nic)
+		index++;
+	struct td_control_request **place = &machine->switching[index], *before = *place;
+	*place = request; /* the flip may end within the call */
+	if (!td_hybrid_switch(nic, to, cold, switch_done, place, &err))
+		return;
+	*place = before;
+	td_control_fail(request, &err);
 }
 
 static void run_nic_switch(struct td_control_request *request, json_t *args, void *opaque)
@@ -154,8 +180,8 @@ static void run_nic_switch(struct td_control_request *request, json_t *args, voi
 		return;
 	}
 	struct td_hybrid *nic = find_nic(request, opaque, args);
-	if (nic && td_hybrid_switch(nic, *to == 'v' ? TD_PATH_VF : TD_PATH_EMULATED, cold, switch_done, request, &err))
-		td_control_fail(request, &err);
+	if (nic)
+		switch_nic(request, opaque, nic, *to == 'v' ? TD_PATH_VF : TD_PATH_EMULATED, cold);
 }
 
 const struct td_control_command td_machine_commands[] = {

@@ -4,11 +4,25 @@
 
 #include "cli/schema.h"
 
+/* mdoc wants each sentence on a line of its own. */
+static void print_sentences(const char *text, FILE *out)
+{
+	for (const char *c = text; *c; c++) {
+		fputc(*c, out);
+		if (c[0] == '.' && c[1] == ' ') {
+			fputc('\n', out);
+			c++;
+		}
+	}
+	fputs(".\n", out);
+}
+
 static void print_man_key(const struct td_schema_key *key, FILE *out)
 {
 	char allowed[256];
 	td_schema_allowed(key, allowed, sizeof(allowed));
-	fprintf(out, ".It Cm %s\n%s.\n", key->name, key->help);
+	fprintf(out, ".It Cm %s\n", key->name);
+	print_sentences(key->help, out);
 	if (key->kind != TD_SCHEMA_TABLE && key->kind != TD_SCHEMA_LIST)
 		fprintf(out, "Allowed: %s.\n", allowed);
 	if (key->fallback)
@@ -36,7 +50,7 @@ static void print_flag(const struct td_schema_key *key, FILE *out)
 		size_t used = strlen(values);
 		snprintf(values + used, sizeof(values) - used, "%s%s=", used ? "," : "", k->name);
 	}
-	fprintf(out, "  %-13s %s%s\n", flag, key->help, key->fallback && *key->fallback ? "" : "");
+	fprintf(out, "  %-13s %s\n", flag, key->help);
 	if (key->keys)
 		fprintf(out, "  %-13s   %s\n", "", values);
 	else if (key->kind == TD_SCHEMA_WORD) {

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tests of cli/rundir.c: names are unique while their process lives, whatever way it ends; the dead are swept. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/rundir.h"
+
+static int make_root(void **state)
+{
+	char *root = strdup("/tmp/td-rundir-XXXXXX");
+	assert_non_null(mkdtemp(root));
+	*state = root;
+	return 0;
+}
+
+static int remove_root(void **state)
+{
+	assert_int_equal(rmdir(*state), 0); /* so nothing is left in it */
+	free(*state);
+	return 0;
+}
+
+/* A process that holds ROOT/NAME until it is killed. */
+static pid_t spawn_holder(const char *root, const char *name)
+{
+	int ready[2];
+	char byte = 0;
+	assert_int_equal(pipe(ready), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct td_rundir dir;
+		if (td_rundir_create(&dir, root, name, NULL) || write(ready[1], "x", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+static void touch(const char *root, const char *rest)
+{
+	char path[200];
+	snprintf(path, sizeof(path), "%s/%s", root, rest);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
+}
+
+static unsigned list_one(const char *root, struct td_rundir_entry *ret_entry)
+{
+	struct td_rundir_entry *entries = NULL;
+	unsigned count = 0;
+	struct td_err err;
+	assert_int_equal(td_rundir_list(root, &entries, &count, &err), 0);
+	if (count)
+		*ret_entry = entries[0];
+	free(entries);
+	return count;
+}
+
+static void a_name_is_taken_once(void **state)
+{
+	const char *root = *state;
+	struct td_rundir dir, second;
+	struct td_rundir_entry entry;
+	struct td_err err = {0};
+	pid_t pid = spawn_holder(root, "web1");
+	assert_int_equal(td_rundir_create(&second, root, "web1", &err), -EADDRINUSE);
+	assert_int_equal(err.reason, TD_REASON_CONTROL_IN_USE);
+	assert_int_equal(list_one(root, &entry), 1);
+	assert_true(entry.alive);
+	assert_int_equal(entry.pid, pid);
+	td_rundir_recover(root); /* leaves the living alone */
+	assert_int_equal(list_one(root, &entry), 1);
+
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(list_one(root, &entry), 1);
+	assert_false(entry.alive);
+	assert_int_equal(td_rundir_create(&dir, root, "web1", &err), 0);
+	td_rundir_remove(&dir);
+	td_rundir_remove(&dir);
+	assert_int_equal(list_one(root, &entry), 0);
+}
+
+static void kill_ends_the_holder_and_nobody_else(void **state)
+{
+	const char *root = *state;
+	struct td_err err = {0};
+	int status;
+	pid_t pid = spawn_holder(root, "a"), other = spawn_holder(root, "b");
+	kill(pid, SIGSTOP); /* does not answer */
+	assert_int_equal(td_rundir_wait(root, "a", 40), -ETIMEDOUT);
+	assert_int_equal(td_rundir_kill(root, "a", &err), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WTERMSIG(status), SIGKILL);
+	assert_int_equal(td_rundir_wait(root, "a", 40), 0);
+	assert_int_equal(td_rundir_kill(root, "a", &err), -ESRCH);
+	assert_int_equal(td_rundir_kill(root, "c", &err), -ESRCH);
+	assert_int_equal(kill(other, 0), 0);
+	kill(other, SIGKILL);
+	waitpid(other, NULL, 0);
+	td_rundir_recover(root);
+}
+
+static void a_pid_in_a_free_lock_is_never_killed(void **state)
+{
+	const char *root = *state;
+	struct td_err err = {0};
+	char path[200];
+	snprintf(path, sizeof(path), "%s/x", root);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/x/lock", root);
+	FILE *lock = fopen(path, "w");
+	fprintf(lock, "%d\n", (int)getpid());
+	fclose(lock);
+	assert_int_equal(td_rundir_kill(root, "x", &err), -ESRCH);
+	td_rundir_recover(root);
+}
+
+static void what_the_dead_left_is_swept(void **state)
+{
+	const char *root = *state;
+	struct td_rundir_entry entry;
+	char path[200];
+	static const char *const dirs[] = {"dead", "empty"};
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s/%s", root, dirs[i]);
+		assert_int_equal(mkdir(path, 0700), 0);
+	}
+	touch(root, "dead/lock");
+	touch(root, "dead/control.sock");
+	touch(root, "vf-0000:02:10.0.lock"); /* no directory: not ours */
+	td_rundir_recover(root);
+	assert_int_equal(list_one(root, &entry), 0);
+	snprintf(path, sizeof(path), "%s/vf-0000:02:10.0.lock", root);
+	assert_int_equal(unlink(path), 0);
+}
+
+static void a_journal_that_cannot_be_undone_stays(void **state)
+{
+	const char *root = *state;
+	struct td_rundir_entry entry;
+	char path[200];
+	snprintf(path, sizeof(path), "%s/dead", root);
+	assert_int_equal(mkdir(path, 0700), 0);
+	touch(root, "dead/undo.json"); /* empty: damaged */
+	td_rundir_recover(root);
+	assert_int_equal(list_one(root, &entry), 1);
+	snprintf(path, sizeof(path), "%s/dead/undo.json", root);
+	assert_int_equal(unlink(path), 0);
+	td_rundir_recover(root);
+	assert_int_equal(list_one(root, &entry), 0);
+}
+
+static void roots(void **state)
+{
+	char root[TD_RUNDIR_PATH_MAX], long_root[200];
+	struct td_err err = {0};
+	(void)state;
+	setenv("TANDEM_RUN_DIR", "/a/b", 1);
+	assert_int_equal(td_rundir_root(root, &err), 0);
+	assert_string_equal(root, "/a/b");
+	setenv("TANDEM_RUN_DIR", "relative", 1);
+	assert_int_equal(td_rundir_root(root, &err), -ENOENT);
+	memset(long_root, 'r', sizeof(long_root));
+	long_root[0] = '/';
+	long_root[sizeof(long_root) - 1] = '\0';
+	setenv("TANDEM_RUN_DIR", long_root, 1);
+	assert_int_equal(td_rundir_root(root, &err), -ENAMETOOLONG);
+	unsetenv("TANDEM_RUN_DIR");
+	if (geteuid() == 0) {
+		assert_int_equal(td_rundir_root(root, &err), 0);
+		assert_string_equal(root, "/run/tandem");
+	}
+	struct td_rundir dir;
+	char name[TD_VM_NAME_MAX + 1];
+	memset(name, 'n', sizeof(name));
+	name[TD_VM_NAME_MAX] = '\0';
+	assert_int_equal(td_rundir_create(&dir, "/tmp/a-root-that-is-quite-long-already/yes", name, &err), -ENAMETOOLONG);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, make_root, remove_root)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_name_is_taken_once),
+		TEST(kill_ends_the_holder_and_nobody_else),
+		TEST(a_pid_in_a_free_lock_is_never_killed),
+		TEST(what_the_dead_left_is_swept),
+		TEST(a_journal_that_cannot_be_undone_stays),
+		cmocka_unit_test(roots),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
