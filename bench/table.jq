@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+# What report.jq makes, as a table.
+
+def round_to($digits): pow(10; $digits) as $scale | (. * $scale | round) / $scale;
+def figure: if . == null then "-" else (.median | if . >= 100 then round_to(0) elif . >= 10 then round_to(1) else round_to(3) end | tostring) end;
+def left($width): . + (" " * ([$width - length, 0] | max) // "");
+def right($width): (" " * ([$width - length, 0] | max) // "") + .;
+def row($a; $b; $c; $d; $e; $f; $g; $h):
+	($a | left(44)) + ($b | left(9)) + ($c | right(10)) + ($d | right(10)) + ($e | right(10)) + ($f | right(8)) + "  " + ($g | left(15)) + $h;
+
+row(""; ""; "tandem"; "q35"; "microvm"; "ratio"; "goal"; ""),
+(.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure;
+	if .ratio == null then "-" else .ratio | round_to(2) | tostring end; .goal // "";
+	if .ok == null then "" elif .ok then "met" else "MISSED" end))
