@@ -177,6 +177,9 @@ static void close_parts(struct td_vfio_pci *dev)
 {
 	td_loop_disarm(&dev->vm->loop, &dev->poll);
 	td_pci_dev_fini(&dev->pci);
+	bool lent = lend_lock(dev);
+	td_vfio_reset_wait(dev);
+	take_lock_back(dev, lent);
 	td_vfio_reset_close(dev);
 	if (dev->device_fd >= 0) {
 		td_vfio_irq_close(dev);
@@ -186,7 +189,7 @@ static void close_parts(struct td_vfio_pci *dev)
 	for (unsigned i = 0; i < TD_PCI_BARS; i++)
 		td_vfio_bar_close(dev, i);
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
-	bool lent = lend_lock(dev);
+	lent = lend_lock(dev);
 	td_cleanup_close(&dev->device_fd); /* the kernel resets the VF */
 	if (dev->group_fd >= 0)
 		td_iommu_remove_group(dev->iommu, dev->group_fd);

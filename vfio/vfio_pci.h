@@ -22,7 +22,7 @@ enum td_vfio_state { TD_VFIO_CLOSED, TD_VFIO_WARM, TD_VFIO_PLUGGED };
 struct td_vfio_events {
 	/*
 	 * The guest gave the device up (_EJ0): it is warm now and quiet (bus master off, MSI-X disabled). Its reset goes on beside the main
-	 * loop (the kernel takes 100 ms for it); plug, attach and close wait for the rest of it.
+	 * loop (the kernel takes 100 ms for it); a plug follows it, attach and close wait for it.
 	 */
 	void (*ejected)(void *opaque);
 	/*
