@@ -131,7 +131,7 @@ int td_hybrid_create(
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
 	nic->host = *host;
 	nic->config = config;
-	nic->relay.fd = -1;
+	nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = -1;
 	nic->limit.expired = td_hybrid_limit_expired;
 	nic->tick.expired = td_hybrid_tick;
@@ -154,6 +154,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
+	td_hybrid_close_stats(nic);
 	td_hybrid_vf_release(nic);
 	free(nic);
 }

@@ -321,7 +321,7 @@ const struct td_flip_ops td_hybrid_flip_ops = {flip_begin, flip_undo, flip_arm, 
 
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err)
 {
-	struct td_net_counters counters;
+	uint64_t rx, tx;
 
 	if (nic->flip.active)
 		return td_flip_start(&nic->flip, to, err); /* says that it is busy */
@@ -334,8 +334,9 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	nic->marks = (struct td_hybrid_marks){0};
 	nic->unplug_requests = nic->kicks = 0;
 	nic->relayed_before = nic->relay.relayed;
-	td_hybrid_counters(nic, &counters);
-	td_blackout_begin(&nic->blackout, td_now_ns(), counters.rx_packets, counters.tx_packets);
+	td_hybrid_open_stats(nic);
+	td_hybrid_packets(nic, &rx, &tx);
+	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
 	td_hybrid_wake(nic);
 	return td_flip_start(&nic->flip, to, err);
 }

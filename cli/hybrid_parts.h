@@ -75,6 +75,7 @@ struct td_hybrid {
 	struct td_hybrid_marks marks;
 
 	struct td_blackout blackout;
+	int stat_fd[2]; /* of the tap, in sysfs: packets to the guest, from the guest; -1 */
 	uint64_t measure_until_ns;
 	struct td_hybrid_record log[TD_HYBRID_LOG];
 	unsigned log_count; /* all flips ever; the last TD_HYBRID_LOG stand in log[n % TD_HYBRID_LOG] */
@@ -116,6 +117,10 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
+/* Packets over both paths to and from the guest, cheaply: for looking every millisecond. */
+void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx);
+void td_hybrid_open_stats(struct td_hybrid *nic);
+void td_hybrid_close_stats(struct td_hybrid *nic);
 json_t *td_hybrid_record_json(const struct td_hybrid_record *record);
 
 #endif

@@ -8,7 +8,7 @@
 #define TICK_NS	       1000000ULL
 #define TICK_IDLE_NS   100000000ULL /* a guest that does not answer is asked again, without haste */
 #define ASK_AGAIN_NS   250000000ULL
-#define QUIET_NS       200000000ULL /* a guest that sends nothing has nothing to move */
+#define QUIET_NS       80000000ULL /* a guest that sends nothing has nothing to move */
 #define KICK_FIRST_NS  5000000ULL
 #define KICK_AGAIN_NS  15000000ULL
 #define KICKS_MAX      20U
@@ -131,6 +131,7 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 	if (!nic->blackout.active || !record)
 		return;
 	td_blackout_end(&nic->blackout, td_now_ns());
+	td_hybrid_close_stats(nic);
 	record->measuring = false;
 	record->rx_ms = td_blackout_ms(&nic->blackout.rx);
 	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
@@ -140,12 +141,12 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 
 static void measure(struct td_hybrid *nic)
 {
-	struct td_net_counters counters;
+	uint64_t rx, tx;
 
 	if (!nic->blackout.active)
 		return;
-	td_hybrid_counters(nic, &counters);
-	td_blackout_sample(&nic->blackout, td_now_ns(), counters.rx_packets, counters.tx_packets);
+	td_hybrid_packets(nic, &rx, &tx);
+	td_blackout_sample(&nic->blackout, td_now_ns(), rx, tx);
 	if (!nic->flip.active && td_now_ns() >= nic->measure_until_ns)
 		td_hybrid_finish_measuring(nic);
 }
