@@ -163,6 +163,7 @@ static void reset(struct td_virtio_pci *dev)
 	td_tap_set_silent(&net->tap, true);
 	(void)td_tap_set_active(&net->tap, 1);
 	net->pairs_active = 1;
+	net->hold_rx = false;
 	route_control(net, true);
 	fill_config(net);
 	if (!net->driver_ok)

@@ -24,7 +24,7 @@ int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold)
 {
 	if (net->path == TD_NET_PATH_VHOST)
 		return hold_vhost(net, hold);
-	return net->path == TD_NET_PATH_NONE || !hold ? 0 : -EOPNOTSUPP;
+	return td_virtio_net_path_hold(net, hold);
 }
 
 ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes)

@@ -35,7 +35,8 @@
 #define PUBLISH_FRAMES	 16U   /* shown to the guest at once */
 #define STACK_BYTES	 (128U * 1024U)
 #define POLL_NS		 20000U /* how long a busy sender is waited for, see poll_tx() */
-#define POLL_BUSY_FRAMES 4U	/* what counts as busy */
+#define POLL_LOST_MAX	 6U
+#define POLL_BUSY_FRAMES 4U /* what counts as busy */
 
 struct held_chain {
 	uint16_t head;
@@ -59,6 +60,8 @@ struct rx {
 struct tx {
 	struct td_virtqueue *vq;
 	bool ready;
+	unsigned polls_lost; /* in a row */
+	unsigned polls_skip; /* so many chances to poll are let go */
 };
 
 struct pair {
@@ -294,19 +297,27 @@ static int transmit(struct pair *pair)
 
 /*
  * A kick is an exit of the guest's, so a sender that was busy until now is looked at a little longer before it is asked to kick again.
+ * Where that does not pay, it is tried ever more seldom.
  */
-static bool poll_tx(struct td_net_io *io, const struct td_virtqueue *vq)
+static bool poll_tx(struct td_net_io *io, struct tx *tx)
 {
 	uint64_t until = td_now_ns() + POLL_NS;
 
+	if (tx->polls_skip) {
+		tx->polls_skip--;
+		return false;
+	}
 	count(&io->config.stats->polls, 1);
 	do {
-		if (td_virtqueue_waiting(vq)) {
+		if (td_virtqueue_waiting(tx->vq)) {
 			count(&io->config.stats->polls_won, 1);
+			tx->polls_lost = 0;
 			return true;
 		}
 		__builtin_ia32_pause();
 	} while (td_now_ns() < until && may_go_on(io));
+	tx->polls_lost = TD_MIN(tx->polls_lost + 1, POLL_LOST_MAX);
+	tx->polls_skip = (1U << tx->polls_lost) - 1;
 	return false;
 }
 
@@ -327,7 +338,7 @@ static bool transmit_round(struct pair *pair)
 	publish(io, vq, 2 * pair->index + 1);
 	if (rc < 0)
 		halt(io, vq->why);
-	else if (rc == 0 && !(sent >= POLL_BUSY_FRAMES && poll_tx(io, vq)))
+	else if (rc == 0 && !(sent >= POLL_BUSY_FRAMES && poll_tx(io, &pair->tx)))
 		pair->tx.ready = td_virtqueue_arm(vq);
 	return rc >= 0 && pair->tx.ready;
 }
@@ -402,14 +413,15 @@ static int watch_pair(struct td_net_io *io, unsigned index)
 	pair->rx.vq = config->rx;
 	pair->tx.vq = config->tx;
 	pair->rx.wanted = SMALL_BYTES;
-	pair->rx.ready = pair->tx.ready = true;
+	pair->rx.ready = !io->config.hold_rx;
+	pair->tx.ready = true;
 	pair->rx_kick = (struct td_watch){.fd = config->rx_kick_fd, .ready = rx_kicked, .events = EPOLLIN | EPOLLET};
 	pair->tx_kick = (struct td_watch){.fd = config->tx_kick_fd, .ready = tx_kicked, .events = EPOLLIN | EPOLLET};
 	pair->tap = (struct td_watch){.fd = config->tap_fd, .ready = tap_readable, .events = EPOLLIN | EPOLLET};
 	rc = td_loop_watch(&io->loop, &pair->rx_kick);
 	if (!rc)
 		rc = td_loop_watch(&io->loop, &pair->tx_kick);
-	return rc ? rc : td_loop_watch(&io->loop, &pair->tap);
+	return rc || io->config.hold_rx ? rc : td_loop_watch(&io->loop, &pair->tap);
 }
 
 static int start_thread(struct td_net_io *io)

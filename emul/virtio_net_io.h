@@ -40,6 +40,7 @@ struct td_net_io_config {
 	unsigned pair_count;
 	struct td_net_io_pair pair[TD_NET_IO_PAIRS_MAX];
 	bool mergeable;
+	bool hold_rx;	  /* frames to the guest stay in the tap */
 	size_t frame_max; /* the largest frame expected, header included */
 	struct td_net_io_stats *stats;
 	/* On the I/O thread. queue: pair * 2, + 1 for tx. */

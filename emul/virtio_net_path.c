@@ -171,6 +171,7 @@ static int start_user(struct td_virtio_net *net)
 		.name = name_of(net),
 		.pair_count = net->pairs_active,
 		.mergeable = td_virtio_pci_has(&net->dev, VIRTIO_NET_F_MRG_RXBUF),
+		.hold_rx = net->hold_rx,
 		.frame_max = frame_max(net),
 		.stats = &net->stats,
 		.signal = signal_queue,
@@ -227,6 +228,15 @@ void td_virtio_net_path_stop(struct td_virtio_net *net)
 		td_net_io_stop(net->io);
 	net->io = NULL;
 	net->path = TD_NET_PATH_NONE;
+}
+
+int td_virtio_net_path_hold(struct td_virtio_net *net, bool hold)
+{
+	if (net->path != TD_NET_PATH_USER || net->hold_rx == hold)
+		return 0;
+	td_virtio_net_path_stop(net);
+	net->hold_rx = hold;
+	return td_virtio_net_path_start(net);
 }
 
 int td_virtio_net_path_offloads(struct td_virtio_net *net, uint64_t offloads)

@@ -108,13 +108,14 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void start(struct bench *b, bool mergeable)
+static void start_with(struct bench *b, bool mergeable, bool hold_rx)
 {
 	struct td_net_io_config config = {
 		.name = "net0",
 		.pair_count = 1,
 		.pair = {{&b->rx.vq, &b->tx.vq, b->rx.kick, b->tx.kick, b->near}},
 		.mergeable = mergeable,
+		.hold_rx = hold_rx,
 		.frame_max = 65562,
 		.stats = &b->stats,
 		.signal = on_signal,
@@ -123,6 +124,11 @@ static void start(struct bench *b, bool mergeable)
 	};
 
 	assert_int_equal(td_net_io_start(&b->io, &config, NULL), 0);
+}
+
+static void start(struct bench *b, bool mergeable)
+{
+	start_with(b, mergeable, false);
 }
 
 /* Offers one buffer of len bytes, 4 KiB apart in memory. */
@@ -313,6 +319,25 @@ static void test_stop_gives_back(void **state)
 	assert_int_equal(b->rx.used[1], 2);
 }
 
+/* Frames to the guest wait, frames from it go on. */
+static void test_hold(void **state)
+{
+	struct bench *b = *state;
+	uint8_t got[100];
+
+	offer_many(&b->rx, 20, 1536);
+	start_with(b, true, true);
+	send_frame(b, 60, 1);
+	offer(&b->tx, HEADER + 60, 0);
+	assert_int_equal(eventfd_write(b->tx.kick, 1), 0);
+	wait_fd(b->far, POLLIN);
+	assert_int_equal(recv(b->far, got, sizeof(got), 0), HEADER + 60);
+	assert_int_equal(b->rx.used[1], 0);
+	stop(b);
+	start(b, true);
+	expect_frame(b, 60, 1, 1);
+}
+
 static void test_rounds_over_the_ring(void **state)
 {
 	struct bench *b = *state;
@@ -426,6 +451,7 @@ int main(void)
 		TEST(test_no_buffers_yet),
 		TEST(test_not_mergeable),
 		TEST(test_stop_gives_back),
+		TEST(test_hold),
 		TEST(test_rounds_over_the_ring),
 		TEST(test_transmit),
 		TEST(test_transmit_bad_lengths),
