@@ -69,7 +69,7 @@ static int run_list(const struct td_client_options *options, struct td_err *err)
 	return r;
 }
 
-/* "quiesce 210" for each phase that took time. */
+/* "quiesce 210.4, swap 1.2": phases that took time. */
 static void phases_text(const json_t *phases, char *text, size_t len)
 {
 	const char *name;
@@ -78,7 +78,7 @@ static void phases_text(const json_t *phases, char *text, size_t len)
 	*text = '\0';
 	json_object_foreach((json_t *)(uintptr_t)phases, name, ms)
 	{
-		if (used < len)
+		if (used < len && json_number_value(ms) >= 0.05)
 			used += (size_t)snprintf(text + used, len - used, "%s%s %.1f", used ? ", " : "", name, json_number_value(ms));
 	}
 }
@@ -133,14 +133,14 @@ static int run_info(const struct td_client_options *options, struct td_err *err)
 	return r;
 }
 
-/* "web1/net0: to emulated in 311 ms, blackout rx 12.0 ms tx 3.1 ms (quiesce 210.4, ...)" */
+/* "web1/net0: to emulated, request to done 311.2 ms, blackout rx 12.0 ms tx 3.1 ms; ms: quiesce 210.4, swap 1.2" */
 static void print_switch(const char *vm, const char *nic, const json_t *flip)
 {
 	char text[3][64], total[64], phases[256];
 	phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
-	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s (%s)\n", vm, nic, td_client_cell(flip, "to", text[0]),
+	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s%s%s\n", vm, nic, td_client_cell(flip, "to", text[0]),
 		blackout_text(flip, "total_ms", total), blackout_text(flip, "blackout_rx_ms", text[1]),
-		blackout_text(flip, "blackout_tx_ms", text[2]), phases);
+		blackout_text(flip, "blackout_tx_ms", text[2]), *phases ? "; ms: " : "", phases);
 }
 
 static int run_switch(const struct td_client_options *options, struct td_err *err)

@@ -27,7 +27,8 @@ static json_t *list_entry(const struct td_rundir_entry *entry)
 	if (entry->alive && !td_client_call(entry->name, "vm-info", NULL, LIST_WAIT_MS, &info, NULL))
 		return info;
 	const char *state = entry->alive ? "silent" : "dead";
-	return json_pack("{s:s, s:s, s:i}", "name", entry->name, "state", state, "pid", (int)entry->pid);
+	json_t *pid = entry->pid ? json_integer(entry->pid) : json_null();
+	return json_pack("{s:s, s:s, s:o}", "name", entry->name, "state", state, "pid", pid);
 }
 
 static const char *memory_text(const json_t *info, char text[64])

@@ -76,10 +76,15 @@ static void run_vm_resume(struct td_control_request *request, json_t *args, void
 static void run_vm_shutdown(struct td_control_request *request, json_t *args, void *opaque)
 {
 	struct td_machine *machine = opaque;
+	struct td_err err;
 	(void)args;
-	/* A paused guest would hear of it only when it is resumed: say so now. */
-	int r = machine->vm.state == TD_VM_RUNNING ? td_vm_press_power(&machine->vm) : -EBUSY;
-	finish(request, machine, r, "cannot be asked to shut down");
+	if (machine->vm.state == TD_VM_RUNNING) {
+		finish(request, machine, td_vm_press_power(&machine->vm), "cannot be asked to shut down");
+		return;
+	}
+	td_err_set(&err, EBUSY, TD_REASON_VM_STATE, "vm %s: is %s, so its guest does not hear the power button: resume it first",
+		machine->config->name, state_name(machine->vm.state));
+	td_control_fail(request, &err);
 }
 
 static void run_vm_kill(struct td_control_request *request, json_t *args, void *opaque)
