@@ -22,7 +22,7 @@
 #include "core/log.h"
 
 #define MEASURE_AFTER_NS 300000000ULL
-#define STRAGGLERS_NS	 50000000ULL
+#define WATCHDOG_NS	 3000000000ULL /* by then igbvf has looked for its link by itself */
 
 static void note(struct td_hybrid *nic, const struct td_err *err)
 {
@@ -170,7 +170,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->held_until_ns = td_now_ns() + STRAGGLERS_NS;
+		nic->held_until_ns = td_now_ns() + (nic->marks.tx_moved_ns ? TD_HYBRID_STRAGGLERS_NS : WATCHDOG_NS);
 		return 0;
 	default:
 		return 0;

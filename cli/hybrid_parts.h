@@ -16,6 +16,8 @@
 #include "vfio/vfio_pci.h"
 
 #define TD_HYBRID_LOG 64U
+/* Frames that the emulated path still gets after the guest sends by the VF: switches have learned by then. */
+#define TD_HYBRID_STRAGGLERS_NS 50000000ULL
 
 /* Moments of a flip, beside its phases; 0: did not come. */
 struct td_hybrid_marks {

@@ -9,6 +9,7 @@
 #define TICK_IDLE_NS   100000000ULL /* a guest that does not answer is asked again, without haste */
 #define ASK_AGAIN_NS   250000000ULL
 #define QUIET_NS       80000000ULL /* a guest that sends nothing has nothing to move */
+#define STALLED_NS     1000000000ULL
 #define KICK_FIRST_NS  5000000ULL
 #define KICK_AGAIN_NS  15000000ULL
 #define KICKS_MAX      20U
@@ -62,7 +63,10 @@ static bool sends_by_vf(struct td_hybrid *nic)
 	return vf.tx_packets != nic->verify_vf_tx;
 }
 
-/* The guest had nothing to send for a while: then its link being up must do. */
+/*
+ * The guest has nothing to send: then its link being up must do. One that did send since the flip began is more likely to be stalled than
+ * to have ended just now.
+ */
 static bool quiet_and_linked(struct td_hybrid *nic, uint64_t now_ns)
 {
 	struct td_net_counters net;
@@ -73,7 +77,7 @@ static bool quiet_and_linked(struct td_hybrid *nic, uint64_t now_ns)
 		nic->verify_net_tx = net.tx_packets;
 		nic->quiet_ns = now_ns;
 	}
-	return now_ns - nic->quiet_ns >= QUIET_NS && (up || !known);
+	return now_ns - nic->quiet_ns >= (nic->blackout.tx.moved ? STALLED_NS : QUIET_NS) && (up || !known);
 }
 
 static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
@@ -117,6 +121,10 @@ static void tick_stragglers(struct td_hybrid *nic)
 		return;
 	if (nic->held)
 		(void)td_relay_run(&nic->relay, nic->net);
+	if (!nic->marks.tx_moved_ns && nic->path == TD_PATH_VF && sends_by_vf(nic)) {
+		nic->marks.tx_moved_ns = td_now_ns();
+		nic->held_until_ns = nic->marks.tx_moved_ns + TD_HYBRID_STRAGGLERS_NS;
+	}
 	if (td_now_ns() < nic->held_until_ns)
 		return;
 	nic->held_until_ns = 0;
