@@ -41,6 +41,24 @@ static int set_routing(struct td_irq *irq)
 	return ioctl(irq->kvm->vm_fd, KVM_SET_GSI_ROUTING, irq->table) < 0 ? -errno : 0;
 }
 
+static void reset_pic(struct td_irq *irq, unsigned chip, uint8_t elcr_mask)
+{
+	struct kvm_irqchip state = {.chip_id = chip, .chip.pic = {.elcr_mask = elcr_mask, .imr = 0xff}};
+
+	ioctl(irq->kvm->vm_fd, KVM_SET_IRQCHIP, &state);
+}
+
+/*
+ * Masked, as firmware leaves them: Linux on hardware-reduced ACPI never touches the PICs, and what came from them would have vectors that
+ * nobody chose (IRQ 15 is #NM). A kernel that uses them starts with ICW1, which clears the masks. The slave first: while it has a request,
+ * setting the master latches it there again.
+ */
+static void reset_pics(struct td_irq *irq)
+{
+	reset_pic(irq, KVM_IRQCHIP_PIC_SLAVE, 0xde);
+	reset_pic(irq, KVM_IRQCHIP_PIC_MASTER, 0xf8);
+}
+
 int td_irq_init(struct td_irq *irq, struct td_kvm *kvm, struct td_err *err)
 {
 	size_t entries = TD_IRQ_GSI_MAX + PIC_PINS;
@@ -58,6 +76,7 @@ int td_irq_init(struct td_irq *irq, struct td_kvm *kvm, struct td_err *err)
 		td_irq_fini(irq);
 		return td_err_sys(err, -r, TD_REASON_KVM_CAP, "interrupts: KVM_SET_GSI_ROUTING");
 	}
+	reset_pics(irq);
 	return 0;
 }
 
@@ -65,13 +84,6 @@ void td_irq_fini(struct td_irq *irq)
 {
 	free(irq->table);
 	memset(irq, 0, sizeof(*irq));
-}
-
-static void reset_pic(struct td_irq *irq, unsigned chip, uint8_t elcr_mask)
-{
-	struct kvm_irqchip state = {.chip_id = chip, .chip.pic = {.elcr_mask = elcr_mask}};
-
-	ioctl(irq->kvm->vm_fd, KVM_SET_IRQCHIP, &state);
 }
 
 static void reset_ioapic(struct td_irq *irq)
@@ -97,8 +109,7 @@ static void reset_pit(struct td_irq *irq)
 
 void td_irq_reset(struct td_irq *irq)
 {
-	reset_pic(irq, KVM_IRQCHIP_PIC_MASTER, 0xf8);
-	reset_pic(irq, KVM_IRQCHIP_PIC_SLAVE, 0xde);
+	reset_pics(irq);
 	reset_ioapic(irq);
 	reset_pit(irq);
 }
