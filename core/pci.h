@@ -111,8 +111,8 @@ int td_pci_init(struct td_pci *pci, struct td_vm *vm, struct td_err *err);
 void td_pci_fini(struct td_pci *pci);
 /*
  * Ports CF8/CFC are there after td_pci_init(); a bare kernel may know nothing else. Linux uses them for the first 256 bytes whenever they
- * answer, two exits an access; without them it uses ECAM, whose reads are no exits (a hot-add: 27 exits instead of 378). Linux before 6.9
- * or so then says "PCI: Fatal: No config space access function found" early in boot, which is not so: it finds ECAM by ACPI later. Before
+ * answer, two exits an access; without them it uses ECAM, whose reads are no exits (a hot-add: 27 exits instead of 378). Linux 6.1
+ * then says "PCI: Fatal: No config space access function found" early in boot, which is not so: it finds ECAM by ACPI later. Before
  * td_vm_boot().
  */
 void td_pci_set_ports(struct td_pci *pci, bool on);
