@@ -38,7 +38,7 @@ row(["whole stream", "", ""] + (.to_guest | counts) + [""] + (.from_guest | coun
 	+ (if .to_guest.corrupt + .from_guest.corrupt == 0 then "every byte right" else "\(.to_guest.corrupt + .from_guest.corrupt) WRONG" end)
 	+ (if .to_guest.broken or .from_guest.broken then ", the connection BROKE" else ", the connection never broke" end)
 	+ "; longest stall \(.to_guest.longest_stall_ms | ms) and \(.from_guest.longest_stall_ms | ms) ms."),
-(if .from_guest.sent < 900 * .seconds then "NOTE: this machine was busy: the guest sent \(.from_guest.sent / .seconds | round) packets/s instead of 1,000. Times above are the machine's, not tandem's."
-	else empty end),
+(([.to_guest, .from_guest | .pace_percent] | min) as $pace
+	| if $pace < 95 then "NOTE: this machine was too busy: a sender kept \($pace | round) % of its pace. The figures above show that, too." else empty end),
 "On the VF path the guest reaches the NIC's hardware itself; on the emulated path its packets go through a tap and bridge br0, where",
 "a host can filter, team and migrate. The guest's network interface, address and connections stayed the same all along."

@@ -20,27 +20,35 @@ flip_once() {
 
 # flip_measure KIND PREFIX PATH
 flip_measure() {
-	local kind=$1 prefix=$2 to=$3 result=$WORK/stream.json stream
-	in_peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate 1000 --duration "$FLIP_SECONDS" >"$result" &
+	local kind=$1 prefix=$2 to=$3 stream offset_us
+	offset_us=$(monotonic_offset_us)
+	in_peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate 1000 --duration "$FLIP_SECONDS" >"$WORK/stream.json" &
 	stream=$!
 	sleep "$FLIP_LEAD"
 	nic_switch "$to"
 	wait "$stream" || fail "$kind: the stream did not end well"
-	jq -c --arg subject "$kind" --arg what "$prefix" '{$subject, $what, stream: .}' "$result" >>"$LAB_OUT/streams"
-	flip_samples "$kind" "$prefix" "$result"
+	jq -c --arg subject "$kind" --arg what "$prefix" '{$subject, $what, stream: .}' "$WORK/stream.json" >>"$LAB_OUT/streams"
+	sample flip "$kind" "${prefix}_done" $(((SWITCH_DONE_US - SWITCH_REQUESTED_US) / 1000))
+	flip_samples "$kind" "$prefix" $((SWITCH_REQUESTED_US - offset_us))
 }
 
-# flip_samples KIND PREFIX FILE
+# flip_samples KIND PREFIX REQUESTED: from the request (microseconds of CLOCK_MONOTONIC) to the stream's end; before it, what the machine
+# does by itself.
 flip_samples() {
 	local name value
 	while read -r name value; do
 		sample flip "$1" "$2_$name" "$value"
-	done < <(jq -r '[.client.udp, .server.udp] as $ends
-		| "lost \($ends | map(.lost) | add)",
-		"duplicated \($ends | map(.duplicated) | add)",
-		"reordered \($ends | map(.reordered) | add)",
-		"blackout \([$ends[].gaps[0].ms // 1 | . - 1] | max)"' "$3")
-	sample flip "$1" "$2_done" $(((SWITCH_DONE_US - SWITCH_REQUESTED_US) / 1000))
+	done < <(jq -r -L "$CHECKOUT/bench" --argjson requested "$3" 'include "stream";
+		($requested / 1e6) as $at
+		| [to_guest, from_guest] as $ways
+		| [$ways[] | share($at; infinite)] as $after
+		| "lost \($after | map(.lost) | add)",
+		"duplicated \($after | map(.duplicated) | add)",
+		"reordered \($after | map(.reordered) | add)",
+		"blackout \($after | map(.blackout_ms) | max)",
+		"before_lost \([$ways[] | share(0; $at).lost] | add)",
+		"before_blackout \([$ways[] | share(0; $at).blackout_ms] | max)",
+		"pace \([$ways[] | pace] | min)"' "$WORK/stream.json")
 }
 
 measure_flip() {
