@@ -192,6 +192,10 @@ int td_cmd_nic(int argc, char **argv)
 	const char *name = argc ? argv[0] : "";
 	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
 		return print_help();
+	if (!argc) {
+		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: no verb: give list, info or switch");
+		return td_cmd_fail(&err);
+	}
 	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
 		if (strcmp(name, verbs[i].name) != 0)
 			continue;
@@ -204,6 +208,6 @@ int td_cmd_nic(int argc, char **argv)
 			r = verbs[i].run(&options, &err);
 		return r ? td_cmd_fail(&err) : 0;
 	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: unknown verb '%.32s': list, info or switch", name);
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: unknown verb '%.32s': give list, info or switch", name);
 	return td_cmd_fail(&err);
 }

@@ -186,6 +186,10 @@ int td_cmd_vm(int argc, char **argv)
 	const char *name = argc ? argv[0] : "";
 	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
 		return print_help();
+	if (!argc) {
+		td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm: no verb: give list, info, pause, resume, shutdown, kill or console");
+		return td_cmd_fail(&err);
+	}
 	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
 		if (strcmp(name, verbs[i].name) != 0)
 			continue;
@@ -198,6 +202,7 @@ int td_cmd_vm(int argc, char **argv)
 			r = verbs[i].run ? verbs[i].run(&options, &err) : run_simple(&options, verbs[i].command, &err);
 		return r ? td_cmd_fail(&err) : 0;
 	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm: unknown verb '%.32s': list, info, pause, resume, shutdown, kill or console", name);
+	td_err_set(
+		&err, EINVAL, TD_REASON_USAGE, "vm: unknown verb '%.32s': give list, info, pause, resume, shutdown, kill or console", name);
 	return td_cmd_fail(&err);
 }

@@ -127,18 +127,29 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 	return 0;
 }
 
-/* The lock is the caller's. A journal that stays keeps its directory and its lock file. */
+static bool is_journal(const char *name)
+{
+	size_t len = strlen(name);
+	return len >= 9 && !strncmp(name, "undo", 4) && !strcmp(name + len - 5, ".json");
+}
+
+/* The lock is the caller's. A journal that could not be undone keeps its directory and its lock file; all else goes. */
 static void remove_locked(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
+	DIR *stream = opendir(path);
+	bool keep = false;
+	if (!stream)
 		return;
-	unlinkat(fd, "control.sock", 0);
-	if (faccessat(fd, "undo.json", F_OK, 0)) {
-		unlinkat(fd, "lock", 0);
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		keep = keep || is_journal(entry->d_name);
+		if (!is_journal(entry->d_name) && strcmp(entry->d_name, "lock") != 0)
+			unlinkat(dirfd(stream), entry->d_name, 0); /* "." and ".." are no files: refused */
+	}
+	if (!keep) {
+		unlinkat(dirfd(stream), "lock", 0);
 		rmdir(path);
 	}
-	close(fd);
+	closedir(stream);
 }
 
 void td_rundir_remove(struct td_rundir *dir)

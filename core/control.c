@@ -76,7 +76,7 @@ static void client_drop(struct client *client)
 /* Takes the reference. A reply that cannot be put into words (no memory) breaks the client's connection. */
 static void client_queue(struct client *client, json_t *reply)
 {
-	char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	char *text = reply ? json_dumps(reply, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	json_decref(reply);
 	size_t len = text ? strlen(text) : 0;
 	char *line = text ? realloc(text, len + 1) : NULL;
