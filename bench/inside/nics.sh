@@ -66,6 +66,8 @@ nic_vm_start() {
 	vmm_start "$kind" "$cpus" "${arguments[@]}"
 	[[ $kind == tandem ]] || qmp qmp_capabilities
 	console_wait '@up' 180
+	# The last VM had the same MAC elsewhere, and nobody outside knows yet: asking anew tells the switch.
+	in_peer ip neigh flush dev wire0
 	limit=$((SECONDS + 30))
 	until ping_guest; do
 		((SECONDS < limit)) || fail "$kind, $mode: the guest does not answer"
