@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# tandem run from a file, and the vm commands: each does what it says, and names are free again whatever way a VM ends.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+RSS_LIMIT_KIB=3072 # outside guest RAM
+
+# A guest with what listens to the power button.
+button_guest() {
+	local tree modules="$WORK/modules"
+	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
+	mkdir -p "$modules"
+	xz -dc "$tree"/usr/lib/modules/6.12*/kernel/drivers/acpi/button.ko.xz >"$modules/button.ko"
+	xz -dc "$tree"/usr/lib/modules/6.12*/kernel/drivers/input/evdev.ko.xz >"$modules/evdev.ko"
+	cat >"$WORK/job" <<-'END'
+		#!/bin/sh
+		stty -echo
+		insmod /m/evdev.ko
+		insmod /m/button.ko
+		mkdir -p /etc/acpi/PWRF /var/run /var/log
+		printf '#!/bin/sh\npoweroff -f\n' >/etc/acpi/PWRF/00000080
+		chmod +x /etc/acpi/PWRF/00000080
+		acpid -f >/dev/null 2>&1 &
+		echo @up
+		while read -r command; do eval "$command"; done
+	END
+	"$CHECKOUT/lab/guest" --out "$WORK" --add "$modules:/m" --add "$WORK/job:/job"
+	cat >"$WORK/web1.yaml" <<-END
+		memory: {size: 128M}
+		payload: {kernel: $WORK/vmlinuz, initramfs: $WORK/initrd, cmdline: "console=ttyS0 quiet panic=-1 modules="}
+		serial: {mode: pty}
+	END
+}
+
+state_is() { [ "$(tandem vm list --json | jq -r '.[0].state')" = "$1" ]; }
+
+# Ends when the guest's job runs.
+guest_up() {
+	local reader limit=$((SECONDS + 90))
+	tandem vm console web1 </dev/null >"$WORK/console" &
+	reader=$!
+	until grep -q '^@up' "$WORK/console"; do
+		((SECONDS < limit)) || fail 'the guest did not come up'
+		sleep 0.2
+	done
+	kill "$reader"
+	wait "$reader" || true
+}
+
+start() {
+	local limit=$((SECONDS + 20))
+	tandem run "$WORK/web1.yaml" 2>>"$WORK/errors" &
+	VM_PID=$!
+	until state_is running; do
+		((SECONDS < limit)) || fail 'the VM does not run'
+		sleep 0.1
+	done
+}
+
+# ended STATUS: the process ends with it within 20 s, and its directory is gone.
+ended() {
+	local status=0 limit=$((SECONDS + 20))
+	while kill -0 "$VM_PID" 2>/dev/null && ((SECONDS < limit)); do sleep 0.1; done
+	! kill -0 "$VM_PID" 2>/dev/null || return 1
+	wait "$VM_PID" || status=$?
+	[ "$status" = "$1" ] && [ ! -e /run/tandem/web1 ]
+}
+
+# fails STATUS REASON COMMAND...
+fails() {
+	local expected=$1 reason=$2 status=0 output
+	shift 2
+	output=$("$@" 2>&1) || status=$?
+	[[ $status = "$expected" && $output == *"[$reason]"*'try: '* ]] || {
+		printf '%s\n' "exit $status: $output"
+		return 1
+	}
+}
+
+console_answers() {
+	local output
+	output=$({
+		sleep 1
+		# shellcheck disable=SC2016 # for the guest's shell
+		echo 'echo answer $((40 + 2))'
+		sleep 2
+		printf '\001x'
+	} | timeout 20 tandem vm console web1)
+	[[ $output == *'answer 42'* ]]
+}
+
+# Of a release build: the kernel's count of what the process has in memory, without guest RAM's mapping.
+rss_outside_ram() {
+	awk '/^[0-9a-f]+-[0-9a-f]+ / { ram = /memfd:tandem-ram/ } /^Rss:/ && !ram { sum += $2 } END { print sum }' "/proc/$VM_PID/smaps"
+}
+
+button_guest
+printf 'memory: {size: 12Q}\n' >"$WORK/bad.yaml"
+check 'a bad file is refused' fails 2 config-value tandem run "$WORK/bad.yaml"
+check 'a VM that is not there' fails 1 vm-not-found tandem vm info web1
+
+start
+check 'its name is taken' fails 1 control-socket-in-use tandem run "$WORK/web1.yaml"
+guest_up
+check 'its console answers' console_answers
+rss=$(rss_outside_ram)
+check "memory outside guest RAM: $rss KiB of $RSS_LIMIT_KIB" test "$rss" -le "$RSS_LIMIT_KIB"
+check 'pause' tandem vm pause web1
+check 'it is paused' state_is paused
+check 'twice is an error' fails 1 vm-state tandem vm pause
+check 'a paused guest hears no button' fails 1 vm-state tandem vm shutdown
+check 'resume' tandem vm resume
+check 'it runs' state_is running
+check 'its console answers again' console_answers
+check 'shutdown' tandem vm shutdown web1
+check 'the guest powers off' ended 0
+
+start
+kill -KILL "$VM_PID"
+wait "$VM_PID" || true
+check 'killed: it is dead' state_is dead
+check 'a dead VM has no info' fails 1 vm-not-found tandem vm info web1
+start
+check 'its name is free again' state_is running
+check 'kill' tandem vm kill
+check 'it ends' ended 137
+
+start
+kill -STOP "$VM_PID"
+check 'a process that does not answer is silent' state_is silent
+check 'and can be killed' tandem vm kill web1
+check 'it ends' ended 137
+
+start
+guest_up
+kill -TERM "$VM_PID"
+check 'SIGTERM is the power button' ended 0
+start
+kill -TERM "$VM_PID"
+sleep 0.5
+kill -TERM "$VM_PID"
+check 'a second SIGTERM does not ask' ended 143
+finish
