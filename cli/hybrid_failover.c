@@ -22,7 +22,7 @@
 #include "core/log.h"
 
 #define MEASURE_AFTER_NS 300000000ULL
-#define WATCHDOG_NS	 3000000000ULL /* by then igbvf has looked for its link by itself */
+#define SETTLE_LIMIT_NS	 3000000000ULL /* by then igbvf has looked for its link by itself */
 
 static void note(struct td_hybrid *nic, const struct td_err *err)
 {
@@ -65,7 +65,7 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 {
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
-	nic->held_until_ns = 0;
+	nic->settle_until_ns = 0;
 	if (nic->path == TD_PATH_EMULATED)
 		return;
 	nic->path = TD_PATH_EMULATED;
@@ -170,7 +170,8 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->held_until_ns = td_now_ns() + (nic->marks.tx_moved_ns ? TD_HYBRID_STRAGGLERS_NS : WATCHDOG_NS);
+		nic->quiet_ns = td_now_ns();
+		nic->settle_until_ns = nic->quiet_ns + SETTLE_LIMIT_NS;
 		return 0;
 	default:
 		return 0;

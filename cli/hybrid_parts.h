@@ -17,7 +17,6 @@
 
 #define TD_HYBRID_LOG 64U
 /* Frames that the emulated path still gets after the guest sends by the VF: switches have learned by then. */
-#define TD_HYBRID_STRAGGLERS_NS 50000000ULL
 
 /* Moments of a flip, beside its phases; 0: did not come. */
 struct td_hybrid_marks {
@@ -66,10 +65,10 @@ struct td_hybrid {
 	td_hybrid_done done;
 	void *done_opaque;
 
-	bool held;		/* the emulated path keeps frames to the guest back */
-	bool leaving;		/* the guest was asked for the VF and has not given it yet */
-	bool was_up;		/* its VF driver was up when it was asked */
-	uint64_t held_until_ns; /* after a flip to the VF: stragglers of the emulated path */
+	bool held;		  /* the emulated path keeps frames to the guest back */
+	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
+	bool was_up;		  /* its VF driver was up when it was asked */
+	uint64_t settle_until_ns; /* after a flip to the VF: 0, or until when the emulated path may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;

@@ -11,8 +11,9 @@
 #define QUIET_NS       80000000ULL /* a guest that sends nothing has nothing to move */
 #define STALLED_NS     1000000000ULL
 #define KICK_FIRST_NS  5000000ULL
-#define KICK_AGAIN_NS  15000000ULL
-#define KICKS_MAX      20U
+#define KICK_AGAIN_NS  30000000ULL
+#define KICKS_MAX      40U
+#define SETTLED_NS     50000000ULL
 #define VECTOR_RECEIVE 1U
 #define VECTOR_MAIL    2U
 
@@ -63,20 +64,28 @@ static bool sends_by_vf(struct td_hybrid *nic)
 	return vf.tx_packets != nic->verify_vf_tx;
 }
 
+/* Has the guest sent by the standby since the last look? */
+static bool sends_by_standby(struct td_hybrid *nic, uint64_t now_ns)
+{
+	struct td_net_counters net;
+
+	td_virtio_net_counters(nic->net, &net);
+	if (net.tx_packets == nic->verify_net_tx)
+		return false;
+	nic->verify_net_tx = net.tx_packets;
+	nic->quiet_ns = now_ns;
+	return true;
+}
+
 /*
  * The guest has nothing to send: then its link being up must do. One that did send since the flip began is more likely to be stalled than
  * to have ended just now.
  */
 static bool quiet_and_linked(struct td_hybrid *nic, uint64_t now_ns)
 {
-	struct td_net_counters net;
 	bool known, up = td_vfio_pci_link_up(nic->vf, &known);
 
-	td_virtio_net_counters(nic->net, &net);
-	if (net.tx_packets != nic->verify_net_tx) {
-		nic->verify_net_tx = net.tx_packets;
-		nic->quiet_ns = now_ns;
-	}
+	(void)sends_by_standby(nic, now_ns);
 	return now_ns - nic->quiet_ns >= (nic->blackout.tx.moved ? STALLED_NS : QUIET_NS) && (up || !known);
 }
 
@@ -115,19 +124,32 @@ static void tick_arriving(struct td_hybrid *nic)
 		tick_verify(nic);
 }
 
-static void tick_stragglers(struct td_hybrid *nic)
+/*
+ * A kick takes igbvf's carrier away until it has looked for it, so the guest may fall back to the standby after it was seen to send by the
+ * VF; that also teaches the switch outside the old place again. The emulated path stays held, what comes by it is relayed, and the guest
+ * and the outside are told again, until neither has used it for a while.
+ */
+static void tick_settling(struct td_hybrid *nic)
 {
-	if (!nic->held_until_ns)
+	uint64_t now_ns = td_now_ns(), relayed = nic->relay.relayed;
+
+	if (!nic->settle_until_ns)
 		return;
 	if (nic->held)
 		(void)td_relay_run(&nic->relay, nic->net);
-	if (!nic->marks.tx_moved_ns && nic->path == TD_PATH_VF && sends_by_vf(nic)) {
-		nic->marks.tx_moved_ns = td_now_ns();
-		nic->held_until_ns = nic->marks.tx_moved_ns + TD_HYBRID_STRAGGLERS_NS;
+	if (nic->path == TD_PATH_VF && !nic->leaving) {
+		if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
+			nic->marks.tx_moved_ns = now_ns;
+		if (sends_by_standby(nic, now_ns))
+			make_it_look(nic, now_ns);
+		else if (nic->relay.relayed != relayed && now_ns - nic->quiet_ns >= SETTLED_NS) {
+			nic->quiet_ns = now_ns;
+			td_hybrid_announce(nic, TD_PATH_VF);
+		}
+		if (now_ns < nic->settle_until_ns && (!nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS))
+			return;
 	}
-	if (td_now_ns() < nic->held_until_ns)
-		return;
-	nic->held_until_ns = 0;
+	nic->settle_until_ns = 0;
 	if (!nic->leaving)
 		td_hybrid_hold(nic, false);
 }
@@ -180,7 +202,7 @@ void td_hybrid_tick(struct td_timer *timer)
 		tick_leaving(nic);
 	else if (nic->flip.active && nic->flip.to == TD_PATH_VF)
 		tick_arriving(nic);
-	tick_stragglers(nic);
+	tick_settling(nic);
 	measure(nic);
 	if (!nic->flip.active)
 		tick_idle(nic);

@@ -59,8 +59,6 @@ static int check_memory(const struct td_vm_file_config *config, struct td_err *e
 	if (config->memory_bytes % unit)
 		return fail(err, "memory.size: %llu bytes is not a multiple of %s", (unsigned long long)config->memory_bytes,
 			config->hugepages ? "2M, as hugepages need" : "4K");
-	if (config->hugepages && config->thp)
-		return fail(err, "memory: hugepages and thp are both on: choose one");
 	return 0;
 }
 

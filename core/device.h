@@ -18,7 +18,8 @@ struct td_device_ops {
 	void (*reset)(struct td_device *device);
 	/*
 	 * Guarantees: after it returns 0 there is no DMA, no interrupt and no write to guest RAM until resume(). Guest-visible state is
-	 * unchanged. vCPUs are stopped, the VM's lock is held. -errno: the device could not come to rest and goes on as before.
+	 * unchanged. vCPUs are stopped, the VM's lock is held. -EBUSY: hardware that the guest drives and that can't be stopped without
+	 * its driver seeing it; -errno: could not come to rest. Either goes on as before.
 	 */
 	int (*quiesce)(struct td_device *device);
 	/* Guarantees: goes on from where quiesce() left; work that came meanwhile is looked at. Harmless when not quiesced. */

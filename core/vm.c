@@ -168,8 +168,11 @@ static int load_guest(struct td_vm *vm, struct td_err *err)
 	struct td_boot_entry entry;
 	int r = td_boot_load(&vm->config.boot, &vm->mem, &entry, err);
 
-	if (r == 0)
-		r = td_acpi_write_tables(vm, err);
+	if (r < 0)
+		return r;
+	/* Whatever starts in long mode here is Linux, which does better without. The tables say what is there. */
+	td_pci_set_ports(&vm->pci, entry.mode != TD_BOOT_LONG64);
+	r = td_acpi_write_tables(vm, err);
 	if (r == 0)
 		r = td_vcpus_reset(vm, &entry, err);
 	return r;
@@ -227,7 +230,7 @@ int td_vm_pause(struct td_vm *vm)
 	park_unlocked(vm);
 	for (struct td_device *device = vm->devices; device; device = device->next) {
 		r = device->ops->quiesce(device);
-		if (r == 0)
+		if (r == 0 || r == -EBUSY)
 			continue;
 		td_warn("%s: does not come to rest: %s", device->name, strerror(-r));
 		resume_devices(vm, device);

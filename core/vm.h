@@ -85,7 +85,10 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err);
 /* Runs the main loop until the VM has stopped. Returns the process's exit status. */
 int td_vm_run(struct td_vm *vm);
 
-/* Main loop only. Pausing stops vCPUs, then quiesces devices; -EALREADY when it is so already. */
+/*
+ * Main loop only. Pausing stops vCPUs, then quiesces devices; hardware that says -EBUSY (a VF in use) goes on receiving into the buffers
+ * it has, as with other VMMs. -EALREADY when it is so already.
+ */
 int td_vm_pause(struct td_vm *vm);
 int td_vm_resume(struct td_vm *vm);
 /* ACPI power button. */

@@ -439,7 +439,7 @@ static int device_quiesce(struct td_device *device)
 	struct td_vfio_pci *dev = of_device(device);
 
 	if (dev->state == TD_VFIO_PLUGGED && dev->bus_master) {
-		td_warn("%s: a VF in use can't be brought to rest; switch its NIC to the emulated path first", device->name);
+		td_info("%s: a VF in use goes on receiving while the vCPUs stand still", device->name);
 		return -EBUSY;
 	}
 	td_vfio_reset_wait(dev);

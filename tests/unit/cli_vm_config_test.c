@@ -185,7 +185,6 @@ static void what_keys_say_together(void **state)
 		{KERNEL "memory: {size: 1048577}\n", TD_REASON_CONFIG_VALUE, "memory.size: 1048577 bytes is not a multiple of 4K"},
 		{KERNEL "memory: {size: 3M, hugepages: on}\n", TD_REASON_CONFIG_VALUE,
 			"memory.size: 3145728 bytes is not a multiple of 2M, as hugepages need"},
-		{KERNEL "memory: {hugepages: on, thp: on}\n", TD_REASON_CONFIG_VALUE, "memory: hugepages and thp are both on: choose one"},
 		{KERNEL "serial: {mode: file}\n", TD_REASON_CONFIG_VALUE, "serial.file: missing: mode file needs the file's path"},
 		{KERNEL "serial: {mode: pty, file: x}\n", TD_REASON_CONFIG_VALUE,
 			"serial.file: is given, but the mode is not file: leave one of them out"},

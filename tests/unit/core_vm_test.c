@@ -370,9 +370,9 @@ static void pause_and_resume(struct td_timer *timer)
 	uint32_t before;
 
 	assert_int_equal(td_vm_resume(p->vm), -EALREADY);
-	p->bad->fail = p->rounds % 2 ? -EBUSY : 0;
+	p->bad->fail = p->rounds % 2 ? -EIO : 0;
 	if (p->bad->fail) {
-		assert_int_equal(td_vm_pause(p->vm), -EBUSY);
+		assert_int_equal(td_vm_pause(p->vm), -EIO);
 		assert_int_equal(p->vm->state, TD_VM_RUNNING);
 		assert_int_equal(p->good->quiesced, p->good->resumed);
 	} else {
