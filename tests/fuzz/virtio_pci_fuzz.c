@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/vm.h"
@@ -43,16 +44,17 @@ static void stop_loop(struct td_timer *timer)
 
 static void add_devices(struct machine *m)
 {
-	char path[] = "/tmp/tandem-fuzz-XXXXXX";
-	int fd = mkstemp(path);
+	/* In memory: a real disk that is busy makes flushes, and so resets, look like hangs. */
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+	char path[32];
 	struct td_virtio_blk_config disk = {.name = "disk0", .path = path};
 	struct td_virtio_net_config nic = {.name = "net0", .mac = {2}, .queue_pairs = 2, .vhost = TD_VHOST_OFF};
 	struct td_virtio_net *net;
 
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (fd < 0 || ftruncate(fd, IMAGE_BYTES) || td_virtio_blk_create(&m->vm, &disk, NULL) || td_virtio_rng_create(&m->vm, "rng0", NULL))
 		abort();
 	close(fd);
-	unlink(path);
 	(void)td_virtio_net_create(&m->vm, &nic, &net, NULL);
 	for (unsigned i = 1; i < TD_PCI_SLOTS; i++)
 		if (m->vm.pci.slot[i] && m->dev_count < TD_COUNT(m->dev))
