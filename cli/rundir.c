@@ -127,12 +127,6 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 	return 0;
 }
 
-static bool is_journal(const char *name)
-{
-	size_t len = strlen(name);
-	return len >= 9 && !strncmp(name, "undo", 4) && !strcmp(name + len - 5, ".json");
-}
-
 /* The lock is the caller's. A journal that could not be undone keeps its directory and its lock file; all else goes. */
 static void remove_locked(const char *path)
 {
@@ -141,8 +135,8 @@ static void remove_locked(const char *path)
 	if (!stream)
 		return;
 	for (struct dirent *entry; (entry = readdir(stream));) {
-		keep = keep || is_journal(entry->d_name);
-		if (!is_journal(entry->d_name) && strcmp(entry->d_name, "lock") != 0)
+		keep = keep || td_lease_is_journal(entry->d_name);
+		if (!td_lease_is_journal(entry->d_name) && strcmp(entry->d_name, "lock") != 0)
 			unlinkat(dirfd(stream), entry->d_name, 0); /* "." and ".." are no files: refused */
 	}
 	if (!keep) {

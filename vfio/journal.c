@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* journal.c - one JSON object in one file, replaced by rename(2) so that a reader sees the old one or the new one. */
+/* journal.c - one JSON object in one file a VF, replaced by rename(2) so that a reader sees the old one or the new one. */
 #include "vfio/journal.h"
 
 #include <assert.h>
@@ -13,9 +13,11 @@
 #include "vfio/sriov_sysfs.h"
 
 #define JOURNAL_VERSION 1
-#define JOURNAL_FILE	"undo.json"
-#define JOURNAL_NEW	"undo.json.new"
+#define JOURNAL_PREFIX	"undo"
+#define JOURNAL_SUFFIX	".json"
+#define JOURNAL_FILE	JOURNAL_PREFIX "-%s" JOURNAL_SUFFIX
 #define JOURNAL_MAX	4096U
+#define FILE_ROOM	(sizeof(JOURNAL_FILE) + TD_SRIOV_BDF_LEN)
 
 static const char *const link_names[] = {"auto", "enable", "disable"};
 static_assert(TD_COUNT(link_names) == TD_SRIOV_LINK_DISABLE + 1, "one name a state");
@@ -26,6 +28,25 @@ static void cleanup_json(json_t **json)
 }
 
 #define auto_json __attribute__((cleanup(cleanup_json))) json_t
+
+bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN])
+{
+	const size_t prefix = strlen(JOURNAL_PREFIX), suffix = strlen(JOURNAL_SUFFIX);
+	size_t len = strlen(file_name);
+
+	if (len < prefix + suffix || strncmp(file_name, JOURNAL_PREFIX, prefix) != 0 ||
+		strcmp(file_name + len - suffix, JOURNAL_SUFFIX) != 0)
+		return false;
+	len -= prefix + suffix;
+	ret_bdf[0] = '\0';
+	if (len >= 1 && len <= TD_SRIOV_BDF_LEN && file_name[prefix] == '-') {
+		memcpy(ret_bdf, file_name + prefix + 1, len - 1);
+		ret_bdf[len - 1] = '\0';
+		if (!td_sriov_sysfs_bdf_ok(ret_bdf))
+			ret_bdf[0] = '\0';
+	}
+	return true;
+}
 
 static json_t *pack_settings(const struct td_journal *journal)
 {
@@ -54,12 +75,22 @@ static int write_all(int fd, const char *text, size_t len)
 	return fsync(fd) < 0 ? -errno : 0;
 }
 
-static int replace_file(int dir_fd, const char *text)
+/* What a crash leaves of a file half written: no journal by its name, and replaced or removed with the VF's next one. */
+static void name_files(const char *bdf, char file[FILE_ROOM], char new_file[FILE_ROOM + 4])
 {
-	td_auto_close int fd = openat(dir_fd, JOURNAL_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	snprintf(file, FILE_ROOM, JOURNAL_FILE, bdf);
+	snprintf(new_file, FILE_ROOM + 4, "%s.new", file);
+}
+
+static int replace_file(int dir_fd, const char *bdf, const char *text)
+{
+	char file[FILE_ROOM], new_file[FILE_ROOM + 4];
+
+	name_files(bdf, file, new_file);
+	td_auto_close int fd = openat(dir_fd, new_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int rc = fd < 0 ? -errno : write_all(fd, text, strlen(text));
 
-	if (rc == 0 && renameat(dir_fd, JOURNAL_NEW, dir_fd, JOURNAL_FILE) < 0)
+	if (rc == 0 && renameat(dir_fd, new_file, dir_fd, file) < 0)
 		rc = -errno;
 	if (rc == 0 && fsync(dir_fd) < 0)
 		rc = -errno;
@@ -73,9 +104,9 @@ int td_journal_write(const char *dir, const struct td_journal *journal, struct t
 		pack_settings(journal));
 	td_auto_free char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int rc = !text ? -ENOMEM : dir_fd < 0 ? -errno : replace_file(dir_fd, text);
+	int rc = !text ? -ENOMEM : dir_fd < 0 ? -errno : replace_file(dir_fd, journal->bdf, text);
 
-	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: write %s/" JOURNAL_FILE, journal->bdf, dir) : 0;
+	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: write %s/" JOURNAL_FILE, journal->bdf, dir, journal->bdf) : 0;
 }
 
 static bool copy_text(char *to, size_t room, const char *from)
@@ -146,13 +177,13 @@ static bool unpack(json_t *root, struct td_journal *journal)
 	       !strchr(driver, '/') && unpack_settings(settings, journal);
 }
 
-int td_journal_read(const char *dir, struct td_journal *ret_journal, struct td_err *err)
+int td_journal_read(const char *dir, const char *bdf, struct td_journal *ret_journal, struct td_err *err)
 {
 	char path[PATH_MAX], text[JOURNAL_MAX + 1];
 	struct td_journal journal = {0};
 	json_error_t where;
 
-	snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, dir);
+	snprintf(path, sizeof(path), "%s/" JOURNAL_FILE, dir, bdf);
 	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && errno == ENOENT)
 		return -ENOENT;
@@ -166,18 +197,22 @@ int td_journal_read(const char *dir, struct td_journal *ret_journal, struct td_e
 		return td_err_set(err, EBADMSG, TD_REASON_CLEANUP, "%s: damaged: line %d: %s", path, where.line, where.text);
 	if (!unpack(root, &journal))
 		return td_err_set(err, EBADMSG, TD_REASON_CLEANUP, "%s: damaged: not a journal of version %d", path, JOURNAL_VERSION);
+	if (strcmp(journal.bdf, bdf) != 0)
+		return td_err_set(err, EBADMSG, TD_REASON_CLEANUP, "%s: damaged: it is about vf %s", path, journal.bdf);
 	*ret_journal = journal;
 	return 0;
 }
 
-int td_journal_remove(const char *dir, struct td_err *err)
+int td_journal_remove(const char *dir, const char *bdf, struct td_err *err)
 {
+	char file[FILE_ROOM], new_file[FILE_ROOM + 4];
 	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (dir_fd < 0)
 		return errno == ENOENT ? 0 : td_err_sys(err, errno, TD_REASON_CLEANUP, "%s", dir);
-	(void)unlinkat(dir_fd, JOURNAL_NEW, 0);
-	if (unlinkat(dir_fd, JOURNAL_FILE, 0) < 0 && errno != ENOENT)
-		return td_err_sys(err, errno, TD_REASON_CLEANUP, "%s/" JOURNAL_FILE ": remove", dir);
+	name_files(bdf, file, new_file);
+	(void)unlinkat(dir_fd, new_file, 0);
+	if (unlinkat(dir_fd, file, 0) < 0 && errno != ENOENT)
+		return td_err_sys(err, errno, TD_REASON_CLEANUP, "%s/%s: remove", dir, file);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * journal.h - DIR/undo.json: what a lease changes on the host, written before it is changed. Private to vfio/ and its tests.
- * The record holds the state from before, so undoing is bringing that state back, as often as one likes. The file is untrusted: it may
- * be cut off by a crash or written by anybody.
+ * journal.h - DIR/undo-BDF.json: what the lease of one VF changes on the host, written before it is changed. Private to vfio/ and its
+ * tests. The record holds the state from before, so undoing is bringing that state back, as often as one likes. The file is untrusted: it
+ * may be cut off by a crash or written by anybody.
  */
 #ifndef TD_VFIO_JOURNAL_H
 #define TD_VFIO_JOURNAL_H
@@ -21,10 +21,12 @@ struct td_journal {
 	struct td_sriov_vf_settings settings;
 };
 
-/* Replaces the file as a whole; it is on disk when this returns 0. */
+/* Is it a journal's file name? ret_bdf: the VF it is about, or "" when the name says none: nobody can read that one, so it is damaged. */
+bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN]);
+/* Replaces the VF's file as a whole; it is on disk when this returns 0. */
 int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err);
-/* -ENOENT: there is none (err untouched); -EBADMSG with TD_REASON_CLEANUP: it is damaged, and says where. */
-int td_journal_read(const char *dir, struct td_journal *ret_journal, struct td_err *err);
-int td_journal_remove(const char *dir, struct td_err *err);
+/* -ENOENT: there is none (err untouched); -EBADMSG with TD_REASON_CLEANUP: it is damaged or about another VF, and says where. */
+int td_journal_read(const char *dir, const char *bdf, struct td_journal *ret_journal, struct td_err *err);
+int td_journal_remove(const char *dir, const char *bdf, struct td_err *err);
 
 #endif

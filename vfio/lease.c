@@ -167,7 +167,7 @@ static int take(struct td_lease *lease, const char *root, const struct td_sriov_
 		return rc;
 	rc = td_sriov_bind_vfio(lease->vf.bdf, lease->driver_before, err);
 	if (rc < 0) {
-		(void)td_journal_remove(lease->dir, NULL); /* a bind that failed has undone itself */
+		(void)td_journal_remove(lease->dir, lease->vf.bdf, NULL); /* a bind that failed has undone itself */
 		return rc;
 	}
 	lease->vf_lock_fd = td_take_fd(&lock_fd);
@@ -212,44 +212,96 @@ static int take_any(struct td_lease *lease, const char *root, const char *pf_nam
 	return td_err_set(err, EBUSY, TD_REASON_NO_FREE_VF, "pf %s: none of %u VFs is free: %s", pf_name, count, refused);
 }
 
-/* The journal of a directory whose lock the caller holds. *ret_count grows by what was given back. */
-static int recover_dir(const char *root, const char *dir, unsigned *ret_count, struct td_err *err)
+bool td_lease_is_journal(const char *file_name)
+{
+	char bdf[TD_SRIOV_BDF_LEN];
+
+	return td_journal_is_name(file_name, bdf);
+}
+
+/*
+ * One journal of a directory whose lock the caller holds. The VF's lock comes before the reading: a journal of which somebody lives is not
+ * looked at. `self`: the directory's name when it is this process's own; then nobody else holds VFs by that name.
+ */
+static int recover_vf(const char *root, const char *dir, const char *bdf, const char *self, unsigned *ret_count, struct td_err *err)
 {
 	td_auto_close int lock_fd = -1;
 	struct td_journal journal;
-	char holder[64] = "";
+	char holder[sizeof(((struct td_lease *)NULL)->dir)] = "";
 	bool undone;
-	int rc = td_journal_read(dir, &journal, err);
+	int rc = lock_vf(root, bdf, "(recovery)", &lock_fd, holder, sizeof(holder));
 
-	if (rc == -ENOENT)
+	if (rc == -EBUSY && self && strcmp(holder, self) == 0)
 		return 0;
+	if (rc == -EBUSY)
+		return td_err_set(err, EBUSY, TD_REASON_CLEANUP, "%s: vf %s is held by VM %s", dir, bdf, holder[0] ? holder : "(starting)");
 	if (rc < 0)
-		return rc;
-	rc = lock_vf(root, journal.bdf, "(recovery)", &lock_fd, holder, sizeof(holder));
+		return td_err_sys(err, -rc, TD_REASON_CLEANUP, "%s: vf %s: %s/vf-%s.lock", dir, bdf, root, bdf);
+	rc = td_journal_read(dir, bdf, &journal, err);
 	if (rc < 0)
-		return td_err_sys(err, -rc, TD_REASON_CLEANUP, "%s: vf %s is held by VM %s", dir, journal.bdf, holder);
+		return rc == -ENOENT ? 0 : rc;
 	rc = undo(&journal, &undone, err);
 	if (rc < 0) {
 		if (err)
 			err->reason = TD_REASON_CLEANUP;
 		return td_err_prefix(err, "%s", dir);
 	}
-	rc = td_journal_remove(dir, err);
+	rc = td_journal_remove(dir, bdf, err);
 	if (rc == 0 && undone) {
-		td_info("vf %s: given back after a crash (%s)", journal.bdf, dir);
+		td_info("vf %s: given back after a crash (%s)", bdf, dir);
 		++*ret_count;
 	}
 	return rc;
 }
 
-/* Does the directory belong to a process that died? Then its lock is ours in *ret_lock. */
+/* All journals of such a directory. *ret_count grows by what was given back; what cannot be is left, and the first of it reported. */
+static int recover_dir(const char *root, const char *dir, const char *self, unsigned *ret_count, struct td_err *err)
+{
+	char bdf[TD_SRIOV_BDF_LEN];
+	struct td_err first = {0};
+	DIR *stream = opendir(dir);
+
+	if (!stream)
+		return errno == ENOENT ? 0 : td_err_sys(err, errno, TD_REASON_CLEANUP, "%s", dir);
+	for (struct dirent *entry; (entry = readdir(stream));) {
+		struct td_err now = {0};
+
+		if (!td_journal_is_name(entry->d_name, bdf))
+			continue;
+		if (!bdf[0])
+			td_err_set(&now, EBADMSG, TD_REASON_CLEANUP, "%s/%.64s: damaged: its name says no VF", dir, entry->d_name);
+		else
+			(void)recover_vf(root, dir, bdf, self, ret_count, &now);
+		if (now.code)
+			note_first(&first, &now);
+	}
+	closedir(stream);
+	if (first.code && err)
+		*err = first;
+	return first.code;
+}
+
+static bool has_journal(const char *dir)
+{
+	DIR *stream = opendir(dir);
+	bool found = false;
+
+	if (!stream)
+		return false;
+	for (struct dirent *entry; !found && (entry = readdir(stream));)
+		found = td_lease_is_journal(entry->d_name);
+	closedir(stream);
+	return found;
+}
+
+/* Did a process die here and leave journals? Then the directory's lock is ours in *ret_lock. */
 static bool is_dead(const char *dir, int *ret_lock)
 {
-	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char path[PATH_MAX];
 
-	if (dir_fd < 0 || faccessat(dir_fd, "undo.json", F_OK, 0) < 0)
+	if (!has_journal(dir) || snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
 		return false;
-	td_auto_close int fd = openat(dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	td_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	*ret_lock = td_take_fd(&fd);
@@ -276,7 +328,7 @@ int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err)
 			continue;
 		if (snprintf(path, sizeof(path), "%s/%s", root, entry->d_name) >= (int)sizeof(path))
 			continue;
-		if (is_dead(path, &lock_fd) && recover_dir(root, path, &count, &now) < 0)
+		if (is_dead(path, &lock_fd) && recover_dir(root, path, NULL, &count, &now) < 0)
 			note_first(&first, &now);
 	}
 	closedir(dir);
@@ -299,7 +351,9 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 	memcpy(root, dir, strlen(dir) + 1);
 	*strrchr(root, '/') = '\0';
 	/* A VF that a dead process left must be back as it was before its state is noted as "before". */
-	if (td_lease_recover(root, &count, &left) < 0 || recover_dir(root, dir, &count, &left) < 0)
+	if (td_lease_recover(root, &count, &left) < 0)
+		td_warn("%s", left.text);
+	if (recover_dir(root, dir, strrchr(dir, '/') + 1, &count, &left) < 0)
 		td_warn("%s", left.text);
 	int rc = request->bdf ? take_exact(lease, root, request->bdf, err) : take_any(lease, root, request->pf_name, err);
 	if (rc == 0)
@@ -322,7 +376,7 @@ int td_lease_release(struct td_lease *lease, struct td_err *err)
 	if (undo(&journal, &undone, &now) < 0)
 		note_first(&first, &now);
 	/* What failed stays in the journal: the next process tries again. */
-	if (!first.code && td_journal_remove(lease->dir, &now) < 0)
+	if (!first.code && td_journal_remove(lease->dir, lease->vf.bdf, &now) < 0)
 		note_first(&first, &now);
 	td_cleanup_close(&lease->vf_lock_fd);
 	lease->vf_lock_fd = -1;

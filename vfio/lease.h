@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lease.h - a VF held by a VM, and the journal that gives it back after a crash. Each change of the host is written to
- * DIR/undo.json before it is made; DIR/lock is held by flock(2) for the life of the process, so a directory whose lock is free belongs to
- * a process that died, and anybody may undo what its journal says: MAC and settings of the VF, driver. (Taps die with their process.)
+ * DIR/undo-BDF.json, one file a VF, before it is made; DIR/lock is held by flock(2) for the life of the process, so a directory whose lock
+ * is free belongs to a process that died, and anybody may undo what its journals say: MAC and settings of the VFs, drivers. (Taps die with
+ * their process.)
  */
 #ifndef TD_VFIO_LEASE_H
 #define TD_VFIO_LEASE_H
@@ -27,15 +28,18 @@ struct td_lease_request {
 	const char *pf_name; /* or NULL */
 };
 
-/* Journals, binds to vfio-pci. TD_REASON_NO_FREE_VF says for each VF of the PF why it was not taken. */
+/* Gives back what dead processes left (what cannot be is logged), journals, binds to vfio-pci. A process may hold many, of one `dir`.
+ * TD_REASON_NO_FREE_VF says for each VF of the PF why it was not taken. */
 int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_lease_request *request, struct td_err *err);
 /* Settings and driver as they were; journal removed. Goes on after a failure and reports the first one. Harmless when not held. */
 int td_lease_release(struct td_lease *lease, struct td_err *err);
 
 /*
- * Undoes what dead processes left in all directories below `root` (/run/tandem). *ret_count: how many VFs were given back. A directory that
- * cannot be cleaned is reported and left (TD_REASON_CLEANUP); the others are done.
+ * Undoes what dead processes left in all directories below `root` (/run/tandem). *ret_count: how many VFs were given back. A journal that
+ * cannot be undone is reported and left (TD_REASON_CLEANUP); the others are done. err says the first, the log the rest.
  */
 int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err);
+/* Is it the name of a journal, sound or damaged? What removes run directories must keep those. */
+bool td_lease_is_journal(const char *file_name);
 
 #endif

@@ -160,11 +160,19 @@ static void a_journal_that_cannot_be_undone_stays(void **state)
 	char path[200];
 	snprintf(path, sizeof(path), "%s/dead", root);
 	assert_int_equal(mkdir(path, 0700), 0);
-	touch(root, "dead/undo.json"); /* empty: damaged */
-	td_rundir_recover(root);
-	assert_int_equal(list_one(root, &entry), 1);
-	snprintf(path, sizeof(path), "%s/dead/undo.json", root);
-	assert_int_equal(unlink(path), 0);
+	touch(root, "dead/undo-0000:02:10.0.json"); /* empty: damaged */
+	touch(root, "dead/undo-0000:02:10.2.json");
+	touch(root, "dead/undo-0000:02:10.2.json.new"); /* never became one */
+	for (unsigned i = 0; i < 2; i++) {
+		td_rundir_recover(root);
+		assert_int_equal(list_one(root, &entry), 1);
+		snprintf(path, sizeof(path), "%s/dead/undo-0000:02:10.2.json.new", root);
+		assert_int_not_equal(access(path, F_OK), 0);
+		snprintf(path, sizeof(path), "%s/dead/undo-0000:02:10.%u.json", root, i * 2);
+		assert_int_equal(unlink(path), 0); /* the other keeps the directory */
+		snprintf(path, sizeof(path), "%s/vf-0000:02:10.%u.lock", root, i * 2);
+		assert_int_equal(unlink(path), 0);
+	}
 	td_rundir_recover(root);
 	assert_int_equal(list_one(root, &entry), 0);
 }
