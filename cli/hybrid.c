@@ -36,6 +36,9 @@ static void on_driver(void *opaque, bool accepted, bool standby)
 
 	nic->driver_ok = accepted;
 	nic->standby = accepted && standby;
+	/* The MAC may have been behind another port before. */
+	if (accepted && nic->path == TD_PATH_EMULATED)
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
 	if (nic->config->mode != TD_NIC_FAILOVER)
 		return;
 	if (!accepted) {

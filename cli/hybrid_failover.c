@@ -325,7 +325,8 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	uint64_t rx, tx;
 
 	if (nic->flip.active)
-		return td_flip_start(&nic->flip, to, err); /* says that it is busy */
+		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s)", nic->config->id,
+			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
 	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
 		return td_err_set(
 			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);

@@ -9,6 +9,7 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/log.h"
 
 struct td_vm;
 struct td_boot_entry;
@@ -28,6 +29,7 @@ struct td_vcpu {
 	bool started;
 	bool halted; /* ended by a shutdown or an error: stays parked until td_vcpus_reset(). Guarded by td_vcpus.lock */
 	struct td_vcpu_stats stats;
+	struct td_log_limit reset_limit;
 };
 
 struct td_vcpus {

@@ -66,7 +66,7 @@ static bool handle_system_event(struct td_vcpu *vcpu)
 
 static bool handle_shutdown(struct td_vcpu *vcpu)
 {
-	td_warn("vcpu %u: triple fault, the guest is reset", vcpu->index);
+	td_log_limited(&vcpu->reset_limit, TD_LOG_WARN, "vcpu %u: triple fault, the guest is reset", vcpu->index);
 	td_vm_request_reboot(vcpu->vm);
 	return false;
 }

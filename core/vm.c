@@ -314,7 +314,7 @@ static void reboot_run(struct td_work *work)
 		return;
 	}
 	vm->reboots++;
-	td_info("vm %s: the guest was reset", vm->config.name);
+	td_log_limited(&vm->reset_limit, TD_LOG_INFO, "vm %s: the guest was reset", vm->config.name);
 	if (vm->on_reset)
 		vm->on_reset(vm, vm->on_reset_opaque);
 	__atomic_store_n(&vm->reboot_requested, false, __ATOMIC_RELEASE);

@@ -55,7 +55,7 @@ struct td_vm {
 	pthread_mutex_t lock;
 	struct td_vcpus vcpus;
 	struct td_device *devices, **devices_tail;
-	struct td_log_limit unclaimed_limit;
+	struct td_log_limit unclaimed_limit, reset_limit;
 	uint64_t unclaimed_count, fault_count;
 	enum td_vm_state state;
 	enum td_vm_end end;

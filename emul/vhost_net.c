@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhost.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -31,9 +32,10 @@ int td_vhost_net_features(const struct td_vhost_net *vhost, uint64_t *ret_featur
 
 static int set_memory(int fd, const struct td_mem *mem)
 {
-	_Alignas(struct vhost_memory) char bytes[sizeof(struct vhost_memory) + TD_MEM_REGIONS * sizeof(struct vhost_memory_region)] = {0};
-	struct vhost_memory *table = (struct vhost_memory *)(void *)bytes;
+	td_auto_free struct vhost_memory *table = calloc(1, sizeof(*table) + TD_MEM_REGIONS * sizeof(table->regions[0]));
 
+	if (!table)
+		return -ENOMEM;
 	table->nregions = mem->region_count;
 	for (unsigned i = 0; i < mem->region_count; i++)
 		table->regions[i] = (struct vhost_memory_region){

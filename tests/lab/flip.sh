@@ -51,6 +51,11 @@ jq -c '.flips[]' "$WORK/info.json" | {
 jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($d): sent \(.udp.peer_sent) lost \(.udp.lost) " +
 	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:12][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
+both() { jq -e "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }
+check 'no packet came twice' both '.udp.duplicated == 0'
+check 'TCP content is intact' both '.tcp.corrupt == 0'
+check 'nine of ten packets came, also on a machine that is busy' both '.udp.lost * 10 <= .udp.peer_sent'
+check 'the guest answers' in_peer ping -c 3 -i 0.3 -W 3 "$GUEST_ADDRESS"
 guest 'ip link; dmesg | tail -n 20' || true
 printf '%s\n' "$GUEST_OUTPUT" >"${LAB_OUT:-$WORK}/guest"
 vm_stop
