@@ -90,9 +90,9 @@ console_answers() {
 	[[ $output == *'answer 42'* ]]
 }
 
-# Of a release build: the kernel's count of what the process has in memory, without guest RAM's mapping.
+# Of a release build: the kernel's count of what the process has in memory, without the mapping as large as guest RAM.
 rss_outside_ram() {
-	awk '/^[0-9a-f]+-[0-9a-f]+ / { ram = /memfd:tandem-ram/ } /^Rss:/ && !ram { sum += $2 } END { print sum }' "/proc/$VM_PID/smaps"
+	awk '/^Size:/ { ram = $2 >= 100 * 1024 } /^Rss:/ && !ram { sum += $2 } END { print sum }' "/proc/$VM_PID/smaps"
 }
 
 button_guest
