@@ -181,6 +181,8 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 /* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (hybrid_tick.c). */
 static void undo_plug(struct td_hybrid *nic)
 {
+	if (nic->path == TD_PATH_EMULATED)
+		td_hybrid_hold(nic, false);
 	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;

@@ -23,8 +23,9 @@ struct td_hybrid_marks {
 	uint64_t driver_down_ns; /* the guest's VF driver stopped receiving */
 	uint64_t driver_gone_ns; /* it gave its interrupts back: net_failover has let go of the VF */
 	uint64_t ejected_ns;
-	uint64_t driver_up_ns; /* it receives */
-	uint64_t tx_moved_ns;  /* the guest sends by the VF */
+	uint64_t driver_open_ns; /* its receive queue is on */
+	uint64_t driver_up_ns;	 /* it receives */
+	uint64_t tx_moved_ns;	 /* the guest sends by the VF */
 };
 
 struct td_hybrid_record {

@@ -14,6 +14,7 @@
 #define KICK_AGAIN_NS  30000000ULL
 #define KICKS_MAX      40U
 #define SETTLED_NS     50000000ULL
+#define OPENING_NS     20000000ULL
 #define VECTOR_RECEIVE 1U
 #define VECTOR_MAIL    2U
 
@@ -114,10 +115,25 @@ static void tick_verify(struct td_hybrid *nic)
 		make_it_look(nic, now_ns);
 }
 
+/*
+ * What the VF receives in the moments between its queue being on and its driver being through with opening it is lost, so the outside is
+ * told, and held frames are handed over, a little later. Hold them already: net_failover may count on the VF from now on.
+ */
+static void driver_is_opening(struct td_hybrid *nic)
+{
+	uint64_t now_ns = td_now_ns();
+
+	if (!nic->marks.driver_open_ns)
+		nic->marks.driver_open_ns = now_ns;
+	td_hybrid_hold(nic, true);
+	if (now_ns - nic->marks.driver_open_ns >= OPENING_NS)
+		td_hybrid_driver_is_up(nic);
+}
+
 static void tick_arriving(struct td_hybrid *nic)
 {
 	if (nic->flip.phase == TD_FLIP_SWAP && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
-		td_hybrid_driver_is_up(nic);
+		driver_is_opening(nic);
 	if (nic->held && nic->path == TD_PATH_VF)
 		(void)td_relay_run(&nic->relay, nic->net);
 	if (nic->flip.active && nic->flip.phase == TD_FLIP_VERIFY)

@@ -176,7 +176,11 @@ static void on_driver_up(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
 
-	if (nic->config->mode == TD_NIC_FAILOVER)
+	if (nic->config->mode != TD_NIC_FAILOVER)
+		return;
+	if (nic->flip.active && nic->flip.phase == TD_FLIP_SWAP)
+		td_hybrid_wake(nic); /* looked at there */
+	else
 		td_hybrid_driver_is_up(nic);
 }
 
