@@ -100,7 +100,9 @@ int stream_udp_meet(struct stream *stream, int udp_fd)
 	int buffer = 4 << 20, rc;
 
 	setsockopt(udp_fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+	/* What a stalled reader loses is not the network's loss: beyond net.core.rmem_max where we may (the guest's init is root). */
+	if (setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) < 0)
+		setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
 	rc = stream->client ? meet_server(udp_fd) : meet_client(udp_fd);
 	if (rc == 0)
 		stream->data_fd = udp_fd;
