@@ -25,7 +25,7 @@
 	X(NO_MEMORY, "no-memory", "give the VM less memory, or free some on the host")                                                  \
 	X(USAGE, "usage", "see the command's --help")                                                                                   \
 	X(CONFIG_SYNTAX, "config-syntax", "correct the YAML at the place named")                                                        \
-	X(CONFIG_KEY, "config-key", "remove or correct the key; docs/tandem.yaml.5 lists all keys")                                     \
+	X(CONFIG_KEY, "config-key", "remove or correct the key; man tandem.yaml lists all keys")                                        \
 	X(CONFIG_VALUE, "config-value", "correct the value at the place named")                                                         \
 	X(NO_KVM, "no-kvm", "load kvm_amd or kvm_intel, enable virtualisation in the firmware, join group kvm")                         \
 	X(KVM_CAP, "kvm-capability", "use a newer host kernel")                                                                         \

@@ -3,7 +3,8 @@
 # A failover NIC flipped under a sequenced stream of 1,000 packets/s each way and a checked TCP stream: what each flip lost, repeated and
 # stalled, and how long it took.
 # Environment: FLIPS (10, of which every second is to the VF), CPUS (2), KERNEL (6.12), VHOST (on), COLD (1: gives the VF back each time),
-# TCP (25 blocks of 4 KiB a second), PAUSE (1.2 s between flips)
+# TCP (25 blocks of 4 KiB a second), PAUSE (1.2 s between flips), RATE (1000 packets/s). The limits of unplug and plug are far above their
+# defaults: on a machine that runs other things too, the guest may take longer.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
