@@ -3,7 +3,10 @@
 # Nothing is installed on the machine and no privilege is needed: apt works on a state of its own, dpkg-deb unpacks.
 # needs common.sh
 
-TREE_FORMAT=2 # raised when what tree_make() makes changes
+# shellcheck source=mend.sh
+. "$LAB_DIR/lib/mend.sh"
+
+TREE_FORMAT=3 # raised when what tree_make() makes changes
 TREE_PACKAGES=(qemu-system-x86/trixie-backports qemu-system-common/trixie-backports qemu-system-data/trixie-backports
     seabios/trixie-backports linux-image-amd64/trixie vde2/trixie busybox-static/trixie kmod/trixie zstd/trixie)
 TREE_UNUSED=(usr/share/{doc,man,locale,icons,info,lintian,perl,perl5,bash-completion,zsh,fish,mime})
@@ -94,6 +97,7 @@ tree_make() {
     need apt-get apt
     need dpkg-deb dpkg
     need xz xz-utils
+    need objdump binutils
     [[ $(uname -m) == x86_64 ]] || die "the lab runs on x86-64 machines only"
     say "unpacking QEMU and kernels to $into (once, about half a minute)"
     work=$(mktemp -d "$CACHE/making.XXXXXX")
@@ -110,6 +114,11 @@ tree_make() {
     for version in "$TREE"/usr/lib/modules/*; do
         tree_kmod depmod -b "$TREE/usr" -m /lib/modules "${version##*/}"
     done
+    if mend_qemu "$TREE/usr/bin/qemu-system-x86_64"; then
+        : >"$TREE/mended"
+    else
+        say "this QEMU's VMRUN is not the one lib/mend.sh knows: nested guests may hang where it is emulated"
+    fi
     mv -T "$work/tree" "$into"
     rm -rf -- "$work"
     trap - EXIT
