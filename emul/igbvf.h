@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf.h - a PCI function that guests drive with their stock igbvf driver: an Intel 82576 VF. By itself it is a software model on a tap.
+ * As the guest's half of a transparent NIC it can instead stand in front of a hardware VF: then the pages of the queues are the
+ * hardware's and reached without exit, all other registers are answered here, with the help of `struct td_igbvf_hardware`. Configuration
+ * space and MSI-X are emulated in both cases. Registers and state: core/vf82576.h.
+ *
+ * Calls are made on the main loop with the VM's lock held, unless they say otherwise.
+ *
+ * Modes:  software <--td_igbvf_to_hardware / td_igbvf_to_software--> hardware
+ * Either is entered from rest only: td_igbvf_rest() stops the model's I/O thread; on hardware there is nothing here to stop.
+ */
+#ifndef TD_EMUL_IGBVF_H
+#define TD_EMUL_IGBVF_H
+
+#include <sys/types.h>
+
+#include "core/base.h"
+#include "core/err.h"
+#include "core/vf82576.h"
+#include "emul/virtio_net.h" /* struct td_net_counters */
+
+struct td_vm;
+struct td_igbvf;
+
+struct td_igbvf_config {
+	const char *name; /* "net0" */
+	uint8_t mac[6];
+	uint16_t mtu;	      /* of the tap; 0: as it is */
+	const char *tap_name; /* "" or NULL: the kernel chooses */
+	const char *bridge;   /* NULL: not put into a bridge */
+};
+
+/* What a hardware VF does for the function in front of it. All calls with the VM's lock held, from the main loop or a vCPU's thread. */
+struct td_igbvf_hardware {
+	uint32_t (*read)(void *opaque, uint32_t reg);
+	void (*write)(void *opaque, uint32_t reg, uint32_t value);
+	/* The guest reset its VF (CTRL.RST). Queue pages stay as they are. */
+	void (*reset)(void *opaque);
+	/*
+	 * A message of the guest's to the PF, already checked. The answer comes by td_igbvf_answer(), perhaps before this returns.
+	 * -errno: the PF can't be asked; the guest gets a NACK.
+	 */
+	int (*mail)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
+	/* Pages 2 and 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR; NULL: they trap too. */
+	void *queue_pages;
+	void *opaque;
+};
+
+/* The tap, and the function on the VM's bus. -EBUSY with TD_REASON_TAP_EXISTS. The VM destroys it with its other devices. */
+int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err);
+
+const char *td_igbvf_tap(const struct td_igbvf *dev);
+/* Frames as the guest sees direction, software path only, since creation. */
+void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters);
+/* Link of the software path: STATUS.LU, and a message of the PF's when it changed. */
+void td_igbvf_set_link(struct td_igbvf *dev, bool up);
+/* As of virtio_net.h: a frame out of the tap's far side, as if the guest had sent it; 14..1514 bytes; any thread. */
+int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
+/* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */
+ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes);
+int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector); /* borrowed eventfd: who writes to it raises the guest's interrupt */
+
+/* Raises a vector as the hardware would. Spurious ones of 0 and 1 are borne by the driver; 2 makes it look at its mail and its link. */
+void td_igbvf_kick(struct td_igbvf *dev, unsigned vector);
+
+/* ---- what a flip needs ---- */
+
+/* Is there a driver that runs this device: handshake done and a receive queue on? */
+bool td_igbvf_driver_up(const struct td_igbvf *dev);
+/* True when a message of the guest's is on its way to a hardware PF: wait until it is false before anything below. */
+bool td_igbvf_mail_pending(const struct td_igbvf *dev);
+/*
+ * Can the device's state be moved as it is? -EOPNOTSUPP with a reason code: queues or features in use that igbvf does not use (second
+ * queue, header split, write-back of heads), a ring outside RAM. Harmless to ask at any time.
+ */
+int td_igbvf_check(struct td_igbvf *dev, struct td_err *err);
+
+/* The model comes to rest: no DMA, no interrupt until td_igbvf_go() or one of the two below. Frames wait in the tap. */
+void td_igbvf_rest(struct td_igbvf *dev);
+void td_igbvf_go(struct td_igbvf *dev);
+/* At rest. What the guest programmed; on hardware all but the rings, which the hardware holds. Valid until the device goes on. */
+const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev);
+/*
+ * At rest: hands posted receive buffers back to the guest unused (DD, EOP and an error, on which igbvf posts them again) until the receive
+ * head is 0. 0, or -EAGAIN: the guest has to post more first; call td_igbvf_go() and come back. *ret_burned counts what was given back.
+ */
+int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned);
+/* At rest -> on hardware. The rings are the hardware's from here on; `hardware` is copied. */
+int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err);
+/*
+ * On hardware -> software, with the rings as `rings` has them (rx, tx; the rest of the state is ours already) and the counters' growth on
+ * hardware added. Fires the vectors of both queues once and goes on: no td_igbvf_go() is needed. Rings are the guest's: not trusted.
+ */
+void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *rings);
+/* The answer of a hardware PF to the message it was sent; words: as the PF wrote them. */
+void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS]);
+/* The PF sent a message by itself (control: its link changed, or it was reset and wants the handshake again), or raised vector 2. */
+void td_igbvf_pf_message(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS]);
+
+/* Packets moved by the model, exits it caused: cheap, any thread. */
+struct td_igbvf_stats {
+	uint64_t traps; /* accesses to registers that left the guest */
+	uint64_t rx_frames, tx_frames;
+	uint64_t rx_no_buffer; /* frames dropped because the guest posted none in time */
+	uint64_t interrupts, bad_descriptors;
+};
+void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hw82576.h - a hardware VF of an Intel 82576 behind a transparent NIC: opened, handshaken with its PF, given a guest's rings, and emptied
+ * of them again, without ever writing a head. It has no guest-visible part: that is emul/igbvf.h, joined to it in cli/. A head stands
+ * where the hardware left it; what has to be elsewhere is brought there by descriptors that do nothing.
+ * Not vfio_pci.h, which shows a whole VF to the guest; both share what opens and resets a VF (vfio_open.h).
+ *
+ * Calls on the main loop with the VM's lock held. "Waits" says that a call waits for the PF's driver, for at most the time it names; the
+ * lock is let go meanwhile where noted.
+ *
+ * State: closed --open--> open --prepare--> prepared --restore--> running --capture--> open
+ */
+#ifndef TD_VFIO_HW82576_H
+#define TD_VFIO_HW82576_H
+
+#include "core/base.h"
+#include "core/err.h"
+#include "core/vf82576.h"
+#include "iommu/iommu.h"
+
+struct td_vm;
+struct td_hw82576;
+
+enum td_hw82576_phase { TD_HW82576_CLOSED, TD_HW82576_OPEN, TD_HW82576_PREPARED, TD_HW82576_RUNNING };
+
+/* All on the main loop; they may call anything here but td_hw82576_destroy(). */
+struct td_hw82576_events {
+	/* A message of the PF's that nobody asked for, or its reset (words all zero). Only while running. */
+	void (*pf_message)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
+	/* The answer to td_hw82576_mail(). NULL words: the PF did not answer in time. */
+	void (*answer)(void *opaque, const uint32_t *words);
+	/* As of vfio_pci.h. */
+	void (*lost)(void *opaque, bool release_requested);
+	void *opaque;
+};
+
+struct td_hw82576_config {
+	const char *name; /* "net0" */
+	const char *bdf;  /* bound to vfio-pci */
+	int group;
+	struct td_hw82576_events events;
+};
+
+int td_hw82576_create(
+	struct td_vm *vm, struct td_iommu *iommu, const struct td_hw82576_config *config, struct td_hw82576 **ret_hw, struct td_err *err);
+void td_hw82576_destroy(struct td_hw82576 *hw); /* closes */
+
+/* Group, device, guest RAM in the IOMMU, BAR0 in our address space, no interrupt yet. Refuses another device: -ENOTSUP. Lock let go. */
+int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err);
+void td_hw82576_close(struct td_hw82576 *hw);
+enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw);
+
+/* ---- to hardware ---- */
+
+/*
+ * The VF is reset and shakes hands with its PF, which is told of `state`'s multicast hashes, VLANs and largest frame; registers that are no
+ * rings are set, interrupts masked. The VF has no MAC filter yet, so it hears nothing meant for the guest. Waits (300 ms at most, lock
+ * let go): done while the guest still runs on software. May be repeated.
+ */
+int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
+/* Vectors 0 and 1 signal these eventfds from now on, vector 2 is ours. At prepared. */
+int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *err);
+/*
+ * Prepared -> running, vCPUs paused, the model at rest with its receive head at 0: rings, enables, tails. The transmit head is brought to
+ * `state`'s by context descriptors in the guest's ring, whose bytes are put back. Interrupts are unmasked as `state` says and both
+ * queues' vectors raised. Waits 20 ms at most for the card. On error the hardware is stopped, and open; the guest's rings are as they were.
+ */
+int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
+
+/* ---- from hardware ---- */
+
+/* The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone. Waits (100 ms at most, lock let go). */
+int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
+/*
+ * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
+ * read into ret_rings->rx, ->tx, counters' growth since restore into ->counter. Then bus mastering is off and the VF is reset beside the
+ * main loop. A packet cut in two is mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF
+ * that no longer answers, too, from what was read of it last: *ret_lost then, and frames may be lost.
+ */
+int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err);
+
+/* ---- while running: what struct td_igbvf_hardware (emul/igbvf.h) is made of ---- */
+
+uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
+void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
+/* The guest's own reset of its VF; and its own message, answered by events.answer. -EBUSY: one is on its way. */
+void td_hw82576_reset_queues(struct td_hw82576 *hw);
+int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
+void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */
+bool td_hw82576_link_up(struct td_hw82576 *hw);
+/* Counters' growth since restore, in full. */
+void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS]);
+
+#endif
