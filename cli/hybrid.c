@@ -136,9 +136,8 @@ int td_hybrid_create(
 	nic->config = config;
 	nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = -1;
-	nic->limit.expired = td_hybrid_limit_expired;
-	nic->tick.expired = td_hybrid_tick;
-	td_flip_init(&nic->flip, &td_hybrid_flip_ops, nic);
+	nic->mode = config->mode == TD_NIC_FAILOVER ? &td_hybrid_failover : NULL;
+	td_hybrid_flip_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
 	rc = create_parts(nic, err);
@@ -171,16 +170,13 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 {
 	struct td_err err = {0};
 
-	if (nic->config->mode != TD_NIC_FAILOVER)
+	if (!nic->mode)
 		return;
 	nic->resetting = true;
-	nic->driver_ok = nic->standby = false;
 	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest was reset");
 	td_flip_abort(&nic->flip, &err);
+	nic->mode->guest_reset(nic);
 	nic->resetting = false;
-	if (nic->vf)
-		td_vfio_pci_detach(nic->vf);
-	td_hybrid_on_emulated(nic);
 	if (nic->lease.held && td_hybrid_vf_steer(nic, false, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
@@ -207,7 +203,7 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 {
 	int rc;
 
-	if (nic->config->mode != TD_NIC_FAILOVER)
+	if (!nic->mode)
 		return td_err_set(
 			err, EOPNOTSUPP, TD_REASON_USAGE, "nic %s: its mode has one path only; mode failover has two", nic->config->id);
 	if (nic->host.vm->state != TD_VM_RUNNING)

@@ -15,14 +15,11 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/hybrid_parts.h"
-#include "cli/rarp.h"
 #include "core/log.h"
 
-#define MEASURE_AFTER_NS 300000000ULL
-#define SETTLE_LIMIT_NS	 3000000000ULL /* by then igbvf has looked for its link by itself */
+#define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
 
 static void note(struct td_hybrid *nic, const struct td_err *err)
 {
@@ -38,17 +35,6 @@ void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 	if (rc < 0)
 		td_debug("nic %s: %s frames to the guest: %s", nic->config->id, hold ? "hold" : "release", strerror(-rc));
 	nic->held = hold && (nic->held || rc == 0);
-}
-
-void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
-{
-	uint8_t frame[TD_RARP_BYTES_MAX];
-	size_t len = td_rarp_build(frame, nic->config->mac, 0);
-	int rc = path == TD_PATH_VF ? td_relay_send(&nic->relay, frame, td_rarp_build(frame, nic->config->mac, (uint16_t)nic->config->vlan))
-				    : td_virtio_net_inject_tx(nic->net, frame, len);
-
-	if (rc < 0)
-		td_warn("nic %s: announcement on the path %s: %s", nic->config->id, td_path_name(path), strerror(-rc));
 }
 
 void td_hybrid_ask_unplug(struct td_hybrid *nic)
@@ -178,7 +164,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	}
 }
 
-/* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (hybrid_tick.c). */
+/* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (hybrid_failover_tick.c). */
 static void undo_plug(struct td_hybrid *nic)
 {
 	if (nic->path == TD_PATH_EMULATED)
@@ -198,19 +184,15 @@ static void undo_steer(struct td_hybrid *nic)
 		note(nic, &err);
 }
 
-/* ---- the ops table ---- */
+/* ---- the mode's table ---- */
 
-static int flip_begin(void *opaque, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
-	struct td_hybrid *nic = opaque;
-
 	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase);
 }
 
-static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
+static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
 {
-	struct td_hybrid *nic = opaque;
-
 	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
 		undo_leaving(nic);
 	if (to == TD_PATH_EMULATED)
@@ -223,124 +205,38 @@ static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 		nic->give_back = true;
 }
 
-static void flip_arm(void *opaque, uint64_t delay_ms)
+static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
 {
-	struct td_hybrid *nic = opaque;
-
-	if (delay_ms)
-		td_loop_arm(&nic->host.vm->loop, &nic->limit, delay_ms * 1000000ULL);
-	else
-		td_loop_disarm(&nic->host.vm->loop, &nic->limit);
-}
-
-static uint64_t flip_now(void *opaque)
-{
-	(void)opaque;
-	return td_now_ns();
-}
-
-void td_hybrid_limit_expired(struct td_timer *timer)
-{
-	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, limit);
 	const char *id = nic->config->id;
-	struct td_err err = {0};
+	unsigned limit_ms = nic->flip.limit_ms[nic->flip.phase];
 
-	if (!nic->flip.active)
-		return;
 	if (nic->flip.to == TD_PATH_EMULATED && nic->flip.phase == TD_FLIP_QUIESCE)
-		td_err_set(&err, ETIMEDOUT, TD_REASON_UNPLUG_TIMEOUT, "nic %s: the guest did not give the VF up within %u ms", id,
-			nic->flip.limit_ms[TD_FLIP_QUIESCE]);
+		td_err_set(err, ETIMEDOUT, TD_REASON_UNPLUG_TIMEOUT, "nic %s: the guest did not give the VF up within %u ms", id, limit_ms);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP)
-		td_err_set(&err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id,
-			nic->flip.limit_ms[TD_FLIP_SWAP]);
+		td_err_set(err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id, limit_ms);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)
-		td_err_set(&err, ETIMEDOUT, TD_REASON_NO_CARRIER, "nic %s: the guest does not send by the VF after %u ms", id,
-			nic->flip.limit_ms[TD_FLIP_VERIFY]);
+		td_err_set(err, ETIMEDOUT, TD_REASON_NO_CARRIER, "nic %s: the guest does not send by the VF after %u ms", id, limit_ms);
 	else
-		return td_flip_timeout(&nic->flip);
-	td_flip_fail(&nic->flip, nic->flip.phase, &err);
-}
-
-static void write_record(struct td_hybrid *nic, const struct td_flip *flip, const struct td_err *err)
-{
-	struct td_hybrid_record *record = &nic->log[nic->log_count++ % TD_HYBRID_LOG];
-
-	*record = (struct td_hybrid_record){.to = flip->to,
-		.ok = err->code == 0,
-		.automatic = nic->automatic,
-		.cold = nic->cold,
-		.measuring = true,
-		.reason = err->code ? err->reason : TD_REASON_NONE,
-		.total_ns = flip->total_ns,
-		.started_ns = flip->started_ns,
-		.at = time(NULL),
-		.marks = nic->marks,
-		.relayed = nic->relay.relayed - nic->relayed_before,
-		.unplug_requests = nic->unplug_requests,
-		.kicks = nic->kicks,
-		.rx_ms = td_blackout_ms(&nic->blackout.rx),
-		.tx_ms = td_blackout_ms(&nic->blackout.tx)};
-	snprintf(record->text, sizeof(record->text), "%.159s", err->text);
-	memcpy(record->phase_ns, flip->phase_ns, sizeof(record->phase_ns));
+		return false;
+	return true;
 }
 
 /* The VF is being taken away and the guest did not let go in time: without it, then. */
 static void force_off(struct td_hybrid *nic)
 {
+	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return;
 	td_vfio_pci_close(nic->vf);
 	td_hybrid_on_emulated(nic);
 	nic->give_back = true;
 }
 
-static void flip_finished(void *opaque, const struct td_flip *flip, const struct td_err *err)
+static void guest_reset(struct td_hybrid *nic)
 {
-	struct td_hybrid *nic = opaque;
-	td_hybrid_done done = nic->done;
-
-	write_record(nic, flip, err);
-	if (err->code)
-		td_warn("nic %s: flip to %s failed in phase %s: %s", nic->config->id, td_path_name(flip->to),
-			td_flip_phase_name(flip->phase), err->text);
-	else
-		td_info("nic %s: on path %s after %.1f ms", nic->config->id, td_path_name(flip->to), (double)flip->total_ns / 1e6);
-	if (!nic->lost) {
-		nic->reason = err->code ? err->reason : TD_REASON_NONE;
-		snprintf(nic->reason_text, sizeof(nic->reason_text), "%.159s", err->text);
-	}
-	if (nic->lost && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
-		force_off(nic);
-	nic->measure_until_ns = td_now_ns() + MEASURE_AFTER_NS;
-	td_hybrid_wake(nic);
-	nic->done = NULL;
-	if (done) {
-		json_t *record = td_hybrid_record_json(td_hybrid_last_record(nic));
-
-		done(nic->done_opaque, record, err);
-		json_decref(record);
-	}
+	nic->driver_ok = nic->standby = false;
+	if (nic->vf)
+		td_vfio_pci_detach(nic->vf);
+	td_hybrid_on_emulated(nic);
 }
 
-const struct td_flip_ops td_hybrid_flip_ops = {flip_begin, flip_undo, flip_arm, flip_now, flip_finished};
-
-int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err)
-{
-	uint64_t rx, tx;
-
-	if (nic->flip.active)
-		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s)", nic->config->id,
-			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
-	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
-		return td_err_set(
-			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);
-	td_hybrid_finish_measuring(nic);
-	nic->automatic = automatic;
-	nic->cold = cold;
-	nic->marks = (struct td_hybrid_marks){0};
-	nic->unplug_requests = nic->kicks = 0;
-	nic->relayed_before = nic->relay.relayed;
-	td_hybrid_open_stats(nic);
-	td_hybrid_packets(nic, &rx, &tx);
-	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
-	td_hybrid_wake(nic);
-	return td_flip_start(&nic->flip, to, err);
-}
+const struct td_hybrid_mode td_hybrid_failover = {begin, undo, explain_timeout, force_off, guest_reset, td_hybrid_failover_tick};

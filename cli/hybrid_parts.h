@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_failover.c (a flip's phases), hybrid_tick.c (what is looked at every millisecond of a flip), hybrid_info.c (counters, JSON).
+ * hybrid_flip.c (flips of any mode), hybrid_failover.c and hybrid_failover_tick.c (what a flip does in mode failover), hybrid_info.c
+ * (counters, JSON).
  * Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
@@ -16,7 +17,6 @@
 #include "vfio/vfio_pci.h"
 
 #define TD_HYBRID_LOG 64U
-/* Frames that the emulated path still gets after the guest sends by the VF: switches have learned by then. */
 
 /* Moments of a flip, beside its phases; 0: did not come. */
 struct td_hybrid_marks {
@@ -42,8 +42,24 @@ struct td_hybrid_record {
 	double sample_ms;    /* the longest time between two looks at the counters */
 };
 
+struct td_hybrid;
+
+/* What a mode with two paths does. begin and undo as of policy/flip.h. */
+struct td_hybrid_mode {
+	int (*begin)(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err);
+	void (*undo)(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase);
+	/* The limit of the phase in progress is over: true with a text that says more than the phase's name. */
+	bool (*explain_timeout)(struct td_hybrid *nic, struct td_err *err);
+	/* The VF is being taken away and a flip has ended: if the guest still uses it, it does no more when this returns. */
+	void (*force_off)(struct td_hybrid *nic);
+	/* The guest was reset, flips are aborted: to the emulated path without it. */
+	void (*guest_reset)(struct td_hybrid *nic);
+	void (*tick)(struct td_hybrid *nic);
+};
+
 struct td_hybrid {
 	struct td_hybrid_host host;
+	const struct td_hybrid_mode *mode;     /* NULL: one path only */
 	const struct td_vm_net_config *config; /* borrowed for the VM's life */
 	struct td_virtio_net *net;	       /* NULL: mode vf */
 	struct td_lease lease;
@@ -100,21 +116,24 @@ int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
 
-/* hybrid_failover.c */
-extern const struct td_flip_ops td_hybrid_flip_ops;
-void td_hybrid_limit_expired(struct td_timer *timer);
+/* hybrid_flip.c */
+void td_hybrid_flip_init(struct td_hybrid *nic);
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err);
+void td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody */
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
+void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long as there is something to look at */
+void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
+
+/* hybrid_failover.c */
+extern const struct td_hybrid_mode td_hybrid_failover;
 void td_hybrid_hold(struct td_hybrid *nic, bool hold);
 void td_hybrid_ask_unplug(struct td_hybrid *nic);
 /* The guest has nothing to do with the VF any more, however that came. */
 void td_hybrid_on_emulated(struct td_hybrid *nic);
 
-/* hybrid_tick.c */
-void td_hybrid_tick(struct td_timer *timer);
-void td_hybrid_wake(struct td_hybrid *nic); /* ticks from now on, for as long as there is something to look at */
+/* hybrid_failover_tick.c */
+void td_hybrid_failover_tick(struct td_hybrid *nic);
 void td_hybrid_driver_is_up(struct td_hybrid *nic);
-void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hybrid_tick.c - what a hybrid NIC looks at every millisecond while a flip is under way, and a little after; else nothing runs here. */
+/* hybrid_failover_tick.c - what a failover NIC looks at every millisecond while a flip is under way, and a little after. */
 #include <errno.h>
 
 #include "cli/hybrid_parts.h"
-#include "core/log.h"
 
-#define TICK_NS	       1000000ULL
-#define TICK_IDLE_NS   100000000ULL /* a guest that does not answer is asked again, without haste */
 #define ASK_AGAIN_NS   250000000ULL
 #define QUIET_NS       80000000ULL /* a guest that sends nothing has nothing to move */
 #define STALLED_NS     1000000000ULL
@@ -170,65 +167,16 @@ static void tick_settling(struct td_hybrid *nic)
 		td_hybrid_hold(nic, false);
 }
 
-void td_hybrid_finish_measuring(struct td_hybrid *nic)
+void td_hybrid_failover_tick(struct td_hybrid *nic)
 {
-	struct td_hybrid_record *record = td_hybrid_last_record(nic);
-
-	if (!nic->blackout.active || !record)
-		return;
-	td_blackout_end(&nic->blackout, td_now_ns());
-	td_hybrid_close_stats(nic);
-	record->measuring = false;
-	record->rx_ms = td_blackout_ms(&nic->blackout.rx);
-	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
-	record->sample_ms = (double)nic->blackout.longest_sample_ns / 1e6;
-	record->relayed = nic->relay.relayed - nic->relayed_before;
-}
-
-static void measure(struct td_hybrid *nic)
-{
-	uint64_t rx, tx;
-
-	if (!nic->blackout.active)
-		return;
-	td_hybrid_packets(nic, &rx, &tx);
-	td_blackout_sample(&nic->blackout, td_now_ns(), rx, tx);
-	if (!nic->flip.active && td_now_ns() >= nic->measure_until_ns)
-		td_hybrid_finish_measuring(nic);
-}
-
-static void tick_idle(struct td_hybrid *nic)
-{
-	struct td_err err = {0};
-
-	if (nic->give_back && td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED && (nic->lost || !nic->blackout.active))
-		td_hybrid_vf_release(nic);
-	if (!nic->reconsider || nic->leaving || nic->give_back)
-		return;
-	nic->reconsider = false;
-	if (nic->standby && nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED)
-		(void)td_hybrid_flip(nic, TD_PATH_VF, true, false, &err);
-}
-
-void td_hybrid_tick(struct td_timer *timer)
-{
-	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, tick);
-
 	if (nic->leaving && nic->vf)
 		tick_leaving(nic);
 	else if (nic->flip.active && nic->flip.to == TD_PATH_VF)
 		tick_arriving(nic);
 	tick_settling(nic);
-	measure(nic);
-	if (!nic->flip.active)
-		tick_idle(nic);
-	if (nic->flip.active || nic->blackout.active || nic->held)
-		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
-	else if (nic->leaving || nic->give_back || nic->reconsider)
-		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);
-}
-
-void td_hybrid_wake(struct td_hybrid *nic)
-{
-	td_loop_arm(&nic->host.vm->loop, &nic->tick, TICK_NS);
+	if (nic->flip.active || !nic->reconsider || nic->leaving || nic->give_back)
+		return;
+	nic->reconsider = false;
+	if (nic->standby && nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED)
+		td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
 }
