@@ -37,6 +37,16 @@ void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 	nic->held = hold && (nic->held || rc == 0);
 }
 
+static ssize_t take(void *opaque, void *frame, size_t room_bytes)
+{
+	return td_virtio_net_take_rx(opaque, frame, room_bytes);
+}
+
+void td_hybrid_relay(struct td_hybrid *nic)
+{
+	(void)td_relay_run(&nic->relay, take, nic->net);
+}
+
 void td_hybrid_ask_unplug(struct td_hybrid *nic)
 {
 	int rc = td_vfio_pci_unplug_request(nic->vf);
@@ -103,7 +113,7 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 static void undo_leaving(struct td_hybrid *nic)
 {
 	if (td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
-		(void)td_relay_run(&nic->relay, nic->net);
+		td_hybrid_relay(nic);
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
 }

@@ -26,7 +26,7 @@ static void tick_leaving(struct td_hybrid *nic)
 
 	if (driver == TD_VFIO_DRIVER_UP) {
 		td_hybrid_hold(nic, true);
-		(void)td_relay_run(&nic->relay, nic->net);
+		td_hybrid_relay(nic);
 		if (td_vfio_pci_is_82576(nic->vf))
 			td_vfio_pci_kick(nic->vf, VECTOR_RECEIVE);
 	} else if (nic->was_up && !nic->marks.driver_down_ns) {
@@ -132,7 +132,7 @@ static void tick_arriving(struct td_hybrid *nic)
 	if (nic->flip.phase == TD_FLIP_SWAP && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
 		driver_is_opening(nic);
 	if (nic->held && nic->path == TD_PATH_VF)
-		(void)td_relay_run(&nic->relay, nic->net);
+		td_hybrid_relay(nic);
 	if (nic->flip.active && nic->flip.phase == TD_FLIP_VERIFY)
 		tick_verify(nic);
 }
@@ -149,7 +149,7 @@ static void tick_settling(struct td_hybrid *nic)
 	if (!nic->settle_until_ns)
 		return;
 	if (nic->held)
-		(void)td_relay_run(&nic->relay, nic->net);
+		td_hybrid_relay(nic);
 	if (nic->path == TD_PATH_VF && !nic->leaving) {
 		if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 			nic->marks.tx_moved_ns = now_ns;

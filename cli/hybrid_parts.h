@@ -127,6 +127,7 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts 
 /* hybrid_failover.c */
 extern const struct td_hybrid_mode td_hybrid_failover;
 void td_hybrid_hold(struct td_hybrid *nic, bool hold);
+void td_hybrid_relay(struct td_hybrid *nic); /* what waits in the held tap goes to the VF */
 void td_hybrid_ask_unplug(struct td_hybrid *nic);
 /* The guest has nothing to do with the VF any more, however that came. */
 void td_hybrid_on_emulated(struct td_hybrid *nic);

@@ -55,12 +55,12 @@ static int send_parts(struct td_relay *relay, const void *header, const void *fr
 	return sendmsg(relay->fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-unsigned td_relay_run(struct td_relay *relay, struct td_virtio_net *net)
+unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 {
 	unsigned taken = 0;
 
 	while (relay->fd >= 0 && taken < FRAMES_A_RUN) {
-		ssize_t len = td_virtio_net_take_rx(net, relay->buffer, BUFFER_BYTES);
+		ssize_t len = take(opaque, relay->buffer, BUFFER_BYTES);
 		const uint8_t *frame = relay->buffer + TD_VIRTIO_NET_HEADER_BYTES;
 
 		if (len < 0)

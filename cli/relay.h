@@ -7,10 +7,10 @@
 #ifndef TD_CLI_RELAY_H
 #define TD_CLI_RELAY_H
 
+#include <sys/types.h>
+
 #include "core/base.h"
 #include "core/err.h"
-
-struct td_virtio_net;
 
 struct td_relay {
 	int fd; /* owned packet socket on the PF, sending only; -1: none */
@@ -23,11 +23,14 @@ struct td_relay {
 int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], struct td_err *err);
 void td_relay_close(struct td_relay *relay); /* harmless on one that is not open, if fd is -1 */
 
+/* Takes the next frame that waits in a tap, behind a header of TD_VIRTIO_NET_HEADER_BYTES: its length, or -EAGAIN. */
+typedef ssize_t (*td_relay_take)(void *opaque, void *frame, size_t room_bytes);
+
 /*
  * Moves what waits in the held tap: frames to the guest's MAC go to the VF; broadcasts and multicasts are discarded, as the VF has its own
  * copy from the wire. Bounded work; returns how many frames it took.
  */
-unsigned td_relay_run(struct td_relay *relay, struct td_virtio_net *net);
+unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque);
 int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes);
 
 #endif
