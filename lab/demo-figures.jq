@@ -20,6 +20,7 @@ $stream[0] as $s
 		from_guest: ($out | share($moments[$i]; $moments[$i + 1]) + {packets_per_100ms: arrivals($moments[$i]; 10; 30)})
 	};
 {
+	mode: $mode,
 	flips: [range($events | length) | flip(.)],
 	to_guest: ($in | total),
 	from_guest: ($out | total),

@@ -18,6 +18,8 @@ def row($cells): ($cells[0] | left(22)) + ([$cells[1:][] | right(9)] | join(""))
 def counts: [.lost, .duplicated, .reordered] | map(tostring);
 
 "",
+"Mode \(.mode).",
+"",
 "Packets that arrived in each 100 ms, from 1 s before each request to 3 s after it (█ all 100, · none):",
 (.flips[] |
 	"",
@@ -40,5 +42,8 @@ row(["whole stream", "", ""] + (.to_guest | counts) + [""] + (.from_guest | coun
 	+ "; longest stall \(.to_guest.longest_stall_ms | ms) and \(.from_guest.longest_stall_ms | ms) ms."),
 (([.to_guest, .from_guest | .pace_percent] | min) as $pace
 	| if $pace < 95 then "NOTE: this machine was too busy: a sender kept \($pace | round) % of its pace. The figures above show that, too." else empty end),
+(if .mode == "transparent" then
+	"The guest has one NIC, an Intel 82576 VF in its eyes; it was stopped for " + ([.flips[].vmm.pause_ms] | "\(min | ms) to \(max | ms) ms a flip, and was told nothing."),
+	"" else empty end),
 "On the VF path the guest reaches the NIC's hardware itself; on the emulated path its packets go through a tap and bridge br0, where",
 "a host can filter, team and migrate. The guest's network interface, address and connections stayed the same all along."

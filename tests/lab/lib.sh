@@ -69,9 +69,9 @@ network_up() {
 	done
 }
 
-# guest_image [KERNEL]: WORK/vmlinuz and WORK/initrd, with tandem-stream and guest-job.
+# guest_image [KERNEL [OPTION...]]: WORK/vmlinuz and WORK/initrd, with tandem-stream and guest-job; OPTIONs of lab/guest.
 guest_image() {
-	"$CHECKOUT/lab/guest" --kernel "${1:-6.12}" --out "$WORK" --add "$(command -v tandem-stream):/bin/tandem-stream" \
+	"$CHECKOUT/lab/guest" --kernel "${1:-6.12}" "${@:2}" --out "$WORK" --add "$(command -v tandem-stream):/bin/tandem-stream" \
 		--add "$CHECKOUT/tests/lab/guest-job:/job"
 }
 
