@@ -38,7 +38,7 @@ static uint32_t read_reg(struct td_vfio_pci *dev, uint32_t offset)
 
 static bool readable(struct td_vfio_pci *dev)
 {
-	return dev->intel.known && dev->state != TD_VFIO_CLOSED && !dev->lost && !td_vfio_reset_runs(dev);
+	return dev->intel.known && dev->state != TD_VFIO_CLOSED && !dev->open.lost && !td_vfio_reset_runs(&dev->open);
 }
 
 bool td_vfio_82576_rx_enabled(struct td_vfio_pci *dev)

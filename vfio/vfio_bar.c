@@ -13,7 +13,6 @@
 #include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -68,30 +67,6 @@ unsigned td_vfio_bar_plan(const struct td_vfio_span *spans, unsigned span_count,
 	return count;
 }
 
-/* The region's description with its capabilities: heap, the caller frees. */
-static int get_region_info(int device_fd, unsigned index, struct vfio_region_info **ret_info)
-{
-	uint32_t size = sizeof(struct vfio_region_info);
-
-	for (unsigned tries = 0; tries < 2; tries++) {
-		td_auto_free struct vfio_region_info *info = calloc(1, size);
-
-		if (!info)
-			return -ENOMEM;
-		info->argsz = size;
-		info->index = index;
-		if (ioctl(device_fd, VFIO_DEVICE_GET_REGION_INFO, info) < 0)
-			return -errno;
-		if (info->argsz <= size) {
-			info->argsz = size;
-			*ret_info = td_take_ptr(info);
-			return 0;
-		}
-		size = info->argsz;
-	}
-	return -EIO;
-}
-
 /* What VFIO lets us map of the region. */
 static unsigned mappable_spans(const struct vfio_region_info *info, struct td_vfio_span spans[SPANS_MAX])
 {
@@ -119,10 +94,10 @@ static unsigned mappable_spans(const struct vfio_region_info *info, struct td_vf
 int td_vfio_bar_probe(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 {
 	td_auto_free struct vfio_region_info *info = NULL;
-	int rc = get_region_info(dev->device_fd, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
+	int rc = td_vfio_open_get_region(&dev->open, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
 
 	if (rc < 0)
-		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->bdf, bar);
+		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->open.bdf, bar);
 	dev->bar[bar] = (struct td_vfio_bar){.size_bytes = info->size, .fd_offset = info->offset};
 	return 0;
 }
@@ -152,18 +127,18 @@ int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 	unsigned hole_count = find_holes(dev, bar, holes);
 	if (dev->intel.known && hole_count)
 		return 0; /* an 82576 VF has nothing but MSI-X in that BAR */
-	int rc = get_region_info(dev->device_fd, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
+	int rc = td_vfio_open_get_region(&dev->open, VFIO_PCI_BAR0_REGION_INDEX + bar, &info);
 	if (rc < 0)
-		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->bdf, bar);
+		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->open.bdf, bar);
 	unsigned span_count = mappable_spans(info, spans);
 	unsigned planned = td_vfio_bar_plan(spans, span_count, holes, hole_count, b->area);
 	for (unsigned i = 0; i < planned; i++) {
 		struct td_vfio_area *area = &b->area[i];
-		void *host = mmap(
-			NULL, area->len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->device_fd, (off_t)(b->fd_offset + area->offset));
+		void *host = mmap(NULL, area->len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->open.device_fd,
+			(off_t)(b->fd_offset + area->offset));
 
 		if (host == MAP_FAILED)
-			return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: BAR %u: map 0x%llx bytes at 0x%llx", dev->bdf, bar,
+			return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: BAR %u: map 0x%llx bytes at 0x%llx", dev->open.bdf, bar,
 				(unsigned long long)area->len_bytes, (unsigned long long)area->offset);
 		area->host = host;
 		b->area_count++;
@@ -224,12 +199,12 @@ enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct 
 	dev->traps++;
 	if (td_msix_bar_access(&dev->msix, bar, access, &result))
 		return result;
-	if (dev->device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
+	if (dev->open.device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
 		return TD_FAULT;
 	if (access->write)
-		return pwrite(dev->device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;
+		return pwrite(dev->open.device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;
 	value = 0;
-	if (pread(dev->device_fd, &value, access->width, at) != access->width)
+	if (pread(dev->open.device_fd, &value, access->width, at) != access->width)
 		return TD_FAULT;
 	access->value = value;
 	return TD_DONE;

@@ -7,14 +7,11 @@
 #ifndef TD_VFIO_VFIO_DEV_H
 #define TD_VFIO_VFIO_DEV_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "core/base.h"
 #include "core/err.h"
-#include "core/loop.h"
 #include "core/msix.h"
 #include "core/pci.h"
+#include "vfio/vfio_open.h"
 #include "vfio/vfio_pci.h"
 
 struct td_vfio_pci;
@@ -77,19 +74,8 @@ volatile uint32_t *td_vfio_bar_reg32(struct td_vfio_pci *dev, unsigned bar, uint
 
 /* vfio_irq.c */
 
-int td_vfio_irq_open(struct td_vfio_pci *dev, struct td_err *err); /* error and release request */
-void td_vfio_irq_close(struct td_vfio_pci *dev);
 void td_vfio_irq_update(struct td_vfio_pci *dev);  /* the guest switched MSI-X on or off, or connected a vector */
 void td_vfio_irq_disable(struct td_vfio_pci *dev); /* hardware vectors off; what was pending is forgotten */
-
-/* vfio_reset.c: VFIO_DEVICE_RESET takes 100 ms and more, so it runs beside the main loop. */
-
-int td_vfio_reset_open(struct td_vfio_pci *dev, struct td_err *err);
-void td_vfio_reset_close(struct td_vfio_pci *dev);
-void td_vfio_reset_start(struct td_vfio_pci *dev); /* the device is quiet already */
-void td_vfio_reset_wait(struct td_vfio_pci *dev);  /* until it is over */
-/* While true, registers must not be read: the access would wait for the reset, with the VM's lock held. */
-bool td_vfio_reset_runs(const struct td_vfio_pci *dev);
 
 /* vfio_82576.c: what is known of the VFs of Intel 82576 and I350. */
 
@@ -114,45 +100,25 @@ uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most);
 struct td_vfio_pci {
 	struct td_pci_dev pci; /* first */
 	struct td_vm *vm;
-	struct td_iommu *iommu;
+	struct td_vfio_open open;
 	struct td_vfio_events events;
 	char name[32];
-	char bdf[16];
-	int group;
 	enum td_vfio_state state;
-	int group_fd, device_fd;
-	uint64_t config_offset; /* of configuration space in device_fd */
-	bool can_reset;
 	struct td_vfio_function function;
 	unsigned pcie_cap;
 	struct td_vfio_bar bar[TD_PCI_BARS];
 	struct td_msix msix;
-	bool bus_master;  /* as written to the hardware */
-	bool lost;	  /* had an error: registers are not to be read */
-	bool wanted_back; /* the host asked for it; it works until it is closed */
 	bool driver_up;
-
-	bool irq_on; /* hardware vectors are enabled */
-	int error_fd, request_fd;
-	struct td_watch error_watch, request_watch;
-
-	pthread_t reset_thread;
-	bool reset_started;	     /* reset_thread is to be joined */
-	_Atomic bool reset_finished; /* set by reset_thread as its last act but one */
-	bool plug_pending;	     /* hot-plug when the reset is over; the state is plugged already */
-	bool eject_pending;	     /* the guest gave the device up: told on the main loop */
-	int note_fd;		     /* wakes the main loop for either */
-	struct td_watch note_watch;
+	bool irq_on;	    /* hardware vectors are enabled */
+	bool plug_pending;  /* hot-plug when the reset is over; the state is plugged already */
+	bool eject_pending; /* the guest gave the device up: told on the main loop, which open.note_fd wakes */
 
 	struct td_timer poll;
 	uint64_t plugged_ns;
 	struct td_vfio_82576 intel;
 	bool pf_based;
 	struct td_vfio_counters pf_last, pf_sum; /* other VFs: what the PF counts */
-	uint64_t traps, slot_adds, slot_dels, reset_count;
+	uint64_t traps, slot_adds, slot_dels;
 };
-
-void td_vfio_pci_write_config(struct td_vfio_pci *dev, unsigned offset, unsigned width, uint32_t value);
-void td_vfio_pci_noted(struct td_vfio_pci *dev); /* note_fd was signalled: on the main loop */
 
 #endif

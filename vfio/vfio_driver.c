@@ -23,9 +23,9 @@ static bool has_buffers(struct td_vfio_pci *dev)
 
 enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev)
 {
-	if (dev->state != TD_VFIO_PLUGGED || dev->lost || !dev->msix.vector || !td_msix_enabled(&dev->msix))
+	if (dev->state != TD_VFIO_PLUGGED || dev->open.lost || !dev->msix.vector || !td_msix_enabled(&dev->msix))
 		return TD_VFIO_DRIVER_NONE;
-	if (!dev->bus_master)
+	if (!dev->open.bus_master)
 		return TD_VFIO_DRIVER_BOUND;
 	if (!dev->intel.known)
 		return TD_VFIO_DRIVER_UP;
@@ -34,6 +34,6 @@ enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev)
 
 void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 {
-	if (dev->state == TD_VFIO_PLUGGED && !dev->lost && dev->msix.vector && td_msix_enabled(&dev->msix))
+	if (dev->state == TD_VFIO_PLUGGED && !dev->open.lost && dev->msix.vector && td_msix_enabled(&dev->msix))
 		td_msix_raise(&dev->msix, vector);
 }

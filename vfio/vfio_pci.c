@@ -11,13 +11,10 @@
 #include "vfio/vfio_pci.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/pci_regs.h>
-#include <linux/vfio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -31,8 +28,6 @@
 #define POLL_PATIENCE  10000000000ULL /* from fast to slow */
 #define POLL_SAMPLE_NS 1000000000ULL  /* the driver is up: 32-bit counters of octets wrap after 34 s */
 
-/* The hardware side: group, container, descriptor. */
-
 static struct td_vfio_pci *of_device(struct td_device *device)
 {
 	return TD_CONTAINER_OF(device, struct td_vfio_pci, pci.device);
@@ -43,97 +38,18 @@ static struct td_vfio_pci *of_pci(struct td_pci_dev *pci)
 	return TD_CONTAINER_OF(pci, struct td_vfio_pci, pci);
 }
 
-void td_vfio_pci_write_config(struct td_vfio_pci *dev, unsigned offset, unsigned width, uint32_t value)
-{
-	if (dev->device_fd >= 0 && pwrite(dev->device_fd, &value, width, (off_t)(dev->config_offset + offset)) != (ssize_t)width)
-		td_warn("%s: write to the VF's configuration space at 0x%x: %s", dev->pci.device.name, offset, strerror(errno));
-}
-
-static void set_bus_master(struct td_vfio_pci *dev, bool on)
-{
-	if (dev->bus_master == on)
-		return;
-	td_vfio_pci_write_config(dev, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE | (on ? PCI_COMMAND_MASTER : 0U));
-	dev->bus_master = on;
-}
-
-/*
- * Pinning RAM takes seconds, a reset 100 ms: kernel work on what the guest can't reach, so vCPUs may have the lock meanwhile. Nothing
- * else runs on the main loop. Before the boot and after the end there are no vCPUs, and the lock may not be held.
- */
-static bool lend_lock(struct td_vfio_pci *dev)
-{
-	bool lent = dev->vm->state == TD_VM_RUNNING || dev->vm->state == TD_VM_PAUSED;
-
-	if (lent)
-		pthread_mutex_unlock(&dev->vm->lock);
-	return lent;
-}
-
-static void take_lock_back(struct td_vfio_pci *dev, bool lent)
-{
-	if (lent)
-		pthread_mutex_lock(&dev->vm->lock);
-}
-
-static int open_group(struct td_vfio_pci *dev, struct td_err *err)
-{
-	struct vfio_group_status status = {.argsz = sizeof(status)};
-	char path[32];
-
-	snprintf(path, sizeof(path), "/dev/vfio/%d", dev->group);
-	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
-	if (fd < 0 && errno == EBUSY)
-		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: another process has its IOMMU group (%s) open", dev->bdf, path);
-	if (fd < 0)
-		return td_err_sys(err, errno, errno == ENOENT ? TD_REASON_VFIO_DRIVER : TD_REASON_VFIO, "vf %s: %s", dev->bdf, path);
-	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0)
-		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: VFIO_GROUP_GET_STATUS", dev->bdf);
-	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
-		int rc = td_sriov_sysfs_check_group(TD_SRIOV_SYS, dev->bdf, err);
-
-		return rc < 0 ? rc
-			      : td_err_set(err, EPERM, TD_REASON_GROUP_NOT_VIABLE, "vf %s: group %d is not viable", dev->bdf, dev->group);
-	}
-	int rc = td_iommu_add_group(dev->iommu, fd, (unsigned)dev->group, err);
-	if (rc == 0)
-		dev->group_fd = td_take_fd(&fd);
-	return rc < 0 ? td_err_prefix(err, "vf %s", dev->bdf) : 0;
-}
-
-static int open_device(struct td_vfio_pci *dev, struct td_err *err)
-{
-	struct vfio_device_info info = {.argsz = sizeof(info)};
-	struct vfio_region_info config = {.argsz = sizeof(config), .index = VFIO_PCI_CONFIG_REGION_INDEX};
-
-	dev->device_fd = ioctl(dev->group_fd, VFIO_GROUP_GET_DEVICE_FD, dev->bdf);
-	if (dev->device_fd < 0)
-		return td_err_sys(
-			err, errno, errno == ENODEV ? TD_REASON_VF_LOST : TD_REASON_VFIO, "vf %s: VFIO_GROUP_GET_DEVICE_FD", dev->bdf);
-	(void)fcntl(dev->device_fd, F_SETFD, FD_CLOEXEC);
-	if (ioctl(dev->device_fd, VFIO_DEVICE_GET_INFO, &info) < 0 || !(info.flags & VFIO_DEVICE_FLAGS_PCI))
-		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: is no PCI device of VFIO", dev->bdf);
-	if (ioctl(dev->device_fd, VFIO_DEVICE_GET_REGION_INFO, &config) < 0)
-		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: configuration space", dev->bdf);
-	dev->can_reset = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
-	if (!dev->can_reset)
-		return td_err_set(err, EOPNOTSUPP, TD_REASON_VFIO, "vf %s: can't be reset, so it can't be given to a guest", dev->bdf);
-	dev->config_offset = config.offset;
-	return 0;
-}
-
 /* Reads what the function is and makes the guest's PCI function of it. */
 static int build_function(struct td_vfio_pci *dev, struct td_err *err)
 {
 	uint8_t image[256];
 	uint64_t sizes[TD_PCI_BARS];
-	ssize_t len = pread(dev->device_fd, image, sizeof(image), (off_t)dev->config_offset);
+	ssize_t len = pread(dev->open.device_fd, image, sizeof(image), (off_t)dev->open.config_offset);
 
 	if (len < 0)
-		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: read configuration space", dev->bdf);
+		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: read configuration space", dev->open.bdf);
 	int rc = td_vfio_config_parse(image, (size_t)len, &dev->function, err);
 	if (rc < 0)
-		return td_err_prefix(err, "vf %s", dev->bdf);
+		return td_err_prefix(err, "vf %s", dev->open.bdf);
 	dev->intel.known = td_vfio_82576_is(dev->function.ids.vendor, dev->function.ids.device);
 	for (unsigned i = 0; rc == 0 && i < TD_PCI_BARS; i++) {
 		rc = td_vfio_bar_probe(dev, i, err);
@@ -143,7 +59,7 @@ static int build_function(struct td_vfio_pci *dev, struct td_err *err)
 		return rc;
 	rc = td_pci_dev_init(&dev->pci, dev->vm, dev->name, dev->pci.ops, dev->pci.device.ops, &dev->function.ids, err);
 	if (rc == 0)
-		rc = td_vfio_config_build(&dev->pci, &dev->function, sizes, dev->can_reset, &dev->pcie_cap, err);
+		rc = td_vfio_config_build(&dev->pci, &dev->function, sizes, dev->open.can_reset, &dev->pcie_cap, err);
 	return rc;
 }
 
@@ -166,9 +82,9 @@ static int open_parts(struct td_vfio_pci *dev, struct td_err *err)
 	for (unsigned i = 0; rc == 0 && i < TD_PCI_BARS; i++)
 		rc = td_vfio_bar_open(dev, i, err);
 	if (rc == 0)
-		rc = td_vfio_reset_open(dev, err);
+		rc = td_vfio_reset_open(&dev->open, err);
 	if (rc == 0)
-		rc = td_vfio_irq_open(dev, err);
+		rc = td_vfio_open_watch_events(&dev->open, err);
 	return rc;
 }
 
@@ -177,41 +93,29 @@ static void close_parts(struct td_vfio_pci *dev)
 {
 	td_loop_disarm(&dev->vm->loop, &dev->poll);
 	td_pci_dev_fini(&dev->pci);
-	bool lent = lend_lock(dev);
-	td_vfio_reset_wait(dev);
-	take_lock_back(dev, lent);
-	td_vfio_reset_close(dev);
-	if (dev->device_fd >= 0) {
-		td_vfio_irq_close(dev);
-		set_bus_master(dev, false);
+	bool lent = td_vfio_open_lend_lock(&dev->open);
+	td_vfio_reset_wait(&dev->open);
+	td_vfio_open_take_lock(&dev->open, lent);
+	td_vfio_reset_close(&dev->open);
+	if (dev->open.device_fd >= 0) {
+		td_vfio_irq_disable(dev);
+		td_vfio_open_unwatch_events(&dev->open);
+		td_vfio_open_set_bus_master(&dev->open, false);
 	}
 	td_msix_fini(&dev->msix);
 	for (unsigned i = 0; i < TD_PCI_BARS; i++)
 		td_vfio_bar_close(dev, i);
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
-	lent = lend_lock(dev);
-	td_cleanup_close(&dev->device_fd); /* the kernel resets the VF */
-	if (dev->group_fd >= 0)
-		td_iommu_remove_group(dev->iommu, dev->group_fd);
-	td_cleanup_close(&dev->group_fd);
-	take_lock_back(dev, lent);
-	dev->device_fd = dev->group_fd = -1;
+	td_vfio_open_close(&dev->open);
 	dev->state = TD_VFIO_CLOSED;
-	dev->bus_master = dev->lost = dev->wanted_back = dev->driver_up = dev->eject_pending = dev->plug_pending = false;
+	dev->driver_up = dev->eject_pending = dev->plug_pending = false;
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 {
 	if (dev->state != TD_VFIO_CLOSED)
-		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", dev->bdf);
-	td_iommu_tell_kvm(dev->iommu, dev->vm->kvm.vm_fd);
-	bool lent = lend_lock(dev);
-	int rc = open_group(dev, err);
-	if (rc == 0)
-		rc = td_iommu_map_ram(dev->iommu, &dev->vm->mem, err);
-	if (rc == 0)
-		rc = open_device(dev, err);
-	take_lock_back(dev, lent);
+		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", dev->open.bdf);
+	int rc = td_vfio_open_device(&dev->open, err);
 	if (rc == 0)
 		rc = build_function(dev, err);
 	if (rc == 0)
@@ -221,8 +125,8 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 		return rc;
 	}
 	dev->state = TD_VFIO_WARM;
-	dev->bus_master = true; /* so that the next line writes */
-	set_bus_master(dev, false);
+	dev->open.bus_master = true; /* so that the next line writes */
+	td_vfio_open_set_bus_master(&dev->open, false);
 	td_vfio_82576_sample(dev);
 	return 0;
 }
@@ -243,7 +147,7 @@ void td_vfio_pci_close(struct td_vfio_pci *dev)
 
 static bool is_up(struct td_vfio_pci *dev)
 {
-	if (!dev->bus_master)
+	if (!dev->open.bus_master)
 		return false;
 	return dev->intel.known ? td_vfio_82576_rx_enabled(dev) : td_msix_enabled(&dev->msix);
 }
@@ -253,7 +157,7 @@ static void poll_expired(struct td_timer *timer)
 	struct td_vfio_pci *dev = TD_CONTAINER_OF(timer, struct td_vfio_pci, poll);
 	uint64_t waited = td_now_ns() - dev->plugged_ns;
 
-	if (dev->state != TD_VFIO_PLUGGED || dev->lost)
+	if (dev->state != TD_VFIO_PLUGGED || dev->open.lost)
 		return;
 	if (dev->driver_up) {
 		td_vfio_82576_sample(dev);
@@ -279,14 +183,14 @@ static int enter(struct td_vfio_pci *dev, bool hot, struct td_err *err)
 	int rc = 0;
 
 	if (dev->state != TD_VFIO_WARM)
-		return td_err_set(err, EBUSY, TD_REASON_INTERNAL, "vf %s: is not ready to be plugged", dev->bdf);
-	if (dev->lost || dev->wanted_back)
-		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: the host has taken it away", dev->bdf);
+		return td_err_set(err, EBUSY, TD_REASON_INTERNAL, "vf %s: is not ready to be plugged", dev->open.bdf);
+	if (dev->open.lost || dev->open.wanted_back)
+		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: the host has taken it away", dev->open.bdf);
 	dev->driver_up = false;
 	/* The last guest's reset may still run. A hot-plug follows when it is over; who boots can wait. */
-	dev->plug_pending = hot && td_vfio_reset_runs(dev);
+	dev->plug_pending = hot && td_vfio_reset_runs(&dev->open);
 	if (!dev->plug_pending) {
-		td_vfio_reset_wait(dev);
+		td_vfio_reset_wait(&dev->open);
 		td_vfio_pci_counters(dev, &start); /* what was counted before is not ours */
 		rc = hot ? td_pci_plug(&dev->vm->pci, &dev->pci, err) : td_pci_attach(&dev->vm->pci, &dev->pci, -1, err);
 	}
@@ -330,7 +234,7 @@ int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 	/* The guest has not seen it yet, and need not. */
 	dev->plug_pending = false;
 	dev->eject_pending = true;
-	eventfd_write(dev->note_fd, 1);
+	eventfd_write(dev->open.note_fd, 1);
 	return 0;
 }
 
@@ -338,11 +242,13 @@ int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 static void calm(struct td_vfio_pci *dev)
 {
 	dev->driver_up = false;
-	td_vfio_reset_wait(dev);
-	set_bus_master(dev, false);
+	td_vfio_reset_wait(&dev->open);
+	td_vfio_open_set_bus_master(&dev->open, false);
 	td_msix_reset(&dev->msix);
 	td_vfio_irq_disable(dev);
-	td_vfio_reset_start(dev);
+	if (!dev->open.lost)
+		td_vfio_82576_rebase(dev);
+	td_vfio_reset_start(&dev->open);
 }
 
 static void leave(struct td_vfio_pci *dev)
@@ -366,14 +272,24 @@ static void pci_ejected(struct td_pci_dev *pci)
 {
 	struct td_vfio_pci *dev = of_pci(pci);
 
-	set_bus_master(dev, false);
+	td_vfio_open_set_bus_master(&dev->open, false);
 	dev->eject_pending = true;
-	eventfd_write(dev->note_fd, 1);
+	eventfd_write(dev->open.note_fd, 1);
 }
 
-void td_vfio_pci_noted(struct td_vfio_pci *dev)
+static void open_gone(struct td_vfio_open *open, bool release_requested)
 {
-	if (!td_vfio_reset_runs(dev)) {
+	struct td_vfio_pci *dev = TD_CONTAINER_OF(open, struct td_vfio_pci, open);
+
+	if (dev->events.lost)
+		dev->events.lost(dev->events.opaque, release_requested); /* may close the device */
+}
+
+static void open_noted(struct td_vfio_open *open)
+{
+	struct td_vfio_pci *dev = TD_CONTAINER_OF(open, struct td_vfio_pci, open);
+
+	if (!td_vfio_reset_runs(&dev->open)) {
 		td_vfio_82576_sample(dev);
 		if (dev->plug_pending)
 			enter_late(dev);
@@ -409,8 +325,8 @@ static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned
 		calm(dev);
 		return;
 	}
-	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND && !dev->lost)
-		set_bus_master(dev, td_pci_get16(pci->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND && !dev->open.lost)
+		td_vfio_open_set_bus_master(&dev->open, td_pci_get16(pci->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
 	td_msix_config_written(&dev->msix, offset, width);
 	if (dev->msix.vector && offset < dev->msix.cap + 4 && offset + width > dev->msix.cap)
 		td_vfio_irq_update(dev);
@@ -438,11 +354,11 @@ static int device_quiesce(struct td_device *device)
 {
 	struct td_vfio_pci *dev = of_device(device);
 
-	if (dev->state == TD_VFIO_PLUGGED && dev->bus_master) {
+	if (dev->state == TD_VFIO_PLUGGED && dev->open.bus_master) {
 		td_info("%s: a VF in use goes on receiving while the vCPUs stand still", device->name);
 		return -EBUSY;
 	}
-	td_vfio_reset_wait(dev);
+	td_vfio_reset_wait(&dev->open);
 	return 0;
 }
 
@@ -469,13 +385,12 @@ int td_vfio_pci_create(
 	struct td_vfio_pci *dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
+	td_vfio_open_init(&dev->open, vm, iommu, dev->name, config->bdf, config->group);
+	dev->open.gone = open_gone;
+	dev->open.noted = open_noted;
 	dev->vm = vm;
-	dev->iommu = iommu;
 	dev->events = config->events;
-	dev->group = config->group;
-	dev->group_fd = dev->device_fd = dev->error_fd = dev->request_fd = dev->note_fd = -1;
 	dev->poll.expired = poll_expired;
-	snprintf(dev->bdf, sizeof(dev->bdf), "%s", config->bdf);
 	dev->pci.vm = vm;
 	dev->pci.ops = &pci_ops;
 	dev->pci.slot = -1;
@@ -514,7 +429,7 @@ static void count_by_pf(struct td_vfio_pci *dev)
 	struct td_sriov_stats stats = {0};
 	struct td_sriov_vf vf;
 
-	if (dev->state == TD_VFIO_CLOSED || dev->lost || td_sriov_lookup(dev->bdf, &vf, NULL) < 0 || !vf.pf_name[0] ||
+	if (dev->state == TD_VFIO_CLOSED || dev->open.lost || td_sriov_lookup(dev->open.bdf, &vf, NULL) < 0 || !vf.pf_name[0] ||
 		td_sriov_netlink_stats(vf.pf_name, vf.index, &stats, NULL) < 0 || !stats.known)
 		return;
 	struct td_vfio_counters now = {stats.rx_packets, stats.rx_bytes, stats.tx_packets, stats.tx_bytes}, *last = &dev->pf_last;

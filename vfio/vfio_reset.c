@@ -14,77 +14,75 @@
 
 #include "core/log.h"
 #include "core/vm.h"
-#include "vfio/vfio_dev.h"
+#include "vfio/vfio_open.h"
 
 /* Runs without the lock: touches nothing but device_fd, note_fd and the flag, which all outlive it (the owner joins before it closes). */
 static void *reset_main(void *opaque)
 {
-	struct td_vfio_pci *dev = opaque;
+	struct td_vfio_open *open = opaque;
 
-	if (ioctl(dev->device_fd, VFIO_DEVICE_RESET) < 0)
-		td_warn("%s: reset of the VF: %s", dev->pci.device.name, strerror(errno));
-	atomic_store(&dev->reset_finished, true);
-	eventfd_write(dev->note_fd, 1);
+	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
+		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
+	atomic_store(&open->reset_finished, true);
+	eventfd_write(open->note_fd, 1);
 	return NULL;
 }
 
 static void note_ready(struct td_watch *watch, uint32_t events)
 {
-	struct td_vfio_pci *dev = TD_CONTAINER_OF(watch, struct td_vfio_pci, note_watch);
+	struct td_vfio_open *open = TD_CONTAINER_OF(watch, struct td_vfio_open, note_watch);
 	eventfd_t count;
 
 	(void)events;
 	if (eventfd_read(watch->fd, &count) < 0)
 		return;
-	if (dev->reset_started && atomic_load(&dev->reset_finished))
-		td_vfio_reset_wait(dev);
-	td_vfio_pci_noted(dev); /* may close the device */
+	if (open->reset_started && atomic_load(&open->reset_finished))
+		td_vfio_reset_wait(open);
+	open->noted(open); /* may close the device */
 }
 
-int td_vfio_reset_open(struct td_vfio_pci *dev, struct td_err *err)
+int td_vfio_reset_open(struct td_vfio_open *open, struct td_err *err)
 {
-	dev->note_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (dev->note_fd < 0)
-		return td_err_sys(err, errno, TD_REASON_SYSTEM, "vf %s: eventfd", dev->bdf);
-	dev->note_watch = (struct td_watch){.fd = dev->note_fd, .ready = note_ready, .events = EPOLLIN};
-	int rc = td_loop_watch(&dev->vm->loop, &dev->note_watch);
-	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: watch its events", dev->bdf) : 0;
+	open->note_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (open->note_fd < 0)
+		return td_err_sys(err, errno, TD_REASON_SYSTEM, "vf %s: eventfd", open->bdf);
+	open->note_watch = (struct td_watch){.fd = open->note_fd, .ready = note_ready, .events = EPOLLIN};
+	int rc = td_loop_watch(&open->vm->loop, &open->note_watch);
+	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: watch its events", open->bdf) : 0;
 }
 
-void td_vfio_reset_close(struct td_vfio_pci *dev)
+void td_vfio_reset_close(struct td_vfio_open *open)
 {
-	td_vfio_reset_wait(dev);
-	td_loop_unwatch(&dev->vm->loop, &dev->note_watch);
-	td_cleanup_close(&dev->note_fd);
-	dev->note_fd = -1;
+	td_vfio_reset_wait(open);
+	td_loop_unwatch(&open->vm->loop, &open->note_watch);
+	td_cleanup_close(&open->note_fd);
+	open->note_fd = -1;
 }
 
-void td_vfio_reset_start(struct td_vfio_pci *dev)
+void td_vfio_reset_start(struct td_vfio_open *open)
 {
-	td_vfio_reset_wait(dev);
-	if (!dev->can_reset || dev->lost || dev->device_fd < 0)
+	td_vfio_reset_wait(open);
+	if (!open->can_reset || open->lost || open->device_fd < 0)
 		return;
-	td_vfio_82576_rebase(dev);
-	atomic_store(&dev->reset_finished, false);
-	dev->reset_count++;
-	int rc = pthread_create(&dev->reset_thread, NULL, reset_main, dev);
-	dev->reset_started = rc == 0;
+	atomic_store(&open->reset_finished, false);
+	int rc = pthread_create(&open->reset_thread, NULL, reset_main, open);
+	open->reset_started = rc == 0;
 	if (rc == 0)
 		return;
 	/* No thread to be had: then it takes its time here. */
-	if (ioctl(dev->device_fd, VFIO_DEVICE_RESET) < 0)
-		td_warn("%s: reset of the VF: %s", dev->pci.device.name, strerror(errno));
+	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
+		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
 }
 
-void td_vfio_reset_wait(struct td_vfio_pci *dev)
+void td_vfio_reset_wait(struct td_vfio_open *open)
 {
-	if (!dev->reset_started)
+	if (!open->reset_started)
 		return;
-	pthread_join(dev->reset_thread, NULL);
-	dev->reset_started = false;
+	pthread_join(open->reset_thread, NULL);
+	open->reset_started = false;
 }
 
-bool td_vfio_reset_runs(const struct td_vfio_pci *dev)
+bool td_vfio_reset_runs(const struct td_vfio_open *open)
 {
-	return dev->reset_started;
+	return open->reset_started;
 }
