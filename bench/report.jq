@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Samples (slurped) and figures.json ($figures) to one object a figure: median, lowest, highest and number of samples of each
-# subject, tandem's ratio to QEMU q35, and whether the goal is met.
+# subject, tandem's ratio to QEMU q35 (or to what the figure names as beside), and whether the goal is met.
 
 def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 2 - 1] + .[length / 2]) / 2 end;
 def summary: {median: median, min: min, max: max, samples: length};
 
 def judged:
-	if .ratio_max then {goal: "<= \(.ratio_max) x q35", ok: (if .ratio == null then null else .ratio <= .ratio_max end)}
-	elif .ratio_min then {goal: ">= \(.ratio_min) x q35", ok: (if .ratio == null then null else .ratio >= .ratio_min end)}
+	(if .beside == "plain" then "mode vf" else "q35" end) as $other
+	| if .ratio_max then {goal: "<= \(.ratio_max) x \($other)", ok: (if .ratio == null then null else .ratio <= .ratio_max end)}
+	elif .ratio_min then {goal: ">= \(.ratio_min) x \($other)", ok: (if .ratio == null then null else .ratio >= .ratio_min end)}
 	elif .max != null then {goal: "<= \(.max)", ok: (if .subjects.tandem == null then null else .subjects.tandem.median <= .max end)}
 	else {goal: null, ok: null} end;
 
@@ -18,6 +19,6 @@ $all[0] as $figures
 	| [$samples[] | select(.measure == $figure.measure and .metric == $figure.metric)] as $mine
 	| select($mine != [])
 	| . + {subjects: ($mine | group_by(.subject) | map({key: .[0].subject, value: (map(.value) | summary)}) | from_entries)}
-	| . + {ratio: (if .subjects.tandem != null and (.subjects.q35.median // 0) != 0
-		then .subjects.tandem.median / .subjects.q35.median else null end)}
+	| . + {ratio: (.subjects[.beside // "q35"].median as $other
+		| if .subjects.tandem != null and ($other // 0) != 0 then .subjects.tandem.median / $other else null end)}
 	| {measure, metric, title, unit, subjects, ratio} + judged]

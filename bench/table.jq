@@ -5,10 +5,10 @@ def round_to($digits): pow(10; $digits) as $scale | (. * $scale | round) / $scal
 def figure: if . == null then "-" else (.median | if . >= 100 then round_to(0) elif . >= 10 then round_to(1) else round_to(3) end | tostring) end;
 def left($width): . + (" " * ([$width - length, 0] | max) // "");
 def right($width): (" " * ([$width - length, 0] | max) // "") + .;
-def row($a; $b; $c; $d; $e; $f; $g; $h):
-	($a | left(44)) + ($b | left(9)) + ($c | right(10)) + ($d | right(10)) + ($e | right(10)) + ($f | right(8)) + "  " + ($g | left(15)) + $h;
+def row($a; $b; $c; $d; $e; $e2; $f; $g; $h):
+	($a | left(52)) + ($b | left(10)) + ($c | right(10)) + ($d | right(10)) + ($e | right(10)) + ($e2 | right(10)) + ($f | right(8)) + "  " + ($g | left(19)) + $h;
 
-row(""; ""; "tandem"; "q35"; "microvm"; "ratio"; "goal"; ""),
-(.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure;
+row(""; ""; "tandem"; "q35"; "microvm"; "mode vf"; "ratio"; "goal"; ""),
+(.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; .subjects.plain | figure;
 	if .ratio == null then "-" else .ratio | round_to(2) | tostring end; .goal // "";
 	if .ok == null then "" elif .ok then "met" else "MISSED" end))

@@ -25,6 +25,17 @@ net_exits() {
 	sample net "$1" "$2_user_exits" "$(awk -v n="$USER_EXITS" -v p="$packets" 'BEGIN { printf "%.5f", n / p }')"
 }
 
+# net_busy_exits KIND MODE ARGUMENT...: KVM exits per packet of a session of tandem-stream that sends as fast as it can.
+net_busy_exits() {
+	local kind=$1 mode=$2 packets
+	shift 2
+	exits_start
+	stream "$@" >"$WORK/stream.json" || fail "$kind: no traffic"
+	exits_stop
+	packets=$(jq '[.client, .server | .received // 0] | add' "$WORK/stream.json")
+	sample net "$kind" "${mode}_busy_exits" "$(awk -v n="$KVM_EXITS" -v p="$packets" 'BEGIN { printf "%.5f", n / p }')"
+}
+
 # net_once KIND MODE
 net_once() {
 	local kind=$1 mode=$2

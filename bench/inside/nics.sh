@@ -29,7 +29,8 @@ qemu_host_side_undo() {
 	ip link set pf0 vf "$NIC_VF" mac 00:00:00:00:00:00
 }
 
-# qemu_nic MODE: vf, vhost, user (virtio in user space) or failover. A failover NIC's VF is plugged into the root port.
+# qemu_nic MODE: vf, vhost, user (virtio in user space), model (its igb, emulated) or failover. A failover NIC's VF is plugged into the
+# root port.
 qemu_nic() {
 	local tap="tap,id=host0,ifname=$NIC_TAP,script=no,downscript=no" virtio="virtio-net-pci,id=net0,netdev=host0,mac=$GUEST_MAC" vf
 	vf="vfio-pci,id=vf0,host=$(vf_bdf "$NIC_VF")"
@@ -37,6 +38,7 @@ qemu_nic() {
 	vf) printf '%s\n' -device "$vf" ;;
 	vhost) printf '%s\n' -netdev "$tap,vhost=on" -device "$virtio" ;;
 	user) printf '%s\n' -netdev "$tap,vhost=off" -device "$virtio" ;;
+	model) printf '%s\n' -netdev "$tap,vhost=off" -device "igb,id=net0,netdev=host0,mac=$GUEST_MAC" ;;
 	failover)
 		printf '%s\n' -netdev "$tap,vhost=on" -device "$virtio,failover=on,bus=pcie.0,addr=4" \
 			-device pcie-root-port,id=port0,chassis=1,slot=1,addr=5 -device "$vf,bus=port0,failover_pair_id=net0"
@@ -50,6 +52,8 @@ tandem_nic() {
 	vf) printf '%s\n' --net "$nic,mode=vf,pf=pf0" ;;
 	vhost) printf '%s\n' --net "$nic,mode=emulated,bridge=br0,vhost=on" ;;
 	user) printf '%s\n' --net "$nic,mode=emulated,bridge=br0,vhost=off" ;;
+	model) printf '%s\n' --net "$nic,mode=emulated,bridge=br0,model=igbvf" ;;
+	transparent) printf '%s\n' --net "$nic,mode=transparent,bridge=br0,pf=pf0,path=vf" ;;
 	failover) printf '%s\n' --net "$nic,mode=failover,bridge=br0,vhost=on,pf=pf0,path=vf" ;;
 	esac
 }
@@ -72,7 +76,9 @@ nic_vm_start() {
 	until ping_guest; do
 		((SECONDS < limit)) || fail "$kind, $mode: the guest does not answer"
 	done
-	[[ $mode != failover ]] || nic_wait_path vf 30
+	case $mode in
+	failover | transparent) nic_wait_path vf 30 ;;
+	esac
 }
 
 nic_vm_stop() {

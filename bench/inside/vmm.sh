@@ -24,7 +24,7 @@ vmm_start() {
 	local -a machine
 	shift 2
 	GUEST_CMDLINE=modules=
-	(($# == 0)) || GUEST_CMDLINE=modules=virtio_pci,virtio_net,igbvf
+	(($# == 0)) || GUEST_CMDLINE=modules=virtio_pci,virtio_net,igbvf,igb
 	VMM_KIND=$kind
 	if [[ $kind == tandem ]]; then
 		vm_start bench --cpus "boot=$cpus" "$@"
