@@ -112,6 +112,23 @@ static void words_text(const char *const *words, char *text, size_t len)
 	}
 }
 
+static struct td_schema_key item_of(const struct td_schema_key *texts, size_t index)
+{
+	struct td_schema_key item = *texts;
+	item.kind = texts->item_kind;
+	item.offset += index * sizeof(char *);
+	item.given = 0;
+	return item;
+}
+
+static void allowed_texts(const struct td_schema_key *key, char *text, size_t len)
+{
+	char each[200];
+	struct td_schema_key item = item_of(key, 0);
+	td_schema_allowed(&item, each, sizeof(each));
+	snprintf(text, len, "a list ([a, b]), up to %u, each: %s", key->items_max, each);
+}
+
 void td_schema_allowed(const struct td_schema_key *key, char *text, size_t len)
 {
 	char low[24], high[24];
@@ -135,7 +152,7 @@ void td_schema_allowed(const struct td_schema_key *key, char *text, size_t len)
 		snprintf(text, len, "six bytes in hex as in 52:54:00:12:34:56, unicast and not all zero");
 		return;
 	case TD_SCHEMA_STRING:
-		snprintf(text, len, "any text");
+		snprintf(text, len, "%s", key->allowed ? key->allowed : "any text");
 		return;
 	case TD_SCHEMA_PATH:
 		snprintf(text, len, "a path");
@@ -154,6 +171,9 @@ void td_schema_allowed(const struct td_schema_key *key, char *text, size_t len)
 		return;
 	case TD_SCHEMA_LIST:
 		snprintf(text, len, "a list of mappings (- key: value), up to %u", key->items_max);
+		return;
+	case TD_SCHEMA_TEXTS:
+		allowed_texts(key, text, len);
 		return;
 	}
 }
@@ -322,6 +342,7 @@ static enum scanned put_text(const struct td_schema_key *key, void *member, cons
 		memcpy(member, mac, sizeof(mac));
 		return GOOD;
 	case TD_SCHEMA_STRING:
+		good = !key->check || key->check(text);
 		break;
 	case TD_SCHEMA_PATH:
 		good = *text;
@@ -338,6 +359,7 @@ static enum scanned put_text(const struct td_schema_key *key, void *member, cons
 		break;
 	case TD_SCHEMA_TABLE:
 	case TD_SCHEMA_LIST:
+	case TD_SCHEMA_TEXTS:
 		return BAD;
 	}
 	if (!good)
@@ -366,9 +388,11 @@ static const char *kind_text(const struct td_schema_key *key)
 		return "a PCI address";
 	case TD_SCHEMA_TABLE:
 	case TD_SCHEMA_LIST:
+	case TD_SCHEMA_TEXTS:
 		return "the right shape";
-	case TD_SCHEMA_PATH:
 	case TD_SCHEMA_STRING:
+		return "what stands here";
+	case TD_SCHEMA_PATH:
 	case TD_SCHEMA_WORD:
 		break;
 	}
@@ -383,7 +407,7 @@ int td_schema_read_text(
 	td_schema_quote(text, len, quoted);
 	if (strlen(text) != len)
 		return td_schema_fail(place, TD_REASON_CONFIG_VALUE, err, "'%s' holds a NUL character: %s", quoted, allowed);
-	if (!len && key->kind != TD_SCHEMA_STRING)
+	if (!len && (key->kind != TD_SCHEMA_STRING || key->check))
 		return td_schema_fail(place, TD_REASON_CONFIG_VALUE, err, "no value: %s", allowed);
 	switch (put_text(key, (char *)base + key->offset, text)) {
 	case GOOD:
@@ -410,6 +434,19 @@ int td_schema_append(const struct td_schema_key *list, void *base, void **ret_it
 	++*count; /* first: fini frees what a failure leaves half made */
 	*ret_item = item;
 	return td_schema_defaults(list->keys, item, err);
+}
+
+int td_schema_append_text(
+	const struct td_schema_key *list, void *base, const char *text, size_t len, const struct td_schema_place *place, struct td_err *err)
+{
+	unsigned *count = (unsigned *)(void *)((char *)base + list->count_offset);
+	if (*count >= list->items_max)
+		return td_schema_fail(place, TD_REASON_CONFIG_VALUE, err, "too many: at most %u", list->items_max);
+	struct td_schema_key item = item_of(list, *count);
+	*(char **)(void *)((char *)base + item.offset) = NULL;
+	int r = td_schema_read_text(&item, base, text, len, place, err);
+	*count += !r;
+	return r;
 }
 
 int td_schema_defaults(const struct td_schema_key *keys, void *base, struct td_err *err)
@@ -445,6 +482,11 @@ void td_schema_fini(const struct td_schema_key *keys, void *base)
 			unsigned *count = (unsigned *)(void *)((char *)base + key->count_offset);
 			for (unsigned i = 0; i < *count; i++)
 				td_schema_fini(key->keys, member + i * key->item_bytes);
+			*count = 0;
+		} else if (key->kind == TD_SCHEMA_TEXTS) {
+			unsigned *count = (unsigned *)(void *)((char *)base + key->count_offset);
+			for (unsigned i = 0; i < *count; i++)
+				free(((char **)(void *)member)[i]);
 			*count = 0;
 		} else if (owns_string(key->kind)) {
 			free(*(char **)(void *)member);

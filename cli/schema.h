@@ -28,7 +28,7 @@ enum td_schema_kind {
 	TD_SCHEMA_WORD,	    /* int or bool: the index of the word */
 	TD_SCHEMA_MAC,	    /* uint8_t[6]: unicast, not zero */
 	/* These are char *, owned; NULL when not given. */
-	TD_SCHEMA_STRING, /* may be empty */
+	TD_SCHEMA_STRING, /* may be empty; with `check`, what that takes */
 	TD_SCHEMA_PATH,
 	TD_SCHEMA_NAME,	  /* [A-Za-z0-9._-], not starting with . or -; at most `max` characters */
 	TD_SCHEMA_IFNAME, /* a network interface's name */
@@ -36,6 +36,7 @@ enum td_schema_kind {
 	/* These hold other keys. */
 	TD_SCHEMA_TABLE, /* its keys stand in the same struct */
 	TD_SCHEMA_LIST,	 /* an array of structs, and its count */
+	TD_SCHEMA_TEXTS, /* an array of char *, owned, and its count; each is of item_kind. Not for flags */
 };
 
 struct td_schema_key {
@@ -48,13 +49,18 @@ struct td_schema_key {
 	size_t given;	      /* 0, or the offset of a bool that is set when the key is read */
 	uint64_t min, max;
 	const char *const *words; /* WORD: ended by NULL */
+	/* STRING: what more it must be; `allowed` is that in words, "a PCI vendor as in 8086" */
+	bool (*check)(const char *text);
+	const char *allowed;
+	enum td_schema_kind item_kind; /* TEXTS: one of those kept as char * */
 	/* TABLE and LIST */
 	const struct td_schema_key *keys;
 	const char *bare;  /* the key that a value without "key=" belongs to; or NULL */
 	bool hoisted;	   /* TABLE: its keys are flags by themselves (--kernel), and it is none */
-	size_t item_bytes; /* LIST: the array's member size, and where the unsigned count stands */
+	size_t item_bytes; /* LIST: the array's member size, and where the unsigned count stands (TEXTS: that alone) */
 	size_t count_offset;
 	unsigned items_max;
+	size_t mark_offset; /* LIST: 0, or where in an item two unsigned take its line and column, from 1; flags leave them 0 */
 };
 
 #define TD_SCHEMA_AT(type, member) .offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member)
@@ -76,9 +82,10 @@ int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char
 /* Is the flag one of a list, which may be given more than once? false for an unknown one too. */
 bool td_schema_flag_repeats(const struct td_schema_key *keys, const char *flag);
 
-/* The key list as mdoc(7), and the flags as the lines of --help. */
+/* The key list as mdoc(7), the flags as the lines of --help, and a JSON Schema (draft 2020-12) for editors. */
 void td_schema_print_man(const struct td_schema_key *keys, FILE *out);
 void td_schema_print_flags(const struct td_schema_key *keys, FILE *out);
+void td_schema_print_json(const struct td_schema_key *keys, const char *title, FILE *out);
 
 /* For the readers only. */
 
@@ -97,6 +104,9 @@ const struct td_schema_key *td_schema_find(const struct td_schema_key *keys, con
 /* A new item with its defaults at the list's end. */
 int td_schema_append(
 	const struct td_schema_key *list, void *base, void **ret_item, const struct td_schema_place *place, struct td_err *err);
+/* A new text, of the list's item_kind, at the end of a TEXTS. */
+int td_schema_append_text(const struct td_schema_key *list, void *base, const char *text, size_t len, const struct td_schema_place *place,
+	struct td_err *err);
 /* "failover, emulated or vf"; "a whole number from 1 to 8". */
 void td_schema_allowed(const struct td_schema_key *key, char *ret_text, size_t len_bytes);
 /* For messages: at most 48 bytes of text, control characters as '?'. */

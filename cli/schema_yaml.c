@@ -166,6 +166,15 @@ static int read_mapping(struct reader *reader, const struct td_schema_key *keys,
 	}
 }
 
+static void put_mark(const struct td_schema_key *list, void *item, const struct td_schema_place *place)
+{
+	unsigned *mark = (unsigned *)(void *)((char *)item + list->mark_offset);
+	if (!list->mark_offset)
+		return;
+	mark[0] = (unsigned)place->line;
+	mark[1] = (unsigned)place->column;
+}
+
 static int read_list(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
 {
 	for (unsigned index = 0;; index++) {
@@ -181,8 +190,28 @@ static int read_list(struct reader *reader, const struct td_schema_key *key, voi
 				&place, TD_REASON_CONFIG_VALUE, reader->err, "not a mapping: each item is a mapping (key: value)");
 		void *item;
 		r = td_schema_append(key, base, &item, &place, reader->err);
-		if (!r)
-			r = read_mapping(reader, key->keys, item, path);
+		if (r)
+			return r;
+		put_mark(key, item, &place);
+		r = read_mapping(reader, key->keys, item, path);
+		if (r)
+			return r;
+	}
+}
+
+static int read_texts(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
+{
+	for (unsigned index = 0;; index++) {
+		auto_event yaml_event_t event = {0};
+		int r = next_event(reader, &event);
+		if (r || event.type == YAML_SEQUENCE_END_EVENT)
+			return r;
+		char path[PATH_MAX_BYTES];
+		path_print(path, "%s[%u]", prefix, index);
+		struct td_schema_place place = place_at(reader, event.start_mark, path);
+		if (event.type != YAML_SCALAR_EVENT)
+			return td_schema_fail(&place, TD_REASON_CONFIG_VALUE, reader->err, "not a single value: each item is one ([a, b])");
+		r = td_schema_append_text(key, base, (const char *)event.data.scalar.value, event.data.scalar.length, &place, reader->err);
 		if (r)
 			return r;
 	}
@@ -190,12 +219,14 @@ static int read_list(struct reader *reader, const struct td_schema_key *key, voi
 
 static int read_value(struct reader *reader, const struct td_schema_key *key, void *base, const yaml_event_t *event, const char *path)
 {
-	bool is_table = key->kind == TD_SCHEMA_TABLE, is_list = key->kind == TD_SCHEMA_LIST;
+	bool is_table = key->kind == TD_SCHEMA_TABLE, is_list = key->kind == TD_SCHEMA_LIST, is_texts = key->kind == TD_SCHEMA_TEXTS;
 	if (is_table && event->type == YAML_MAPPING_START_EVENT)
 		return read_mapping(reader, key->keys, (char *)base + key->offset, path);
 	if (is_list && event->type == YAML_SEQUENCE_START_EVENT)
 		return read_list(reader, key, base, path);
-	if (is_table || is_list || event->type != YAML_SCALAR_EVENT)
+	if (is_texts && event->type == YAML_SEQUENCE_START_EVENT)
+		return read_texts(reader, key, base, path);
+	if (is_table || is_list || is_texts || event->type != YAML_SCALAR_EVENT)
 		return fail_shape(reader, key, event, path);
 	struct td_schema_place place = place_at(reader, event->start_mark, path);
 	return td_schema_read_text(key, base, (const char *)event->data.scalar.value, event->data.scalar.length, &place, reader->err);
@@ -232,7 +263,7 @@ static int read_stream(struct reader *reader, const struct td_schema_key *keys, 
 	if (r || after.type == YAML_STREAM_END_EVENT)
 		return r;
 	struct td_schema_place place = place_at(reader, after.start_mark, NULL);
-	return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "a second document starts here: one VM a file");
+	return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "a second document starts here: a file holds one");
 }
 
 int td_schema_read_yaml(

@@ -118,7 +118,7 @@ static void hostile_yaml(void **state)
 		{"memory: &m {size: 1G}\n", TD_REASON_CONFIG_SYNTAX,
 			"f:1:9: anchors and aliases are refused: write the value out (or quote a text that starts with & or *)"},
 		{"name: !!str x\n", TD_REASON_CONFIG_SYNTAX, "f:1:7: tags are refused: write the plain value"},
-		{KERNEL "---\nname: b\n", TD_REASON_CONFIG_SYNTAX, "f:2:1: a second document starts here: one VM a file"},
+		{KERNEL "---\nname: b\n", TD_REASON_CONFIG_SYNTAX, "f:2:1: a second document starts here: a file holds one"},
 		{"name: \x80\n", TD_REASON_CONFIG_SYNTAX,
 			"f:1:7: not YAML: invalid leading UTF-8 octet: the file is UTF-8 without control characters"},
 		{"name: a\nrng: \x01\n", TD_REASON_CONFIG_SYNTAX,
