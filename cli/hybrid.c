@@ -99,6 +99,8 @@ static int create_vf_only(struct td_hybrid *nic, struct td_err *err)
 	int rc = td_hybrid_vf_acquire(nic, err);
 
 	if (rc == 0)
+		rc = td_hybrid_vf_check_pf(nic, err);
+	if (rc == 0)
 		rc = td_hybrid_vf_steer(nic, true, err);
 	if (rc == 0)
 		rc = td_hybrid_vf_open(nic, err);

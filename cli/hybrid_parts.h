@@ -111,7 +111,9 @@ int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err);
 void td_hybrid_vf_release(struct td_hybrid *nic);
 /* The VF's MAC filter in its PF: the NIC's MAC, or none. */
 int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err);
-/* Is the PF up, with carrier? */
+/* Is the PF up? A guest finds no way to set its VF up below one that is down. */
+int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err);
+/* With carrier? */
 int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);

@@ -99,19 +99,32 @@ int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err)
 	return td_sriov_set_mac(nic->lease.vf.pf_name, nic->lease.vf.index, on ? nic->config->mac : none, err);
 }
 
-int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err)
+static int check_pf(struct td_hybrid *nic, bool *ret_carrier, struct td_err *err)
 {
 	const char *pf = nic->lease.vf.pf_name;
-	bool up, carrier;
-	int rc = td_sriov_pf_link(pf, &up, &carrier, err);
+	bool up;
+	int rc = td_sriov_pf_link(pf, &up, ret_carrier, err);
 
-	if (rc < 0)
-		return rc;
-	if (!up)
+	if (rc == 0 && !up)
 		return td_err_set(err, ENETDOWN, TD_REASON_PF_DOWN, "nic %s: pf %s is down", nic->config->id, pf);
-	if (!carrier)
-		return td_err_set(err, ENETDOWN, TD_REASON_NO_CARRIER, "nic %s: pf %s has no link", nic->config->id, pf);
-	return 0;
+	return rc;
+}
+
+int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err)
+{
+	bool carrier;
+
+	return check_pf(nic, &carrier, err);
+}
+
+int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err)
+{
+	bool carrier;
+	int rc = check_pf(nic, &carrier, err);
+
+	if (rc == 0 && !carrier)
+		return td_err_set(err, ENETDOWN, TD_REASON_NO_CARRIER, "nic %s: pf %s has no link", nic->config->id, nic->lease.vf.pf_name);
+	return rc;
 }
 
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic)

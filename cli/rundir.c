@@ -40,12 +40,12 @@ int td_rundir_root(char ret_root[TD_RUNDIR_PATH_MAX], struct td_err *err)
 		below = "/tandem";
 	}
 	if (!root || *root != '/')
-		return td_err_set(err, ENOENT, TD_REASON_SYSTEM,
+		return td_err_set(err, ENOENT, TD_REASON_RUN_DIR,
 			"run directory: XDG_RUNTIME_DIR or TANDEM_RUN_DIR must name one, with its full path");
 	/* A name and "/control.sock" must fit behind it: a socket's path has 107 bytes, a journal's directory 95. */
 	size_t len = strlen(root) + strlen(below);
 	if (len >= TD_RUNDIR_PATH_MAX - 16)
-		return td_err_set(err, ENAMETOOLONG, TD_REASON_SYSTEM,
+		return td_err_set(err, ENAMETOOLONG, TD_REASON_RUN_DIR,
 			"run directory %s: the path has %zu bytes, at most %u are possible: set "
 			"TANDEM_RUN_DIR to a shorter one",
 			root, len, (unsigned)TD_RUNDIR_PATH_MAX - 17);
@@ -111,10 +111,10 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 	pid_t pid = 0;
 	dir->lock_fd = -1;
 	if (!path_of(dir->path, sizeof(dir->path), root, name, ""))
-		return td_err_set(err, ENAMETOOLONG, TD_REASON_SYSTEM, "run directory %s/%s: the path is too long: shorten the VM's name",
+		return td_err_set(err, ENAMETOOLONG, TD_REASON_RUN_DIR, "run directory %s/%s: the path is too long: shorten the VM's name",
 			root, name);
 	if (mkdir(root, 0755) && errno != EEXIST)
-		return td_err_sys(err, errno, TD_REASON_SYSTEM, "run directory %s: mkdir", root);
+		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "run directory %s: mkdir", root);
 	int r = make_and_lock(dir, &pid);
 	if (r == -EWOULDBLOCK)
 		return td_err_set(err, EADDRINUSE, TD_REASON_CONTROL_IN_USE, "vm %s: runs already, as process %d", name, (int)pid);
@@ -122,7 +122,7 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 		r = write_pid(dir->lock_fd);
 	if (r) {
 		td_rundir_remove(dir);
-		return td_err_sys(err, -r, TD_REASON_SYSTEM, "run directory %s: lock", dir->path);
+		return td_err_sys(err, -r, TD_REASON_RUN_DIR, "run directory %s: lock", dir->path);
 	}
 	return 0;
 }
@@ -182,7 +182,7 @@ int td_rundir_list(const char *root, struct td_rundir_entry **ret_entries, unsig
 	unsigned count = 0;
 	DIR *stream = opendir(root);
 	if (!stream && errno != ENOENT)
-		return td_err_sys(err, errno, TD_REASON_SYSTEM, "run directory %s", root);
+		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "run directory %s", root);
 	for (struct dirent *entry; stream && (entry = readdir(stream));) {
 		struct td_rundir_entry *more = realloc(entries, (count + 1) * sizeof(*entries));
 		if (!more) {

@@ -53,6 +53,7 @@
 	X(SERIAL, "serial", "check the serial device's file or PTY")                                                                    \
 	X(CONTROL_IN_USE, "control-socket-in-use", "a VM of this name runs already: tandem vm list")                                    \
 	X(CONTROL, "control-socket", "check the path and permissions of the control socket")                                            \
+	X(RUN_DIR, "run-directory", "give a directory that you may write to: TANDEM_RUN_DIR=DIR")                                       \
 	X(VM_NOT_FOUND, "vm-not-found", "tandem vm list shows the running VMs")                                                         \
 	X(NIC_NOT_FOUND, "nic-not-found", "tandem nic list shows the NICs")                                                             \
 	X(VM_STATE, "vm-state", "see the VM's state: tandem vm info")                                                                   \
@@ -60,10 +61,19 @@
 	X(STANDBY_REFUSED, "standby-refused", "use a guest kernel with net_failover (Linux >= 4.17)")                                   \
 	X(UNPLUG_TIMEOUT, "unplug-timeout", "the guest did not give the VF up in time; it keeps it. Look at the guest, then try again") \
 	X(PLUG_TIMEOUT, "plug-timeout", "the guest's VF driver did not come up in time; load it in the guest, then try again")          \
+	X(DRIVER_DOWN, "driver-down", "load the NIC's driver in the guest and bring its interface up: ip link set DEV up")              \
 	X(FLIP_BUSY, "flip-busy", "wait for the flip in progress: tandem nic info")                                                     \
 	X(FLIP_TIMEOUT, "flip-timeout", "the phase named took too long and was undone; try again")                                      \
 	X(FLIP_ABORTED, "flip-aborted", "the guest or the host changed during the flip; try again")                                     \
 	X(NO_CARRIER, "no-carrier", "check the link of the VF's PF")                                                                    \
+	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                              \
+	X(NOT_OURS, "not-ours", "choose another name in host.yaml, or take away what is there: ip link del NAME")                       \
+	X(WOULD_DISCONNECT, "would-disconnect", "work from the console, or say --allow-disconnect")                                     \
+	X(HOST_BUSY, "host-busy", "wait until the other apply has ended")                                                               \
+	X(FILE_CHANGED, "file-changed", "run tandem host apply again")                                                                  \
+	X(NOT_APPLIED, "not-applied", "find out what changes it at the same time: NetworkManager, networkd, another script")            \
+	X(HUGEPAGES, "hugepages", "give a smaller count, or hugepages=N on the kernel's command line, and reboot")                      \
+	X(MODULE, "module", "install the kernel's modules; see its log: dmesg")                                                         \
 	X(CLEANUP, "cleanup", "undo by hand what the message names")
 
 enum td_reason {

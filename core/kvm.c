@@ -66,6 +66,8 @@ static int open_kvm(struct td_kvm *kvm, struct td_err *err)
 	if (kvm->fd < 0)
 		return td_err_sys(err, errno, TD_REASON_NO_KVM, "/dev/kvm");
 	version = ioctl(kvm->fd, KVM_GET_API_VERSION, 0);
+	if (version < 0)
+		return td_err_sys(err, errno, TD_REASON_NO_KVM, "/dev/kvm: is no KVM device");
 	if (version != KVM_API_VERSION)
 		return td_err_set(err, ENOTSUP, TD_REASON_KVM_CAP, "/dev/kvm: API version %d, not %d", version, KVM_API_VERSION);
 	return 0;

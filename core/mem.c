@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #define HUGE_BYTES	 (2ULL * TD_MIB)
@@ -25,6 +26,21 @@ static int check_size(const struct td_mem_config *config, struct td_err *err)
 	if (config->size_bytes % unit != 0)
 		return td_err_set(err, EINVAL, TD_REASON_CONFIG_VALUE, "memory: size %llu is not a multiple of %llu KiB",
 			(unsigned long long)config->size_bytes, (unsigned long long)(unit / TD_KIB));
+	return 0;
+}
+
+/* More than there is can't ever be filled, and a VF would pin all of it at once. Huge pages are counted when they are mapped. */
+static int check_host(const struct td_mem_config *config, struct td_err *err)
+{
+	struct sysinfo info;
+	uint64_t bytes;
+
+	if (config->hugepages || sysinfo(&info) < 0)
+		return 0;
+	bytes = ((uint64_t)info.totalram + info.totalswap) * info.mem_unit;
+	if (config->size_bytes > bytes)
+		return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY, "memory: the guest's %llu MiB are more than the host has (%llu MiB)",
+			(unsigned long long)(config->size_bytes / TD_MIB), (unsigned long long)(bytes / TD_MIB));
 	return 0;
 }
 
@@ -196,6 +212,8 @@ int td_mem_init(struct td_mem *mem, const struct td_mem_config *config, struct t
 	memset(mem, 0, sizeof(*mem));
 	mem->fd = -1;
 	r = check_size(config, err);
+	if (r == 0)
+		r = check_host(config, err);
 	if (r == 0)
 		r = make_file(mem, config, err);
 	if (r == 0)

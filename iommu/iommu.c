@@ -101,7 +101,10 @@ int td_iommu_add_group(struct td_iommu *iommu, int group_fd, unsigned group, str
 
 		(void)ioctl(group_fd, VFIO_GROUP_UNSET_CONTAINER);
 		/* The kernel has one errno for it, and a line in its log. */
-		return td_err_sys(err, errnum, errnum == EPERM ? TD_REASON_IRQ_REMAP : TD_REASON_VFIO, "group %u: VFIO_SET_IOMMU", group);
+		if (errnum == EPERM)
+			return td_err_set(err, EPERM, TD_REASON_IRQ_REMAP,
+				"group %u: the host does not remap interrupts, so a guest could raise any of them", group);
+		return td_err_sys(err, errnum, TD_REASON_VFIO, "group %u: VFIO_SET_IOMMU", group);
 	}
 	iommu->group_count++;
 	tell_kvm_of_group(iommu, group_fd, KVM_DEV_VFIO_GROUP_ADD);

@@ -181,6 +181,8 @@ static int take_exact(struct td_lease *lease, const char *root, const char *bdf,
 	char why[WHY_BYTES] = "";
 	int rc = td_sriov_lookup(bdf, &vf, err);
 
+	if (rc == -ENODEV && err)
+		err->reason = TD_REASON_NO_FREE_VF; /* it was not lost: it never was */
 	if (rc == 0)
 		rc = take(lease, root, &vf, why, err);
 	if (why[0])
@@ -315,7 +317,7 @@ int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err)
 	unsigned count = 0;
 	DIR *dir = opendir(root);
 
-	if (!dir && errno == ENOENT) {
+	if (!dir && (errno == ENOENT || errno == ENOTDIR)) {
 		*ret_count = 0;
 		return 0;
 	}

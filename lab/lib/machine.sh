@@ -60,9 +60,9 @@ switch_start() {
     echo hash/setminper -1 >&"$hold"
 }
 
-# machine_arguments NUMBER CPUS MEMORY: fills ARGUMENTS for lab host NUMBER, whose files are in $SCRATCH/hostNUMBER.
+# machine_arguments NUMBER CPUS MEMORY APPEND: fills ARGUMENTS for lab host NUMBER, whose files are in $SCRATCH/hostNUMBER.
 machine_arguments() {
-    local number=$1 cpus=$2 memory=$3 dir=$SCRATCH/host$1 version accel cmdline nic name model byte
+    local number=$1 cpus=$2 memory=$3 append=$4 dir=$SCRATCH/host$1 version accel cmdline nic name model byte
     NIC_COUNT=0
     version=$(tree_kernel "$HOST_KERNEL")
     accel=$(machine_accel)
@@ -81,7 +81,7 @@ machine_arguments() {
     ARGUMENTS+=(-m "$memory" -M q35,kernel-irqchip=split,sata=off,smbus=off,usb=off,vmport=off
         -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off # less AML to run: 0.5 s of boot
         -device intel-iommu,intremap=on
-        -kernel "$TREE/boot/vmlinux-host" -initrd "$INITRD" -append "$cmdline"
+        -kernel "$TREE/boot/vmlinux-host" -initrd "$INITRD" -append "$cmdline$append"
         -serial "file:$dir/console"
         -virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
         -virtfs "local,path=$dir/io,mount_tag=io,security_model=none,multidevs=remap"
@@ -100,10 +100,16 @@ machine_arguments() {
     fi
 }
 
-# machine_add_nic NAME MODEL MAC SWITCH: each behind a root port of its own.
+# machine_add_nic NAME MODEL MAC SWITCH: each behind a root port of its own, NO_ACS's with a PCIe switch between.
 machine_add_nic() {
+    local bus=port-$1
     NIC_COUNT=$((NIC_COUNT + 1))
-    ARGUMENTS+=(-device "pcie-root-port,id=port-$1,chassis=$NIC_COUNT,slot=$NIC_COUNT"
-        -netdev "vde,id=net-$1,sock=$SCRATCH/$4.switch"
-        -device "$2,id=$1,netdev=net-$1,mac=$3,bus=port-$1,romfile=")
+    ARGUMENTS+=(-device "pcie-root-port,id=port-$1,chassis=$NIC_COUNT,slot=$NIC_COUNT")
+    if [[ $1 == "$NO_ACS" ]]; then
+        bus=down-$1
+        ARGUMENTS+=(-device "x3130-upstream,id=up-$1,bus=port-$1"
+            -device "xio3130-downstream,id=$bus,bus=up-$1,chassis=100,slot=100")
+    fi
+    ARGUMENTS+=(-netdev "vde,id=net-$1,sock=$SCRATCH/$4.switch"
+        -device "$2,id=$1,netdev=net-$1,mac=$3,bus=$bus,romfile=")
 }

@@ -75,7 +75,47 @@ guest_image() {
 		--add "$CHECKOUT/tests/lab/guest-job:/job"
 }
 
+# All that a VM takes from a host: VFs' drivers and settings, interfaces, bridge ports, groups, run directories, huge pages.
+host_state() {
+	ls -go --time-style=+ /sys/bus/pci/devices/*/driver
+	cat /sys/bus/pci/devices/*/driver_override /sys/kernel/mm/hugepages/*/free_hugepages
+	ip -o link show | sed -E 's/^[0-9]+: //; s/<[^>]*>//; s/ (state|qdisc) [a-z_A-Z]+//g'
+	ls -A /dev/vfio
+	find /run/tandem -mindepth 1 ! -name 'vf-*.lock' 2>/dev/null || true
+}
+
 # ---- a VM
+
+# small_vm: VM is a command whose VM would run, were it not for the flags that a case adds.
+small_vm() {
+	cat >"$WORK/small.yaml" <<-END
+		memory: {size: 64M}
+		payload: {kernel: $WORK/vmlinuz, initramfs: $WORK/initrd}
+		serial: {mode: off}
+	END
+	VM=(tandem run "$WORK/small.yaml")
+}
+
+# refused REASON PATTERN COMMAND...: it ends with exit status 1 or 2, one line that matches the glob and says the reason, one that says what
+# to do, and the host is as before.
+refused() {
+	local reason=$1 pattern=$2 status=0 before after lines
+	shift 2
+	before=$(host_state)
+	timeout -s QUIT -k 5 20 "$@" </dev/null >"$WORK/output" 2>&1 || status=$?
+	after=$(host_state)
+	mapfile -t lines <"$WORK/output"
+	# shellcheck disable=SC2053 # a glob is wanted
+	if [[ $status = [12] && ${#lines[@]} = 2 && ${lines[0]} == tandem:*$pattern*"[$reason]" && ${lines[1]} == '  try: '* &&
+		$after = "$before" ]]; then
+		printf '      %s\n' "${lines[0]}"
+		return 0
+	fi
+	printf 'exit status %s\n' "$status"
+	cat "$WORK/output"
+	diff <(printf '%s\n' "$before") <(printf '%s\n' "$after") || true
+	return 1
+}
 
 # vm_start NAME ARGUMENT...: tandem run in the background, with WORK's kernel and initrd. Its console: console_wait, guest.
 vm_start() {

@@ -27,6 +27,8 @@ answers() {
 	return 1
 }
 
+not() { ! "$@"; }
+
 # switch_fails TO REASON
 switch_fails() {
 	local output status=0
@@ -78,6 +80,35 @@ case_no_guest_driver() {
 	nic_wait .state idle 20
 	check 'with its driver loaded: to the VF' tandem nic switch faults/net0 --to vf
 	check 'the guest answers there' answers
+	vm_stop
+}
+
+# The guest's virtio NIC is taken by a few writes to its registers (virtio 1.2 §3.1.1, §4.1.4.3), with these features above bit 31: no
+# stock driver declines STANDBY.
+take_by_hand() {
+	# shellcheck disable=SC2016 # for the guest's shell
+	guest 'd=$(dirname $(grep -l 0x1041 /sys/bus/pci/devices/*/device)); [ ! -e $d/driver ] || echo ${d##*/} >$d/driver/unbind;' \
+		'echo 1 >$d/enable; b=$(sed -n 3p $d/resource | cut -c1-18);' \
+		'w() { devmem $((b + $1)) $2 $3; }; w 20 8 0; w 20 8 1; w 20 8 3; w 0 32 1; devmem $((b + 4)) 32;' \
+		"w 8 32 0; w 12 32 0; w 8 32 1; w 12 32 $1;" 'w 20 8 11; devmem $((b + 20)) 8; w 20 8 15'
+}
+
+# Is there a VF in the guest?
+guest_sees_vf() { guest 'grep -q 0x10ca /sys/bus/pci/devices/*/device'; }
+
+case_declined() {
+	local high standby=$((1 << 30)) version_1=1
+	GUEST_CMDLINE=modules= nic_vm
+	take_by_hand $version_1
+	high=$(head -n 1 <<<"$GUEST_OUTPUT")
+	check 'STANDBY is offered' [ $((high & standby)) != 0 ]
+	nic_wait .reason standby-refused 10
+	check 'a driver that declines it: the VF stays hidden' switch_fails vf standby-refused
+	check 'the guest does not see it' not guest_sees_vf
+	check 'the state says so' [ "$(nic_get '"\(.path) \(.standby) \(.vf.state)"')" = 'emulated false warm' ]
+	take_by_hand $((version_1 | standby))
+	sleep 1
+	check 'a driver that accepts it gets the VF' guest_sees_vf
 	vm_stop
 }
 
@@ -166,7 +197,7 @@ case_killed() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-refusals no_guest_driver late_answer guest_ejects driver_unload reboot vf_lost killed}; do
+for name in ${ONLY:-refusals no_guest_driver declined late_answer guest_ejects driver_unload reboot vf_lost killed}; do
 	printf -- '-- %s\n' "$name"
 	"case_$name"
 done

@@ -51,6 +51,19 @@ static void missing_huge_pages_are_counted(void **state)
 	assert_non_null(strstr(err.text, "2097152 pages of 2 MiB needed"));
 }
 
+static void more_than_the_host_has_is_refused(void **state)
+{
+	struct td_mem_config config = {.size_bytes = TD_MEM_MAX_BYTES, .thp = true};
+	struct td_err err = {0};
+	struct td_mem mem;
+
+	(void)state;
+	assert_int_equal(td_mem_init(&mem, &config, &err), -ENOMEM);
+	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
+	assert_non_null(strstr(err.text, "4194304 MiB are more than the host has"));
+	assert_int_equal(mem.fd, -1);
+}
+
 static void small_ram_is_one_region(void **state)
 {
 	struct td_mem mem = make(16 * TD_MIB);
@@ -157,6 +170,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_sizes_are_refused),
 		cmocka_unit_test(missing_huge_pages_are_counted),
+		cmocka_unit_test(more_than_the_host_has_is_refused),
 		cmocka_unit_test(small_ram_is_one_region),
 		cmocka_unit_test(what_leaves_ram_is_refused),
 		cmocka_unit_test(large_ram_goes_around_the_hole),
