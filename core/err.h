@@ -40,6 +40,8 @@
 	X(PF_DOWN, "pf-down", "bring the PF up: ip link set PF up")                                                                     \
 	X(VF_BUSY, "vf-busy", "free the VF first: something else holds it")                                                             \
 	X(VF_LOST, "vf-lost", "the VF was taken away; see the host's kernel log for the PF")                                            \
+	X(VF_MODEL, "vf-model", "use a PF of an Intel 82576, or mode: failover")                                                        \
+	X(PF_MAILBOX, "pf-mailbox", "see the host's kernel log for the PF; bring it up: ip link set PF up")                             \
 	X(VFIO_DRIVER, "vfio-driver", "modprobe vfio-pci")                                                                              \
 	X(VFIO, "vfio", "see the host's kernel log")                                                                                    \
 	X(MEMLOCK, "memlock-too-low", "raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=) to the number named")                            \
@@ -65,6 +67,7 @@
 	X(FLIP_BUSY, "flip-busy", "wait for the flip in progress: tandem nic info")                                                     \
 	X(FLIP_TIMEOUT, "flip-timeout", "the phase named took too long and was undone; try again")                                      \
 	X(FLIP_ABORTED, "flip-aborted", "the guest or the host changed during the flip; try again")                                     \
+	X(DRIVER_UNKNOWN, "driver-unknown", "use Linux's igbvf in the guest; another driver keeps the VF it has")                       \
 	X(NO_CARRIER, "no-carrier", "check the link of the VF's PF")                                                                    \
 	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                              \
 	X(NOT_OURS, "not-ours", "choose another name in host.yaml, or take away what is there: ip link del NAME")                       \

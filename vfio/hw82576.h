@@ -64,6 +64,8 @@ int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *e
  * Prepared -> running, vCPUs paused, the model at rest with its receive head at 0: rings, enables, tails. The transmit head is brought to
  * `state`'s by context descriptors in the guest's ring, whose bytes are put back. Interrupts are unmasked as `state` says and both
  * queues' vectors raised. Waits 20 ms at most for the card. On error the hardware is stopped, and open; the guest's rings are as they were.
+ * -EAGAIN: what the PF was told in td_hw82576_prepare() is no longer what `state` says: prepare again. -EOPNOTSUPP, -EINVAL: the guest uses
+ * what can't be moved (TD_REASON_DRIVER_UNKNOWN). -EIO: the card did not do what it should.
  */
 int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 
@@ -71,16 +73,23 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 /* The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone. Waits (100 ms at most, lock let go). */
 int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
+/* The other way round, for a flip that is undone while the VF still runs: the PF is told of `state`'s. Waits as quiet does. */
+int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 /*
  * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
- * read into ret_rings->rx, ->tx, counters' growth since restore into ->counter. Then bus mastering is off and the VF is reset beside the
- * main loop. A packet cut in two is mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF
- * that no longer answers, too, from what was read of it last: *ret_lost then, and frames may be lost.
+ * read into ret_rings->rx, ->tx (as the guest wrote them: not trusted), counters' growth since restore into ->counter; nothing else of it
+ * is written. Then bus mastering is off, and beside the main loop the vectors are let go and the VF is reset. A packet cut in two is
+ * mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF that no longer answers, too, from what
+ * was read of it last: *ret_lost then, and frames may be lost.
  */
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err);
 
 /* ---- while running: what struct td_igbvf_hardware (emul/igbvf.h) is made of ---- */
 
+/*
+ * Of counters, reading gives the growth since restore (32 bits of it). The mailbox reads as zero, and writes to it, to IVAR_MISC, CTRL and
+ * of vector 2's bits are ignored: they are ours. Main loop or a vCPU's thread, as the three that follow.
+ */
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
 /* The guest's own reset of its VF; and its own message, answered by events.answer. -EBUSY: one is on its way. */
@@ -90,5 +99,14 @@ void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */
 bool td_hw82576_link_up(struct td_hw82576 *hw);
 /* Counters' growth since restore, in full. */
 void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS]);
+
+/* How long the last of each took, and how much of that was waiting for the card or the PF: the rest is our own work. */
+struct td_hw82576_times {
+	uint64_t prepare_ns, prepare_wait_ns;
+	uint64_t restore_ns, restore_wait_ns;
+	uint64_t quiet_ns; /* nearly all of it is waiting */
+	uint64_t capture_ns, capture_wait_ns;
+};
+void td_hw82576_times(const struct td_hw82576 *hw, struct td_hw82576_times *ret_times);
 
 #endif

@@ -62,12 +62,17 @@ uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most)
 	return grown <= most ? grown : TD_MIN(now, most);
 }
 
+uint64_t td_vfio_82576_most(uint64_t elapsed_ns, bool bytes)
+{
+	return (elapsed_ns / 1000000 + SLACK_MS) * (bytes ? MOST_BYTES_PER_MS : MOST_PACKETS_PER_MS);
+}
+
 void td_vfio_82576_sample(struct td_vfio_pci *dev)
 {
 	static const uint32_t offset[4] = {VFGPRC, VFGORC, VFGPTC, VFGOTC};
 	struct td_vfio_82576 *intel = &dev->intel;
 	uint64_t *sum[4] = {&intel->sum.rx_packets, &intel->sum.rx_bytes, &intel->sum.tx_packets, &intel->sum.tx_bytes};
-	uint64_t now_ns = td_now_ns(), ms = (now_ns - intel->last_ns) / 1000000 + SLACK_MS;
+	uint64_t now_ns = td_now_ns();
 
 	if (!readable(dev) || read_reg(dev, STATUS) == GONE)
 		return;
@@ -76,7 +81,7 @@ void td_vfio_82576_sample(struct td_vfio_pci *dev)
 		bool bytes = i % 2 == 1;
 
 		if (intel->based)
-			*sum[i] += td_vfio_82576_add(intel->last[i], now, ms * (bytes ? MOST_BYTES_PER_MS : MOST_PACKETS_PER_MS));
+			*sum[i] += td_vfio_82576_add(intel->last[i], now, td_vfio_82576_most(now_ns - intel->last_ns, bytes));
 		intel->last[i] = now;
 	}
 	intel->based = true;

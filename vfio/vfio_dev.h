@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vfio_dev.h - what the files behind vfio_pci.h share: the device's struct and their calls on one another. Nobody else includes it, but
- * tests of the parts that need no hardware (td_vfio_config_*, td_vfio_bar_plan, td_vfio_82576_add).
+ * hw82576.c for its counters' arithmetic, and tests of the parts that need no hardware (td_vfio_config_*, td_vfio_bar_plan,
+ * td_vfio_82576_add).
  * All calls are made with the VM's lock held, on the main loop or, where the guest accesses the device, on a vCPU's thread.
  */
 #ifndef TD_VFIO_VFIO_DEV_H
@@ -94,6 +95,8 @@ void td_vfio_82576_sample(struct td_vfio_pci *dev); /* adds what was counted sin
 void td_vfio_82576_rebase(struct td_vfio_pci *dev); /* the next sample is the new start: the device was reset */
 /* Growth of a 32-bit counter that wraps; `most` is what is possible in the time: beyond it the counter was reset. */
 uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most);
+/* What the wire can carry in that time, and some: packets, or octets. */
+uint64_t td_vfio_82576_most(uint64_t elapsed_ns, bool bytes);
 
 /* vfio_pci.c */
 

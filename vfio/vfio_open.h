@@ -31,6 +31,9 @@ struct td_vfio_open {
 	void (*gone)(struct td_vfio_open *open, bool release_requested); /* it had an error, or the host wants it back */
 	void (*noted)(struct td_vfio_open *open);			 /* note_fd was signalled: a reset is over, or the owner did it */
 
+	/* On the reset's thread, without the lock, before each reset; may be NULL. */
+	void (*before_reset)(struct td_vfio_open *open);
+
 	int group_fd, device_fd; /* -1: closed */
 	uint64_t config_offset;	 /* of configuration space in device_fd */
 	bool can_reset;

@@ -16,13 +16,20 @@
 #include "core/vm.h"
 #include "vfio/vfio_open.h"
 
+static void reset(struct td_vfio_open *open)
+{
+	if (open->before_reset)
+		open->before_reset(open);
+	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
+		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
+}
+
 /* Runs without the lock: touches nothing but device_fd, note_fd and the flag, which all outlive it (the owner joins before it closes). */
 static void *reset_main(void *opaque)
 {
 	struct td_vfio_open *open = opaque;
 
-	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
-		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
+	reset(open);
 	atomic_store(&open->reset_finished, true);
 	eventfd_write(open->note_fd, 1);
 	return NULL;
@@ -67,11 +74,8 @@ void td_vfio_reset_start(struct td_vfio_open *open)
 	atomic_store(&open->reset_finished, false);
 	int rc = pthread_create(&open->reset_thread, NULL, reset_main, open);
 	open->reset_started = rc == 0;
-	if (rc == 0)
-		return;
-	/* No thread to be had: then it takes its time here. */
-	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
-		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
+	if (rc != 0)
+		reset(open); /* no thread to be had: then it takes its time here */
 }
 
 void td_vfio_reset_wait(struct td_vfio_open *open)
