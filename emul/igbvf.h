@@ -59,6 +59,11 @@ void td_igbvf_set_link(struct td_igbvf *dev, bool up);
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
 /* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes);
+/*
+ * On hardware: do frames for the guest wait in the tap, or are they dropped at its door? True from td_igbvf_to_hardware() on; false once
+ * the software path has nothing to say any more; true again before the filter moves back. In software it depends on driver and link alone.
+ */
+void td_igbvf_listen(struct td_igbvf *dev, bool on);
 int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector); /* borrowed eventfd: who writes to it raises the guest's interrupt */
 
 /* Raises a vector as the hardware would. Spurious ones of 0 and 1 are borne by the driver; 2 makes it look at its mail and its link. */

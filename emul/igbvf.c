@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf.c - see igbvf.h: the PCI function, its BARs, its life, its link. Registers: igbvf_regs.c; mailbox: igbvf_mail.c; interrupts:
+ * igbvf_irq.c; datapath: igbvf_io.c, igbvf_rx.c, igbvf_tx.c; between hardware and software: igbvf_flip.c.
+ */
+#include "emul/igbvf.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_tun.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "core/vm.h"
+#include "emul/igbvf_parts.h"
+
+#define CLASS_NET	 0x020000U
+#define REVISION	 1U
+#define PCIE_CAP_BYTES	 0x3cU
+#define PCIE_VERSION	 2U
+#define PCIE_DEVCTL_RW	 0x7fffU
+#define FRAME_PAD_BYTES	 60U
+#define INJECT_MAX_BYTES 1514U
+
+static struct td_igbvf *from_pci(struct td_pci_dev *pci)
+{
+	return TD_CONTAINER_OF(pci, struct td_igbvf, pci);
+}
+
+static struct td_igbvf *from_device(struct td_device *device)
+{
+	return from_pci(TD_CONTAINER_OF(device, struct td_pci_dev, device));
+}
+
+/* ---- reset ---- */
+
+void td_igbvf_update_tap(struct td_igbvf *dev)
+{
+	const struct td_vf82576_state *state = &dev->state;
+	bool running = dev->link_up && state->handshaken && state->rx[0].control & TD_VF_QUEUE_ENABLE;
+
+	td_tap_set_silent(&dev->tap, !(dev->on_hardware ? dev->listen : running));
+}
+
+void td_igbvf_reset(struct td_igbvf *dev)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	memset(state->rx, 0, sizeof(state->rx));
+	memset(state->tx, 0, sizeof(state->tx));
+	state->psrtype = 0;
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
+		memset(dev->tx[i].context, 0, sizeof(dev->tx[i].context));
+		dev->tx[i].done = 0;
+	}
+	td_igbvf_mail_reset(dev);
+	td_igbvf_irq_reset(dev);
+	td_igbvf_update_tap(dev);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+}
+
+static void reset_function(struct td_igbvf *dev)
+{
+	td_igbvf_reset(dev);
+	if (dev->on_hardware)
+		dev->hardware.reset(dev->hardware.opaque);
+	td_msix_reset(&dev->msix);
+}
+
+/* ---- PCI ---- */
+
+static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
+{
+	struct td_igbvf *dev = from_pci(pci);
+	enum td_result result;
+
+	if (bar == TD_IGBVF_BAR_REGS)
+		return td_igbvf_regs_access(dev, access);
+	if (bar != TD_IGBVF_BAR_MSIX)
+		return TD_UNCLAIMED;
+	if (td_msix_bar_access(&dev->msix, bar, access, &result))
+		return result;
+	access->value = 0; /* nothing else is there */
+	return TD_DONE;
+}
+
+static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
+{
+	if (bar == TD_IGBVF_BAR_REGS)
+		td_igbvf_flip_map(from_pci(pci), on);
+}
+
+static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
+{
+	struct td_igbvf *dev = from_pci(pci);
+	unsigned at = dev->pcie_cap + PCI_EXP_DEVCTL;
+	uint16_t control = td_pci_get16(pci->config, at);
+
+	td_msix_config_written(&dev->msix, offset, width);
+	if (offset >= at + 2 || offset + width <= at || !(control & PCI_EXP_DEVCTL_BCR_FLR))
+		return;
+	td_pci_set16(pci->config, at, control & PCIE_DEVCTL_RW); /* reads as zero */
+	reset_function(dev);
+	td_pci_dev_reset(pci);
+}
+
+static void ejected(struct td_pci_dev *pci)
+{
+	reset_function(from_pci(pci));
+}
+
+static const struct td_pci_ops pci_ops = {
+	.bar_access = bar_access,
+	.bar_mapped = bar_mapped,
+	.config_written = config_written,
+	.ejected = ejected,
+};
+
+/* ---- the device's life ---- */
+
+static void device_reset(struct td_device *device)
+{
+	reset_function(from_device(device));
+}
+
+static int device_quiesce(struct td_device *device)
+{
+	struct td_igbvf *dev = from_device(device);
+
+	if (dev->on_hardware)
+		return -EBUSY;
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_QUIESCE);
+	return 0;
+}
+
+static void device_resume(struct td_device *device)
+{
+	td_igbvf_io_release(from_device(device), TD_IGBVF_HOLD_QUIESCE);
+}
+
+static void destroy(struct td_igbvf *dev)
+{
+	td_igbvf_io_fini(dev);
+	if (dev->pci.vm) {
+		td_pci_detach(&dev->pci);
+		td_igbvf_mail_fini(dev);
+		if (dev->msix_ready)
+			td_msix_fini(&dev->msix);
+		td_pci_dev_fini(&dev->pci);
+	}
+	td_tap_close(&dev->tap);
+	pthread_mutex_destroy(&dev->irq.lock);
+	pthread_mutex_destroy(&dev->io.lock);
+	pthread_cond_destroy(&dev->io.changed);
+	free(dev);
+}
+
+static void device_destroy(struct td_device *device)
+{
+	destroy(from_device(device));
+}
+
+static const struct td_device_ops device_ops = {
+	.reset = device_reset,
+	.quiesce = device_quiesce,
+	.resume = device_resume,
+	.destroy = device_destroy,
+};
+
+/* ---- set-up ---- */
+
+static int add_pcie(struct td_igbvf *dev, struct td_err *err)
+{
+	int cap = td_pci_add_cap(&dev->pci, PCI_CAP_ID_EXP, PCIE_CAP_BYTES);
+
+	if (cap < 0)
+		return td_err_set(err, -cap, TD_REASON_INTERNAL, "%s: no room for a PCI capability", td_igbvf_name(dev));
+	dev->pcie_cap = (unsigned)cap;
+	/* On the root bus of a machine without root ports it is part of the root complex, as hardware VFs are shown too. */
+	td_pci_set16(dev->pci.config, dev->pcie_cap + PCI_EXP_FLAGS, PCIE_VERSION | PCI_EXP_TYPE_RC_END << 4);
+	td_pci_set32(dev->pci.config, dev->pcie_cap + PCI_EXP_DEVCAP, PCI_EXP_DEVCAP_RBER | PCI_EXP_DEVCAP_FLR);
+	td_pci_set16(dev->pci.writable, dev->pcie_cap + PCI_EXP_DEVCTL, PCIE_DEVCTL_RW | PCI_EXP_DEVCTL_BCR_FLR);
+	return 0;
+}
+
+static int init_function(struct td_igbvf *dev, struct td_vm *vm, const char *name, struct td_err *err)
+{
+	static const struct td_pci_ids ids = {
+		.vendor = TD_VF82576_VENDOR,
+		.device = TD_VF82576_DEVICE,
+		.subsystem_vendor = TD_VF82576_VENDOR,
+		.subsystem = 0,
+		.revision = REVISION,
+		.class_code = CLASS_NET,
+	};
+	int rc = td_pci_dev_init(&dev->pci, vm, name, &pci_ops, &device_ops, &ids, err);
+
+	if (rc)
+		return rc;
+	td_pci_dev_set_bar(&dev->pci, TD_IGBVF_BAR_REGS, TD_PCI_BAR_MEM64, true, TD_VF82576_BAR0_BYTES);
+	td_pci_dev_set_bar(&dev->pci, TD_IGBVF_BAR_MSIX, TD_PCI_BAR_MEM64, true, TD_VF82576_BAR3_BYTES);
+	rc = add_pcie(dev, err);
+	if (!rc)
+		rc = td_msix_init(
+			&dev->msix, &dev->pci, TD_VF82576_VECTORS, TD_IGBVF_BAR_MSIX, 0, TD_IGBVF_BAR_MSIX, TD_VF82576_PBA_OFFSET, err);
+	dev->msix_ready = !rc;
+	return rc;
+}
+
+static int open_tap(struct td_igbvf *dev, const struct td_igbvf_config *config, struct td_err *err)
+{
+	struct td_tap_config tap = {.name = config->tap_name, .bridge = config->bridge, .mtu = config->mtu, .queue_count = 1};
+	int rc;
+
+	memcpy(tap.mac, config->mac, sizeof(tap.mac));
+	rc = td_tap_open(&dev->tap, &tap, err);
+	if (rc)
+		return rc;
+	/* Checksums are completed here: a guest then needn't look at them again, as with those that a card has verified. */
+	rc = td_tap_set_offloads(&dev->tap, TUN_F_CSUM);
+	return rc ? td_err_sys(err, -rc, TD_REASON_TAP, "tap %s: TUNSETOFFLOAD", dev->tap.name) : 0;
+}
+
+static void init_fields(struct td_igbvf *dev, const struct td_igbvf_config *config)
+{
+	memcpy(dev->mac, config->mac, sizeof(dev->mac));
+	memcpy(dev->state.mac, config->mac, sizeof(dev->state.mac));
+	dev->link_up = true;
+	dev->io.epoll_fd = dev->io.wake_fd = -1;
+	dev->held = TD_IGBVF_HOLD_REGISTER; /* until all is there */
+	dev->irq.held = dev->io.park = true;
+	pthread_mutex_init(&dev->irq.lock, NULL);
+	pthread_mutex_init(&dev->io.lock, NULL);
+	pthread_cond_init(&dev->io.changed, NULL);
+	td_igbvf_mail_init(dev);
+}
+
+int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err)
+{
+	struct td_igbvf *dev;
+	int rc;
+
+	if (config->mac[0] & 1)
+		return td_err_set(err, EINVAL, TD_REASON_CONFIG_VALUE, "%s: a multicast MAC", config->name);
+	dev = calloc(1, sizeof(*dev));
+	if (!dev)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
+	init_fields(dev, config);
+	rc = init_function(dev, vm, config->name, err);
+	if (!rc)
+		rc = open_tap(dev, config, err);
+	if (!rc)
+		rc = td_igbvf_io_init(dev, dev->tap.fd[0], err);
+	if (!rc)
+		rc = td_pci_attach(&vm->pci, &dev->pci, -1, err);
+	if (rc) {
+		dev->pci.vm = vm;
+		destroy(dev);
+		return rc;
+	}
+	td_vm_add_device(vm, &dev->pci.device);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	*ret_dev = dev;
+	return 0;
+}
+
+/* ---- what others ask of the device ---- */
+
+const char *td_igbvf_tap(const struct td_igbvf *dev)
+{
+	return dev->tap.name;
+}
+
+int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector)
+{
+	return td_msix_fd(&dev->msix, vector);
+}
+
+static uint64_t load(const uint64_t *counter)
+{
+	return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters)
+{
+	const struct td_net_counters *now = &dev->counters;
+
+	*ret_counters = (struct td_net_counters){
+		.rx_packets = load(&now->rx_packets),
+		.rx_bytes = load(&now->rx_bytes),
+		.tx_packets = load(&now->tx_packets),
+		.tx_bytes = load(&now->tx_bytes),
+		.rx_dropped = load(&now->rx_dropped),
+		.tx_dropped = load(&now->tx_dropped),
+	};
+}
+
+void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats)
+{
+	const struct td_igbvf_stats *now = &dev->stats;
+
+	*ret_stats = (struct td_igbvf_stats){
+		.traps = load(&now->traps),
+		.rx_frames = load(&now->rx_frames),
+		.tx_frames = load(&now->tx_frames),
+		.rx_no_buffer = load(&now->rx_no_buffer),
+		.interrupts = load(&now->interrupts),
+		.bad_descriptors = load(&now->bad_descriptors),
+	};
+}
+
+void td_igbvf_set_link(struct td_igbvf *dev, bool up)
+{
+	if (dev->link_up == up)
+		return;
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	__atomic_store_n(&dev->link_up, up, __ATOMIC_RELAXED);
+	td_igbvf_update_tap(dev);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	if (!dev->on_hardware)
+		td_igbvf_mail_link_changed(dev);
+}
+
+int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes)
+{
+	static const uint8_t zeros[FRAME_PAD_BYTES];
+	struct iovec iov[] = {
+		{(uint8_t *)(uintptr_t)zeros, TD_TAP_HEADER_BYTES},
+		{(uint8_t *)(uintptr_t)frame, len_bytes},
+		{(uint8_t *)(uintptr_t)zeros, len_bytes < FRAME_PAD_BYTES ? FRAME_PAD_BYTES - len_bytes : 0},
+	};
+
+	if (len_bytes < ETH_HLEN || len_bytes > INJECT_MAX_BYTES)
+		return -EINVAL;
+	return writev(dev->tap.fd[0], iov, TD_COUNT(iov)) < 0 ? -errno : 0;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf_flip.c - what a flip needs of the function: that it comes to rest, gives its state away and takes one, and stands in front of a
+ * hardware VF. The sequence, and the hardware's part, are others' business.
+ */
+#include <errno.h>
+#include <linux/virtio_net.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/vm.h"
+#include "emul/igbvf_frame.h"
+#include "emul/igbvf_parts.h"
+
+#define SRRCTL_TYPE	    0x0e000000U
+#define SRRCTL_ONE_BUFFER   0x02000000U
+#define SRRCTL_SPLIT_ALWAYS 0x0a000000U
+#define WRITEBACK_ON	    1U
+
+/* ---- rest ---- */
+
+void td_igbvf_rest(struct td_igbvf *dev)
+{
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REST);
+}
+
+void td_igbvf_go(struct td_igbvf *dev)
+{
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
+}
+
+const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev)
+{
+	return &dev->state;
+}
+
+bool td_igbvf_mail_pending(const struct td_igbvf *dev)
+{
+	return dev->mail_pending;
+}
+
+void td_igbvf_kick(struct td_igbvf *dev, unsigned vector)
+{
+	if (vector >= TD_VF82576_VECTORS)
+		return;
+	if (dev->on_hardware)
+		td_msix_raise(&dev->msix, vector);
+	else
+		td_igbvf_irq_set_causes(dev, 1U << vector);
+}
+
+void td_igbvf_listen(struct td_igbvf *dev, bool on)
+{
+	dev->listen = on;
+	if (dev->on_hardware)
+		td_igbvf_update_tap(dev);
+}
+
+ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes)
+{
+	ssize_t got = dev->held ? read(dev->tap.fd[0], frame, room_bytes) : -1;
+	struct virtio_net_hdr_v1 header;
+	struct iovec iov;
+
+	if (got < (ssize_t)sizeof(header))
+		return -EAGAIN;
+	memcpy(&header, frame, sizeof(header));
+	if (!(header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM))
+		return got;
+	iov = (struct iovec){(uint8_t *)frame + sizeof(header), (size_t)got - sizeof(header)};
+	td_igbvf_frame_complete(&iov, 1, iov.iov_len, header.csum_start, header.csum_offset);
+	memset(frame, 0, sizeof(header));
+	return got;
+}
+
+/* ---- can it be moved? ---- */
+
+static uint32_t read_reg(const struct td_igbvf *dev, uint32_t reg)
+{
+	return dev->hardware.read(dev->hardware.opaque, reg);
+}
+
+bool td_igbvf_driver_up(const struct td_igbvf *dev)
+{
+	uint32_t rxdctl = dev->on_hardware ? read_reg(dev, TD_VF_RXDCTL) : dev->state.rx[0].control;
+
+	return dev->state.handshaken && rxdctl != UINT32_MAX && rxdctl & TD_VF_QUEUE_ENABLE;
+}
+
+/* What the hardware can be asked without harm while it runs. */
+static void read_rings(const struct td_igbvf *dev, struct td_vf82576_ring *rx, struct td_vf82576_ring *tx)
+{
+	for (uint32_t i = 0; i < TD_VF82576_QUEUES; i++) {
+		uint32_t step = i * 0x100U;
+
+		rx[i] = (struct td_vf82576_ring){
+			.base = read_reg(dev, TD_VF_RDBAL + step) | (uint64_t)read_reg(dev, TD_VF_RDBAH + step) << 32,
+			.len_bytes = read_reg(dev, TD_VF_RDLEN + step),
+			.head = read_reg(dev, TD_VF_RDH + step),
+			.tail = read_reg(dev, TD_VF_RDT + step),
+			.control = read_reg(dev, TD_VF_RXDCTL + step),
+			.srrctl = read_reg(dev, TD_VF_SRRCTL + step),
+		};
+		tx[i] = (struct td_vf82576_ring){
+			.base = read_reg(dev, TD_VF_TDBAL + step) | (uint64_t)read_reg(dev, TD_VF_TDBAH + step) << 32,
+			.len_bytes = read_reg(dev, TD_VF_TDLEN + step),
+			.head = read_reg(dev, TD_VF_TDH + step),
+			.tail = read_reg(dev, TD_VF_TDT + step),
+			.control = read_reg(dev, TD_VF_TXDCTL + step),
+			.writeback = read_reg(dev, TD_VF_TDWBAL + step),
+		};
+	}
+}
+
+static const char *check_ring(const struct td_igbvf *dev, const struct td_vf82576_ring *ring)
+{
+	uint32_t count = ring->len_bytes / TD_IGBVF_DESC_BYTES;
+
+	if (!count || ring->len_bytes % 128 || ring->base % 128)
+		return "a ring of a length or at a place that no ring has";
+	if (!td_mem_ptr(&dev->pci.vm->mem, TD_GPA(ring->base), ring->len_bytes))
+		return "a ring outside RAM";
+	return ring->head < count && ring->tail < count ? NULL : "a head or tail beyond the ring's end";
+}
+
+static const char *check_rings(const struct td_igbvf *dev, const struct td_vf82576_ring *rx, const struct td_vf82576_ring *tx)
+{
+	uint32_t type = rx->srrctl & SRRCTL_TYPE;
+	const char *why = check_ring(dev, rx);
+
+	if (!why && tx->control & TD_VF_QUEUE_ENABLE)
+		why = check_ring(dev, tx);
+	if (why)
+		return why;
+	if ((rx[1].control | tx[1].control) & TD_VF_QUEUE_ENABLE)
+		return "its second queue is on";
+	if (type != SRRCTL_ONE_BUFFER && type != SRRCTL_SPLIT_ALWAYS)
+		return "its receive descriptors are of another kind";
+	return tx->writeback & WRITEBACK_ON ? "it has the transmit head written back to memory" : NULL;
+}
+
+/*
+ * igbvf leaves clearing and masking of its vectors to the device and never polls without interrupts. A driver that does, DPDK's above all,
+ * also keeps transmit contexts in the device between packets, where nobody can read them.
+ */
+static const char *check_driver(const struct td_igbvf *dev)
+{
+	const struct td_vf82576_state *state = &dev->state;
+	uint32_t rx = state->ivar0, tx = state->ivar0 >> 8, needed = 0;
+
+	if (!(rx & TD_VF_IVAR_VALID) || !(tx & TD_VF_IVAR_VALID))
+		return "it works without interrupts";
+	needed = 1U << (rx & 3) | 1U << (tx & 3);
+	if ((state->eiac & state->eiam & needed) != needed)
+		return "it handles its interrupts in another way";
+	if (!dev->on_hardware && dev->tx[0].context_kept)
+		return "it keeps transmit contexts in the device";
+	return dev->rx.ring.why && !dev->on_hardware ? dev->rx.ring.why : NULL;
+}
+
+int td_igbvf_check(struct td_igbvf *dev, struct td_err *err)
+{
+	struct td_vf82576_ring rx[TD_VF82576_QUEUES], tx[TD_VF82576_QUEUES];
+	const char *why;
+
+	if (!td_igbvf_driver_up(dev))
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_DRIVER_UNKNOWN, "%s: no driver runs it in the guest", td_igbvf_name(dev));
+	memcpy(rx, dev->state.rx, sizeof(rx));
+	memcpy(tx, dev->state.tx, sizeof(tx));
+	if (dev->on_hardware)
+		read_rings(dev, rx, tx);
+	why = check_driver(dev);
+	if (!why)
+		why = check_rings(dev, rx, tx);
+	if (why)
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_DRIVER_UNKNOWN, "%s: the guest's driver is not igbvf as it is known: %s",
+			td_igbvf_name(dev), why);
+	return 0;
+}
+
+/* ---- to hardware ---- */
+
+int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
+{
+	unsigned burned = 0;
+
+	td_igbvf_rx_prepare(dev);
+	while (dev->rx.ring.desc && td_igbvf_ring_head(&dev->rx.ring) && td_igbvf_rx_burn(dev))
+		burned++;
+	if (burned)
+		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
+	*ret_burned = burned;
+	return dev->state.rx[0].head && dev->state.rx[0].control & TD_VF_QUEUE_ENABLE ? -EAGAIN : 0;
+}
+
+static void map_pages(struct td_igbvf *dev)
+{
+	const struct td_pci_bar *bar = &dev->pci.bar[TD_IGBVF_BAR_REGS];
+	int rc;
+
+	if (dev->mapped || !dev->on_hardware || !dev->hardware.queue_pages || !bar->mapped)
+		return;
+	rc = td_kvm_slot_add(&dev->pci.vm->kvm, TD_GPA(bar->addr + TD_VF82576_PAGES_DATA), TD_VF82576_BAR0_BYTES - TD_VF82576_PAGES_DATA,
+		dev->hardware.queue_pages, 0, &dev->memslot);
+	dev->mapped = rc >= 0;
+	if (rc < 0) /* each access is an exit then */
+		td_log_limited(&dev->limit, TD_LOG_WARN, "%s: the VF's queues are not mapped into the guest: %s", td_igbvf_name(dev),
+			strerror(-rc));
+}
+
+static void unmap_pages(struct td_igbvf *dev)
+{
+	if (dev->mapped)
+		td_kvm_slot_del(&dev->pci.vm->kvm, dev->memslot);
+	dev->mapped = false;
+}
+
+void td_igbvf_flip_map(struct td_igbvf *dev, bool decoded)
+{
+	if (decoded)
+		map_pages(dev);
+	else
+		unmap_pages(dev);
+}
+
+int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err)
+{
+	if (!(dev->held & TD_IGBVF_HOLD_REST) || dev->on_hardware)
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "%s: to hardware, but not at rest", td_igbvf_name(dev));
+	dev->hardware = *hardware;
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_HARDWARE);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
+	dev->on_hardware = true;
+	dev->listen = true;
+	td_igbvf_update_tap(dev);
+	map_pages(dev);
+	return 0;
+}
+
+/* ---- to software ---- */
+
+void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *rings)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	if (!dev->on_hardware)
+		return;
+	unmap_pages(dev);
+	dev->on_hardware = false;
+	memcpy(state->rx, rings->rx, sizeof(state->rx));
+	memcpy(state->tx, rings->tx, sizeof(state->tx));
+	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
+		state->counter[i] += rings->counter[i];
+	td_igbvf_mail_unanswered(dev);
+	td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
+	td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_TX(0));
+	td_igbvf_update_tap(dev);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_HARDWARE | TD_IGBVF_HOLD_REST);
+	if (dev->link_shown != dev->link_up)
+		td_igbvf_mail_link_changed(dev);
+}

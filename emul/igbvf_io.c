@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf_io.c - the I/O thread of the software 82576 VF: when it works, waits, sleeps and is parked.
+ *
+ * Theory of operation. A guest's write to a tail stores it and wakes the thread, by an eventfd only when the thread said that it is going
+ * to sleep; the thread looks once more after it has said so. The tap and the eventfd are watched edge-triggered, so neither is read but for
+ * frames. Whoever changes the set-up parks the thread first, which it lets happen between two rounds; it holds no lock then.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "emul/igbvf_parts.h"
+
+#define STACK_BYTES (128U * 1024U)
+#define EVENTS	    4
+#define POLL_NS	    20000U /* after work: how long more is waited for before sleeping */
+#define NS_PER_S    1000000000ULL
+
+static bool asked(const bool *flag)
+{
+	return __atomic_load_n(flag, __ATOMIC_SEQ_CST);
+}
+
+/* With no reason to be awake. */
+static bool idle(struct td_igbvf *dev)
+{
+	struct td_igbvf_io *io = &dev->io;
+
+	return !__atomic_load_n(&io->woken, __ATOMIC_SEQ_CST) && !asked(&io->park) && !asked(&io->stop) && !td_igbvf_tx_waiting(dev) &&
+	       !td_igbvf_rx_waiting(dev);
+}
+
+static void park(struct td_igbvf_io *io)
+{
+	pthread_mutex_lock(&io->lock);
+	while (io->park && !io->stop) {
+		if (!io->parked) {
+			io->parked = true;
+			pthread_cond_broadcast(&io->changed);
+		}
+		pthread_cond_wait(&io->changed, &io->lock);
+	}
+	io->parked = false;
+	pthread_mutex_unlock(&io->lock);
+}
+
+static void wait_events(struct td_igbvf *dev, uint64_t deadline)
+{
+	struct td_igbvf_io *io = &dev->io;
+	struct epoll_event event[EVENTS];
+	struct timespec timeout;
+	uint64_t now = deadline == TD_IGBVF_NEVER ? 0 : td_now_ns(), left = deadline > now ? deadline - now : 0;
+	int count;
+
+	timeout = (struct timespec){.tv_sec = (time_t)(left / NS_PER_S), .tv_nsec = (long)(left % NS_PER_S)};
+	count = epoll_pwait2(io->epoll_fd, event, EVENTS, deadline == TD_IGBVF_NEVER ? NULL : &timeout, NULL);
+	for (int i = 0; i < count; i++)
+		if (event[i].data.fd != io->wake_fd)
+			dev->rx.ready = true;
+}
+
+/* Sleeps until an event, the deadline or a wake-up. */
+static void sleep_until(struct td_igbvf *dev, uint64_t deadline)
+{
+	struct td_igbvf_io *io = &dev->io;
+
+	__atomic_store_n(&io->sleeping, true, __ATOMIC_SEQ_CST);
+	if (idle(dev))
+		wait_events(dev, deadline);
+	__atomic_store_n(&io->sleeping, false, __ATOMIC_SEQ_CST);
+}
+
+/* More may come at once. True: it did. */
+static bool poll_a_little(struct td_igbvf *dev)
+{
+	uint64_t until = td_now_ns() + POLL_NS;
+
+	do {
+		if (!idle(dev))
+			return true;
+		__builtin_ia32_pause();
+	} while (td_now_ns() < until);
+	return false;
+}
+
+static bool work(struct td_igbvf *dev)
+{
+	bool more = td_igbvf_tx_round(dev);
+
+	more |= td_igbvf_rx_round(dev);
+	return more;
+}
+
+static void *run(void *opaque)
+{
+	struct td_igbvf *dev = opaque;
+	struct td_igbvf_io *io = &dev->io;
+	bool busy = false;
+
+	while (!asked(&io->stop)) {
+		uint64_t due, tell;
+
+		if (asked(&io->park)) {
+			td_igbvf_tx_tell(dev, true);
+			park(io);
+			dev->rx.ready = true;
+		}
+		__atomic_store_n(&io->woken, false, __ATOMIC_SEQ_CST);
+		if (work(dev)) {
+			busy = true;
+			td_igbvf_irq_run(dev);
+			continue;
+		}
+		if (busy && poll_a_little(dev))
+			continue;
+		busy = false;
+		tell = td_igbvf_tx_tell(dev, true);
+		due = td_igbvf_irq_run(dev);
+		sleep_until(dev, TD_MIN(due, tell));
+	}
+	return NULL;
+}
+
+void td_igbvf_io_wake(struct td_igbvf *dev)
+{
+	struct td_igbvf_io *io = &dev->io;
+
+	__atomic_store_n(&io->woken, true, __ATOMIC_SEQ_CST);
+	if (__atomic_exchange_n(&io->sleeping, false, __ATOMIC_SEQ_CST))
+		eventfd_write(io->wake_fd, 1);
+}
+
+void td_igbvf_io_hold(struct td_igbvf *dev, uint32_t why)
+{
+	struct td_igbvf_io *io = &dev->io;
+	bool first = !dev->held;
+
+	dev->held |= why;
+	if (!first)
+		return;
+	pthread_mutex_lock(&io->lock);
+	__atomic_store_n(&io->park, true, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&io->lock);
+	td_igbvf_io_wake(dev);
+	pthread_mutex_lock(&io->lock);
+	while (io->thread_ready && !io->parked)
+		pthread_cond_wait(&io->changed, &io->lock);
+	pthread_mutex_unlock(&io->lock);
+	td_igbvf_irq_hold(dev, true);
+}
+
+void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why)
+{
+	struct td_igbvf_io *io = &dev->io;
+
+	if (!dev->held)
+		return;
+	dev->held &= ~why;
+	if (dev->held)
+		return;
+	td_igbvf_rx_prepare(dev);
+	td_igbvf_tx_prepare(dev);
+	td_igbvf_irq_hold(dev, false);
+	pthread_mutex_lock(&io->lock);
+	__atomic_store_n(&io->park, false, __ATOMIC_SEQ_CST);
+	pthread_cond_broadcast(&io->changed);
+	pthread_mutex_unlock(&io->lock);
+}
+
+static int watch(struct td_igbvf_io *io, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
+
+	return epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int start_thread(struct td_igbvf *dev)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	char name[16];
+	int rc;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&dev->io.thread, &attr, run, dev);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attr);
+	if (rc)
+		return -rc;
+	dev->io.thread_ready = true;
+	snprintf(name, sizeof(name), "io-%.12s", td_igbvf_name(dev));
+	pthread_setname_np(dev->io.thread, name);
+	return 0;
+}
+
+int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
+{
+	struct td_igbvf_io *io = &dev->io;
+	int rc;
+
+	io->scratch = malloc(TD_IGBVF_FRAME_MAX);
+	if (!io->scratch)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s: I/O thread", td_igbvf_name(dev));
+	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rc = io->epoll_fd < 0 || io->wake_fd < 0 ? -errno : watch(io, io->wake_fd);
+	if (!rc)
+		rc = watch(io, tap_fd);
+	if (!rc)
+		rc = start_thread(dev);
+	return rc ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "%s: I/O thread", td_igbvf_name(dev)) : 0;
+}
+
+void td_igbvf_io_fini(struct td_igbvf *dev)
+{
+	struct td_igbvf_io *io = &dev->io;
+
+	if (io->thread_ready) {
+		pthread_mutex_lock(&io->lock);
+		__atomic_store_n(&io->stop, true, __ATOMIC_SEQ_CST);
+		pthread_cond_broadcast(&io->changed);
+		pthread_mutex_unlock(&io->lock);
+		td_igbvf_io_wake(dev);
+		pthread_join(io->thread, NULL);
+	}
+	io->thread_ready = false;
+	td_cleanup_close(&io->epoll_fd);
+	td_cleanup_close(&io->wake_fd);
+	io->epoll_fd = io->wake_fd = -1;
+	free(io->scratch);
+	io->scratch = NULL;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf_irq.c - interrupts of the software 82576 VF: causes, masks, and how often a vector may fire. Source: Intel 82576EB datasheet
+ * §7.3.3 (auto-clear, auto-mask), §7.3.4 (moderation), §8.8.
+ *
+ * A cause whose vector may not fire yet stays in EICR; the I/O thread comes back for it. While held nothing is sent, only noted.
+ */
+#include "emul/igbvf_parts.h"
+
+#define VECTORS_MASK  ((1U << TD_VF82576_VECTORS) - 1)
+#define IVAR_VECTOR   3U
+#define EITR_BITS     0x7ffcU /* interval in microseconds, from bit 2 on */
+#define EITR_SHIFT    2U
+#define NS_PER_US     1000U
+#define CAUSES_QUEUES (2U * TD_VF82576_QUEUES)
+
+static uint64_t interval_ns(const struct td_igbvf *dev, unsigned vector)
+{
+	return (uint64_t)((dev->state.eitr[vector] & EITR_BITS) >> EITR_SHIFT) * NS_PER_US;
+}
+
+static void send_message(struct td_igbvf *dev, unsigned vector, uint64_t now)
+{
+	struct td_vf82576_state *state = &dev->state;
+	uint32_t bit = 1U << vector;
+
+	dev->irq.next_ns[vector] = now + interval_ns(dev, vector);
+	dev->irq.sent |= bit & ~state->eiac;
+	state->eicr &= ~(bit & state->eiac);
+	state->eims &= ~(bit & state->eiam);
+	td_igbvf_count(&dev->stats.interrupts, 1);
+	td_msix_raise(&dev->msix, vector);
+}
+
+static uint32_t sendable(const struct td_igbvf *dev)
+{
+	return dev->irq.held ? 0 : dev->state.eicr & dev->state.eims & ~dev->irq.sent;
+}
+
+/* Under irq.lock. */
+static uint64_t evaluate(struct td_igbvf *dev)
+{
+	uint32_t vectors = sendable(dev);
+	uint64_t next = TD_IGBVF_NEVER, now;
+
+	if (!vectors)
+		return next;
+	now = td_now_ns();
+	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
+		if (!(vectors & 1U << i))
+			continue;
+		if (dev->irq.next_ns[i] <= now)
+			send_message(dev, i, now);
+		else
+			next = TD_MIN(next, dev->irq.next_ns[i]);
+	}
+	return next;
+}
+
+static void evaluate_and_unlock(struct td_igbvf *dev)
+{
+	uint64_t next = evaluate(dev);
+
+	pthread_mutex_unlock(&dev->irq.lock);
+	if (next != TD_IGBVF_NEVER)
+		td_igbvf_io_wake(dev);
+}
+
+void td_igbvf_irq_set_causes(struct td_igbvf *dev, uint32_t vectors)
+{
+	pthread_mutex_lock(&dev->irq.lock);
+	dev->state.eicr |= vectors & VECTORS_MASK;
+	evaluate_and_unlock(dev);
+}
+
+/* Under irq.lock. The vector's bit, or 0 when the driver assigned none. */
+static uint32_t vector_of(const struct td_igbvf *dev, unsigned cause)
+{
+	uint32_t ivar = cause < CAUSES_QUEUES ? dev->state.ivar0 >> (8 * cause) : dev->state.ivar_misc;
+
+	return ivar & TD_VF_IVAR_VALID ? 1U << (ivar & IVAR_VECTOR) & VECTORS_MASK : 0;
+}
+
+void td_igbvf_irq_cause(struct td_igbvf *dev, unsigned cause)
+{
+	pthread_mutex_lock(&dev->irq.lock);
+	dev->state.eicr |= vector_of(dev, cause);
+	evaluate_and_unlock(dev);
+}
+
+void td_igbvf_irq_note(struct td_igbvf *dev, unsigned cause)
+{
+	pthread_mutex_lock(&dev->irq.lock);
+	dev->state.eicr |= vector_of(dev, cause);
+	pthread_mutex_unlock(&dev->irq.lock);
+}
+
+uint64_t td_igbvf_irq_run(struct td_igbvf *dev)
+{
+	uint64_t next;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	next = evaluate(dev);
+	pthread_mutex_unlock(&dev->irq.lock);
+	return next;
+}
+
+void td_igbvf_irq_hold(struct td_igbvf *dev, bool held)
+{
+	pthread_mutex_lock(&dev->irq.lock);
+	dev->irq.held = held;
+	pthread_mutex_unlock(&dev->irq.lock);
+}
+
+void td_igbvf_irq_reset(struct td_igbvf *dev)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	state->eims = state->eiac = state->eiam = state->eicr = state->ivar0 = state->ivar_misc = dev->irq.sent = 0;
+	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
+		state->eitr[i] = 0;
+		dev->irq.next_ns[i] = 0;
+	}
+	pthread_mutex_unlock(&dev->irq.lock);
+}
+
+/* Under irq.lock. */
+static uint32_t take_causes(struct td_igbvf *dev, uint32_t causes)
+{
+	uint32_t taken = dev->state.eicr & causes;
+
+	dev->state.eicr &= ~causes;
+	dev->irq.sent &= ~causes;
+	return taken;
+}
+
+uint32_t td_igbvf_irq_read(struct td_igbvf *dev, uint32_t reg)
+{
+	const struct td_vf82576_state *state = &dev->state;
+	uint32_t value = 0;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	switch (reg) {
+	case TD_VF_EIMS:
+		value = state->eims;
+		break;
+	case TD_VF_EIAC:
+		value = state->eiac;
+		break;
+	case TD_VF_EIAM:
+		value = state->eiam;
+		break;
+	case TD_VF_EICR:
+		value = take_causes(dev, VECTORS_MASK);
+		break;
+	case TD_VF_IVAR0:
+		value = state->ivar0;
+		break;
+	case TD_VF_IVAR_MISC:
+		value = state->ivar_misc;
+		break;
+	case TD_VF_EITR0:
+	case TD_VF_EITR0 + 4:
+	case TD_VF_EITR0 + 8:
+		value = state->eitr[(reg - TD_VF_EITR0) / 4];
+		break;
+	}
+	pthread_mutex_unlock(&dev->irq.lock);
+	return value;
+}
+
+void td_igbvf_irq_write(struct td_igbvf *dev, uint32_t reg, uint32_t value)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	switch (reg) {
+	case TD_VF_EICS: /* EIAM: what is set by software is unmasked too (§8.8.8) */
+		state->eicr |= value & VECTORS_MASK;
+		dev->irq.sent &= ~value;
+		state->eims |= value & state->eiam;
+		break;
+	case TD_VF_EIMS:
+		state->eims |= value & VECTORS_MASK;
+		dev->irq.sent &= ~value;
+		break;
+	case TD_VF_EIMC:
+		state->eims &= ~value;
+		break;
+	case TD_VF_EIAC:
+		state->eiac = value & VECTORS_MASK;
+		break;
+	case TD_VF_EIAM:
+		state->eiam = value & VECTORS_MASK;
+		break;
+	case TD_VF_EICR:
+		take_causes(dev, value);
+		break;
+	case TD_VF_IVAR0:
+		state->ivar0 = value;
+		break;
+	case TD_VF_IVAR_MISC:
+		state->ivar_misc = value;
+		break;
+	case TD_VF_EITR0:
+	case TD_VF_EITR0 + 4:
+	case TD_VF_EITR0 + 8:
+		state->eitr[(reg - TD_VF_EITR0) / 4] = value;
+		break;
+	}
+	evaluate_and_unlock(dev);
+}

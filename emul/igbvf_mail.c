@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * igbvf_mail.c - the mailbox between VF and PF (Intel 82576EB datasheet §7.10.2.9, §8.14), and the PF's part in it as Linux's igb plays it
+ * for a VF whose MAC the administrator has set. In front of hardware the same checks are made, then the real PF is asked.
+ *
+ * Theory of operation. VMBMEM belongs to one side at a time (VFU, PFU). A request is answered at once: acknowledged and answered in one,
+ * which the driver finds when it looks; no interrupt is sent for that. What the PF says by itself (its link changed) would overwrite an
+ * answer that the driver has not read yet, so it waits until the driver has left the mailbox alone for a while.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/vm.h"
+#include "emul/igbvf_parts.h"
+
+#define READ_TO_CLEAR	  (TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK | TD_VF_MAIL_RSTD)
+#define REQUEST_MASK	  0xffffU
+#define INFO_MASK	  0x00ff0000U
+#define MAC_FILTER_CLEAR  (1U << TD_VF_MAIL_COUNT_SHIFT)
+#define PROMISC_MULTICAST (2U << TD_VF_MAIL_COUNT_SHIFT)
+#define VLAN_IDS	  4096U
+#define QUIET_NS	  20000000ULL
+#define PATIENCE_NS	  1000000000ULL /* with a driver that never leaves the mailbox alone */
+
+static unsigned count_of(uint32_t word)
+{
+	return (word & INFO_MASK) >> TD_VF_MAIL_COUNT_SHIFT;
+}
+
+static void put_answer(struct td_igbvf *dev, const uint32_t *words, unsigned count)
+{
+	memcpy(dev->state.mail, words, count * sizeof(*words));
+	dev->state.mailbox |= TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK;
+}
+
+/* ---- what the PF does ---- */
+
+static void forget_filters(struct td_vf82576_state *state)
+{
+	state->hash_count = 0;
+	memset(state->hash, 0, sizeof(state->hash));
+	memset(state->vlan, 0, sizeof(state->vlan));
+	state->frame_max_bytes = TD_VF82576_FRAME_BYTES;
+	state->promisc = 0;
+}
+
+static bool is_own_mac(const struct td_igbvf *dev, const uint32_t *words)
+{
+	return !memcmp(&words[1], dev->mac, sizeof(dev->mac));
+}
+
+/* Would a PF agree? Only the request and what it carries are looked at. */
+static bool check(const struct td_igbvf *dev, const uint32_t *words)
+{
+	unsigned count = count_of(words[0]);
+
+	switch (words[0] & REQUEST_MASK) {
+	case TD_VF_MAIL_RESET:
+		return true;
+	case TD_VF_MAIL_SET_MAC: /* more MACs than one: not for a VF whose MAC the administrator has set, but that there are none is fine */
+		return count ? (words[0] & INFO_MASK) == MAC_FILTER_CLEAR : is_own_mac(dev, words);
+	case TD_VF_MAIL_SET_MULTICAST:
+		return count <= TD_VF82576_HASHES_MAX;
+	case TD_VF_MAIL_SET_VLAN:
+		return words[1] < VLAN_IDS;
+	case TD_VF_MAIL_SET_LPE:
+		return words[1] >= TD_IGBVF_FRAME_MIN && words[1] <= TD_IGBVF_FRAME_MAX;
+	case TD_VF_MAIL_SET_PROMISC: /* of other VFs' unicast it would hear */
+		return !(words[0] & INFO_MASK & ~PROMISC_MULTICAST);
+	default:
+		return false;
+	}
+}
+
+static void set_vlan(struct td_vf82576_state *state, uint32_t id, bool add)
+{
+	uint32_t *word = &state->vlan[id / 32], bit = 1U << id % 32;
+
+	*word = add ? *word | bit : *word & ~bit;
+}
+
+/* A message that was agreed to. The I/O thread reads the filters, so it is parked. */
+static void apply(struct td_igbvf *dev, const uint32_t *words)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	switch (words[0] & REQUEST_MASK) {
+	case TD_VF_MAIL_RESET:
+		forget_filters(state);
+		state->handshaken = true;
+		break;
+	case TD_VF_MAIL_SET_MULTICAST:
+		state->hash_count = count_of(words[0]);
+		memset(state->hash, 0, sizeof(state->hash));
+		memcpy(state->hash, &words[1], state->hash_count * sizeof(state->hash[0]));
+		break;
+	case TD_VF_MAIL_SET_VLAN:
+		set_vlan(state, words[1], count_of(words[0]) != 0);
+		break;
+	case TD_VF_MAIL_SET_LPE:
+		state->frame_max_bytes = words[1];
+		break;
+	case TD_VF_MAIL_SET_PROMISC:
+		state->promisc = words[0];
+		break;
+	}
+	td_igbvf_update_tap(dev);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+}
+
+/* ---- requests ---- */
+
+static void answer_nack(struct td_igbvf *dev, const uint32_t *words)
+{
+	uint32_t word = words[0] | TD_VF_MAIL_ANSWER_NACK | (dev->state.handshaken ? TD_VF_MAIL_ANSWER_CTS : 0);
+
+	put_answer(dev, &word, 1);
+}
+
+/* As the PF of the software path. A successful RESET carries no CTS: the driver compares the whole word. */
+static void answer_ack(struct td_igbvf *dev, const uint32_t *words)
+{
+	uint32_t answer[3] = {words[0] | TD_VF_MAIL_ANSWER_ACK};
+
+	if ((words[0] & REQUEST_MASK) == TD_VF_MAIL_RESET) {
+		answer[0] = TD_VF_MAIL_RESET | TD_VF_MAIL_ANSWER_ACK;
+		memcpy(&answer[1], dev->mac, sizeof(dev->mac));
+		put_answer(dev, answer, TD_COUNT(answer));
+	} else {
+		answer[0] |= TD_VF_MAIL_ANSWER_CTS;
+		put_answer(dev, answer, 1);
+	}
+}
+
+static void ask_hardware(struct td_igbvf *dev)
+{
+	memcpy(dev->mail_asked, dev->state.mail, sizeof(dev->mail_asked));
+	dev->mail_pending = true;
+	if (dev->hardware.mail(dev->hardware.opaque, dev->mail_asked) >= 0)
+		return;
+	dev->mail_pending = false;
+	answer_nack(dev, dev->mail_asked);
+}
+
+static void request(struct td_igbvf *dev)
+{
+	uint32_t *words = dev->state.mail;
+	bool reset = (words[0] & REQUEST_MASK) == TD_VF_MAIL_RESET;
+
+	if (dev->mail_pending) {
+		dev->mail_again = true;
+		return;
+	}
+	if (!check(dev, words) || (!reset && !dev->state.handshaken)) {
+		answer_nack(dev, words);
+		return;
+	}
+	if (dev->on_hardware) {
+		ask_hardware(dev);
+		return;
+	}
+	apply(dev, words);
+	answer_ack(dev, words);
+}
+
+void td_igbvf_mail_unanswered(struct td_igbvf *dev)
+{
+	if (!dev->mail_pending)
+		return;
+	dev->mail_pending = dev->mail_again = false;
+	request(dev);
+}
+
+void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	if (!dev->mail_pending)
+		return;
+	dev->mail_pending = false;
+	if (dev->mail_again) { /* the driver reset itself meanwhile, and no longer waits for this one */
+		dev->mail_again = false;
+		request(dev);
+		return;
+	}
+	if (words[0] & TD_VF_MAIL_ANSWER_ACK && !(words[0] & TD_VF_MAIL_ANSWER_NACK))
+		apply(dev, dev->mail_asked);
+	put_answer(dev, words, TD_VF_MAIL_WORDS);
+}
+
+/* ---- registers ---- */
+
+uint32_t td_igbvf_mail_read(struct td_igbvf *dev)
+{
+	uint32_t value = dev->state.mailbox;
+
+	dev->state.mailbox &= ~READ_TO_CLEAR;
+	dev->mail_ns = td_now_ns();
+	return value;
+}
+
+void td_igbvf_mail_write(struct td_igbvf *dev, uint32_t value)
+{
+	dev->mail_ns = td_now_ns();
+	/* Without VFU the buffer is given back; while the PF reads it, it is not to be had. */
+	if (!(value & TD_VF_MAIL_VFU))
+		dev->state.mailbox &= ~TD_VF_MAIL_VFU;
+	else if (!dev->mail_pending)
+		dev->state.mailbox |= TD_VF_MAIL_VFU;
+	if (value & TD_VF_MAIL_REQ)
+		request(dev);
+}
+
+/* ---- what the PF says by itself ---- */
+
+static bool may_speak(const struct td_igbvf *dev, uint64_t now)
+{
+	if (now - dev->control_since_ns > PATIENCE_NS)
+		return !dev->mail_pending;
+	return !dev->mail_pending && !(dev->state.mailbox & TD_VF_MAIL_VFU) && now - dev->mail_ns >= QUIET_NS;
+}
+
+static void speak(struct td_igbvf *dev)
+{
+	if (!dev->control_due)
+		return;
+	if (!may_speak(dev, td_now_ns())) {
+		td_loop_arm(&dev->pci.vm->loop, &dev->control_timer, QUIET_NS);
+		return;
+	}
+	dev->control_due = false;
+	memcpy(dev->state.mail, dev->control, sizeof(dev->control));
+	dev->state.mailbox |= TD_VF_MAIL_PFSTS;
+	if (dev->on_hardware)
+		td_msix_raise(&dev->msix, TD_VF82576_VECTORS - 1);
+	else
+		td_igbvf_irq_cause(dev, TD_IGBVF_CAUSE_MAILBOX);
+}
+
+static void speak_later(struct td_timer *timer)
+{
+	speak(TD_CONTAINER_OF(timer, struct td_igbvf, control_timer));
+}
+
+void td_igbvf_mail_control(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	memcpy(dev->control, words, sizeof(dev->control));
+	if (!dev->control_due)
+		dev->control_since_ns = td_now_ns();
+	dev->control_due = true;
+	speak(dev);
+}
+
+void td_igbvf_mail_link_changed(struct td_igbvf *dev)
+{
+	uint32_t words[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_PF_CONTROL | TD_VF_MAIL_ANSWER_CTS};
+
+	if (dev->state.handshaken)
+		td_igbvf_mail_control(dev, words);
+}
+
+void td_igbvf_pf_message(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	if (!words[0]) { /* the PF was reset: it knows nothing of us */
+		dev->state.mailbox |= TD_VF_MAIL_RSTD;
+		dev->state.handshaken = false;
+	}
+	td_igbvf_mail_control(dev, words);
+}
+
+/* ---- life ---- */
+
+void td_igbvf_mail_init(struct td_igbvf *dev)
+{
+	dev->control_timer.expired = speak_later;
+	forget_filters(&dev->state);
+}
+
+void td_igbvf_mail_fini(struct td_igbvf *dev)
+{
+	td_loop_disarm(&dev->pci.vm->loop, &dev->control_timer);
+}
+
+/* Also on a vCPU's thread, so the timer is let run: it finds nothing due. */
+void td_igbvf_mail_reset(struct td_igbvf *dev)
+{
+	dev->state.mailbox = 0;
+	memset(dev->state.mail, 0, sizeof(dev->state.mail));
+	dev->state.handshaken = false;
+	dev->control_due = false;
+	dev->mail_again = false;
+	forget_filters(&dev->state);
+}
