@@ -14,6 +14,8 @@
 int td_cmd_run(int argc, char **argv);
 int td_cmd_vm(int argc, char **argv);
 int td_cmd_nic(int argc, char **argv);
+int td_cmd_host(int argc, char **argv);
+int td_cmd_host_doctor(int argc, char **argv); /* 0 ready, 1 something stops VMs or VFs, 2 it could not look */
 int td_cmd_print(int argc, char **argv);
 
 /* Prints the error, once, and returns the exit status that it means. */

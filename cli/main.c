@@ -14,6 +14,7 @@ static const struct {
 	{"run", td_cmd_run, "run one VM in the foreground, from vm.yaml or flags"},
 	{"vm", td_cmd_vm, "list running VMs, look at one, pause, resume, shut down, kill, connect to its console"},
 	{"nic", td_cmd_nic, "list hybrid NICs, look at one, switch it to its VF or its emulated path"},
+	{"host", td_cmd_host, "make this machine ready for VMs with VFs; say why it is not"},
 	{"print", td_cmd_print, NULL},
 };
 

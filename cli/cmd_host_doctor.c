@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cmd_host_doctor.c - tandem host doctor: options, and the findings as text or JSON. What is checked is in host/doctor*.c. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "host/doctor.h"
+#include "host/doctor_record.h"
+
+struct options {
+	const char *root, *record; /* or NULL */
+	bool json, help;
+};
+
+/* "--root DIR" or "--root=DIR". 0: it is not this option; 1: taken. */
+static int take_value(int argc, char **argv, int *index, const char *name, const char **ret_value, struct td_err *err)
+{
+	const char *argument = argv[*index];
+	size_t len = strlen(name);
+	if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
+		return 0;
+	*ret_value = argument[len] ? argument + len + 1 : ++*index < argc ? argv[*index] : "";
+	if (!**ret_value)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "host doctor: %s needs a value", name);
+	return 1;
+}
+
+static int parse(struct options *options, int argc, char **argv, struct td_err *err)
+{
+	*options = (struct options){0};
+	for (int i = 0; i < argc; i++) {
+		if (!strcmp(argv[i], "--json")) {
+			options->json = true;
+		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			options->help = true;
+		} else {
+			int r = take_value(argc, argv, &i, "--root", &options->root, err);
+			if (!r)
+				r = take_value(argc, argv, &i, "--record", &options->record, err);
+			if (r < 0)
+				return r;
+			if (!r)
+				return td_err_set(err, EINVAL, TD_REASON_USAGE, "host doctor: unknown argument '%.64s'", argv[i]);
+		}
+	}
+	return 0;
+}
+
+static int print_help(void)
+{
+	puts("usage: tandem host doctor [--root DIR|FILE] [--record FILE] [--json]\n\n"
+	     "Says why VMs cannot have VFs on this host, or are slower than they need be: what was seen, what it stops, what to do.\n"
+	     "Nothing on the host is changed.\n\n"
+	     "  --root DIR|FILE  look at a recorded host, or at a directory with sys, proc, dev and etc of one\n"
+	     "  --record FILE    keep what was read in a tar archive, without names and addresses; FILE/ : in a new directory\n"
+	     "  --json           the findings as JSON\n\n"
+	     "Exit status: 0 nothing stops VMs or VFs, 1 something does, 2 the host could not be looked at. man tandem-host-doctor");
+	return 0;
+}
+
+/* ---- text ---- */
+
+static void print_finding(const struct td_doctor_finding *finding)
+{
+	const struct td_doctor_reason_info *info = td_doctor_reason_info(finding->reason);
+	const char *severity = td_doctor_severity_name(info->severity);
+	if (finding->reason == TD_DOCTOR_OK) {
+		bool whole = !strcmp(finding->object, "host");
+		printf("%-6s %s: %s%s%s\n", severity, finding->check, whole ? "" : finding->object, whole ? "" : ": ", finding->seen);
+		return;
+	}
+	printf("%-6s %s: %s [%s]\n       %s\n       try: %s\n", severity, finding->check, finding->seen, info->name, info->effect,
+		finding->remedy);
+}
+
+static void print_text(const struct td_doctor_report *report)
+{
+	const unsigned *by = report->by_severity;
+	for (unsigned severity = 0; severity <= TD_DOCTOR_FINE; severity++)
+		for (unsigned i = 0; i < report->count; i++)
+			if (td_doctor_reason_info(report->finding[i].reason)->severity == severity)
+				print_finding(&report->finding[i]);
+	if (!by[TD_DOCTOR_STOPS] && !by[TD_DOCTOR_SLOWS])
+		printf("\nThis host is ready for VMs with VFs.\n");
+	else
+		printf("\n%u %s VMs or their VFs, %u %s speed, %u to know.\n", by[TD_DOCTOR_STOPS],
+			by[TD_DOCTOR_STOPS] == 1 ? "stops" : "stop", by[TD_DOCTOR_SLOWS], by[TD_DOCTOR_SLOWS] == 1 ? "costs" : "cost",
+			by[TD_DOCTOR_NOTE]);
+}
+
+/* ---- JSON ---- */
+
+static json_t *finding_json(const struct td_doctor_finding *finding)
+{
+	const struct td_doctor_reason_info *info = td_doctor_reason_info(finding->reason);
+	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity", td_doctor_severity_name(info->severity), "reason", info->name,
+		"check", finding->check, "object", finding->object, "seen", finding->seen);
+	if (finding->reason != TD_DOCTOR_OK) {
+		json_object_set_new(object, "effect", json_string(info->effect));
+		json_object_set_new(object, "try", json_string(finding->remedy));
+	}
+	return object;
+}
+
+static void print_json(const struct td_doctor_report *report)
+{
+	json_t *findings = json_array(), *counts = json_object();
+	for (unsigned severity = 0; severity <= TD_DOCTOR_FINE; severity++)
+		json_object_set_new(counts, td_doctor_severity_name(severity), json_integer(report->by_severity[severity]));
+	for (unsigned i = 0; i < report->count; i++)
+		json_array_append_new(findings, finding_json(&report->finding[i]));
+	json_t *all = json_pack("{s:b, s:o, s:o}", "ready", !report->by_severity[TD_DOCTOR_STOPS], "counts", counts, "findings", findings);
+	td_client_print_json(all);
+	json_decref(all);
+}
+
+/* ---- the command ---- */
+
+static int examine(const struct options *options, int *ret_status, struct td_err *err)
+{
+	struct td_doctor_tree *tree = NULL;
+	struct td_doctor_report report;
+	int r = td_doctor_tree_open(options->root, &tree, err);
+	if (r)
+		return r;
+	r = td_doctor_examine(tree, &report, err);
+	if (!r) {
+		if (options->json)
+			print_json(&report);
+		else
+			print_text(&report);
+		*ret_status = report.by_severity[TD_DOCTOR_STOPS] ? TD_EXIT_FAILED : 0;
+		if (options->record)
+			r = td_doctor_record_save(td_doctor_tree_store(tree), options->record, err);
+		td_doctor_report_fini(&report);
+	}
+	td_doctor_tree_close(tree);
+	return r;
+}
+
+int td_cmd_host_doctor(int argc, char **argv)
+{
+	struct options options;
+	struct td_err err = {0};
+	int status = 0, r = parse(&options, argc, argv, &err);
+	if (!r && options.help)
+		return print_help();
+	if (!r)
+		r = examine(&options, &status, &err);
+	if (!r)
+		return status;
+	td_cmd_fail(&err);
+	return TD_EXIT_USAGE; /* 1 would say that something on the host is wrong */
+}
