@@ -142,6 +142,8 @@ static void close_parts(struct td_hw82576 *hw)
 
 	td_hw82576_mail_stop(hw);
 	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
+	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
+	hw->reset_due = false; /* the kernel resets it at the end of this */
 	lent = td_vfio_open_lend_lock(&hw->open);
 	td_vfio_reset_wait(&hw->open);
 	td_vfio_open_take_lock(&hw->open, lent);
@@ -178,6 +180,7 @@ int td_hw82576_create(
 	hw->events = config->events;
 	hw->mail_fd = -1;
 	hw->bus = (struct td_hw82576_bus){bar_read, bar_write, hw};
+	hw->reset_work.run = td_hw82576_reset_run;
 	td_hw82576_mail_init(hw);
 	*ret_hw = hw;
 	return 0;

@@ -54,7 +54,7 @@ enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw);
 
 /*
  * The VF is reset and shakes hands with its PF, which is told of `state`'s multicast hashes, VLANs and largest frame; registers that are no
- * rings are set, interrupts masked. The VF has no MAC filter yet, so it hears nothing meant for the guest. Waits (300 ms at most, lock
+ * rings are set, interrupts masked. The VF has no MAC filter yet, so it hears nothing meant for the guest. Waits (1 s at most, lock
  * let go): done while the guest still runs on software. May be repeated.
  */
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
@@ -71,16 +71,16 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 /* ---- from hardware ---- */
 
-/* The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone. Waits (100 ms at most, lock let go). */
+/* The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone. Waits (300 ms at most, lock let go). */
 int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
 /* The other way round, for a flip that is undone while the VF still runs: the PF is told of `state`'s. Waits as quiet does. */
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 /*
  * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
  * read into ret_rings->rx, ->tx (as the guest wrote them: not trusted), counters' growth since restore into ->counter; nothing else of it
- * is written. Then bus mastering is off, and beside the main loop the vectors are let go and the VF is reset. A packet cut in two is
- * mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF that no longer answers, too, from what
- * was read of it last: *ret_lost then, and frames may be lost.
+ * is written. Then, when the main loop gets to it, bus mastering goes off, and beside it the vectors are let go and the VF is reset. A
+ * packet cut in two is mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF that no longer
+ * answers, too, from what was read of it last: *ret_lost then, and frames may be lost.
  */
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err);
 

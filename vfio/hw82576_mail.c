@@ -5,7 +5,8 @@
  *
  * Theory of operation. One buffer serves both directions; who wants to use it takes it first (VFU, PFU). The PF's driver answers each
  * message with one whose low half is the same and that says ACK or NACK. It also sends messages nobody asked for, which may overwrite
- * a request that it has not read yet: then ours is sent again. PFSTS, PFACK and RSTD are cleared by reading the register, so every look
+ * a request that it has not read yet, and it forgets a request when the buffer is taken for longer than it likes to wait: then ours is
+ * sent again; all are such that twice does no harm. PFSTS, PFACK and RSTD are cleared by reading the register, so every look
  * at it adds to `seen`. Nothing interrupts when the PF resets the card, so while a guest runs on the VF the mailbox is looked at twice a
  * second anyway. Source: Intel 82576EB datasheet §7.10.2.9 (mailbox), §8.26; protocol: what igb and igbvf exchange.
  */
@@ -24,7 +25,8 @@
 #define GUEST_WAIT_NS 500000000ULL /* igbvf itself gives up after a second */
 #define POLL_NS	      1000000ULL   /* a message is on its way */
 #define IDLE_NS	      500000000ULL
-#define SAMPLE_TICKS  20U /* idle looks between samples of the counters: those of octets wrap after 34 s */
+#define UNREAD_NS     20000000ULL /* the PF has not read the message: it waits at most 10 ms for the buffer, then forgets the request */
+#define SAMPLE_TICKS  20U	  /* idle looks between samples of the counters: those of octets wrap after 34 s */
 
 enum { ANSWERED = 1 };
 
@@ -66,7 +68,10 @@ static bool send_request(struct td_hw82576 *hw)
 		return false;
 	for (unsigned i = 0; i < TD_VF_MAIL_WORDS; i++)
 		td_hw82576_put(hw, TD_VF_MBMEM + 4 * i, hw->mail.request[i]);
+	hw->mail.seen &= ~(uint32_t)TD_VF_MAIL_PFACK;
 	td_hw82576_put(hw, TD_VF_V2PMAILBOX, TD_VF_MAIL_REQ);
+	hw->mail.sent_ns = td_now_ns();
+	hw->mail.sends++;
 	return true;
 }
 
@@ -103,6 +108,12 @@ static bool see_reset(struct td_hw82576_mailbox *mail, uint32_t now)
 	return true;
 }
 
+/* Ours was overwritten by a message of the PF's, or it could not have the buffer in time. */
+static bool send_again(const struct td_hw82576_mailbox *mail, uint64_t now_ns)
+{
+	return mail->step == TD_HW82576_MAIL_WAIT && !(mail->seen & TD_VF_MAIL_PFACK) && now_ns - mail->sent_ns > UNREAD_NS;
+}
+
 /* ANSWERED, 0 (go on), or -errno. */
 static int step(struct td_hw82576 *hw)
 {
@@ -122,9 +133,11 @@ static int step(struct td_hw82576 *hw)
 		if (mail->step == TD_HW82576_MAIL_WAIT)
 			mail->step = TD_HW82576_MAIL_SEND;
 	}
+	if (send_again(mail, td_now_ns()))
+		mail->step = TD_HW82576_MAIL_SEND;
 	if (mail->step == TD_HW82576_MAIL_SEND && !(mail->seen & TD_VF_MAIL_PFSTS) && send_request(hw))
 		mail->step = TD_HW82576_MAIL_WAIT;
-	return mail->step != TD_HW82576_MAIL_IDLE && td_now_ns() >= mail->deadline_ns ? -ETIMEDOUT : 0;
+	return mail->step != TD_HW82576_MAIL_IDLE && td_hw82576_late(mail->looks++, mail->deadline_ns) ? -ETIMEDOUT : 0;
 }
 
 void td_hw82576_mail_forget(struct td_hw82576 *hw)
@@ -144,6 +157,7 @@ int td_hw82576_mail_ask(struct td_hw82576 *hw, const uint32_t *words, unsigned c
 	memset(mail->request, 0, sizeof(mail->request));
 	memcpy(mail->request, words, count * sizeof(*words));
 	mail->deadline_ns = deadline_ns;
+	mail->sends = mail->looks = 0;
 	mail->step = TD_HW82576_MAIL_SEND;
 	for (unsigned round = 0; rc == 0; round++) {
 		rc = step(hw);
@@ -151,6 +165,9 @@ int td_hw82576_mail_ask(struct td_hw82576 *hw, const uint32_t *words, unsigned c
 			td_hw82576_nap(round);
 	}
 	mail->step = TD_HW82576_MAIL_IDLE;
+	if (rc < 0 || mail->sends > 1)
+		td_info("%s: message 0x%x to the PF: sent %u times, V2PMAILBOX 0x%x: %s", hw->name, words[0], mail->sends, look(hw),
+			rc < 0 ? strerror(-rc) : "answered");
 	if (rc < 0)
 		return rc;
 	*ret_first = mail->answer[0];
@@ -270,6 +287,7 @@ int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS
 	mail->busy = true;
 	mail->step = TD_HW82576_MAIL_SEND;
 	mail->deadline_ns = td_now_ns() + GUEST_WAIT_NS;
+	mail->looks = 0;
 	td_loop_post(&hw->vm->loop, &mail->work); /* timers are the main loop's */
 	return 0;
 }

@@ -23,6 +23,7 @@
 #define TD_HW82576_OUR_BIT	 (1U << TD_HW82576_OURS)
 #define TD_HW82576_GUEST_VECTORS 3U /* bits of the guest's two */
 #define TD_HW82576_ALL_VECTORS	 7U
+#define TD_HW82576_ROUNDS	 64U
 #define TD_HW82576_QUEUE(reg, n) ((reg) + 0x100U * (n))
 
 struct td_hw82576_bus {
@@ -44,7 +45,8 @@ struct td_hw82576_mailbox {
 	uint32_t seen; /* PFSTS, PFACK, RSTD: cleared by reading, so they are kept here until they are dealt with */
 	bool pf_resets;
 	uint32_t request[TD_VF_MAIL_WORDS], answer[TD_VF_MAIL_WORDS];
-	uint64_t deadline_ns;
+	uint64_t deadline_ns, sent_ns;
+	unsigned sends, looks;
 	bool message_waits; /* one that nobody asked for */
 	uint32_t message[TD_VF_MAIL_WORDS];
 	struct td_work work;
@@ -63,6 +65,8 @@ struct td_hw82576 {
 	int mail_fd;  /* vector 2 */
 	struct td_watch mail_watch;
 	bool connected;
+	bool reset_due; /* queues are off; bus mastering, vectors and the reset follow when the main loop gets to it */
+	struct td_work reset_work;
 	struct td_hw82576_mailbox mail;
 	struct td_vf82576_state told;  /* as prepared for: PF and registers that are no rings */
 	struct td_vf82576_state known; /* rings as last read from the card: of use when it is gone */
@@ -116,8 +120,10 @@ bool td_hw82576_queues_off(struct td_hw82576 *hw, uint64_t limit_ns);
 
 /* hw82576_rings.c */
 
-/* Bus mastering off, phase open; beside the main loop the vectors are let go and the VF is reset. Queues are off already. */
-void td_hw82576_let_go(struct td_hw82576 *hw);
+/* Phase open. `off`: queues are, so that the rest need not be done while vCPUs stand still; else bus mastering goes off at once. */
+void td_hw82576_let_go(struct td_hw82576 *hw, bool off);
+void td_hw82576_reset_now(struct td_hw82576 *hw); /* what is due; harmless when nothing is */
+void td_hw82576_reset_run(struct td_work *work);
 /* Heads and tails of now, for the day the VF is gone. */
 void td_hw82576_note_rings(struct td_hw82576 *hw);
 
@@ -135,5 +141,10 @@ bool td_hw82576_ring_close_packet(uint8_t *desc, const struct td_vf82576_ring *r
 
 /* hw82576.c: sleeps a little in a loop that waits for the hardware; not in its first rounds. */
 void td_hw82576_nap(unsigned round);
+/* Is it over? Never before some rounds: time in which this process did not run is not the hardware's fault. */
+static inline bool td_hw82576_late(unsigned round, uint64_t deadline_ns)
+{
+	return round >= TD_HW82576_ROUNDS && td_now_ns() >= deadline_ns;
+}
 
 #endif

@@ -10,8 +10,8 @@
 #include "core/vm.h"
 #include "vfio/hw82576_parts.h"
 
-#define PREPARE_NS 300000000ULL
-#define QUIET_NS   100000000ULL
+#define PREPARE_NS 1000000000ULL
+#define QUIET_NS   300000000ULL
 #define OFF_NS	   20000000ULL
 #define PAUSE_NS   1000000ULL /* a reset that has just been asked for */
 
@@ -125,7 +125,7 @@ static int await_pf(struct td_hw82576 *hw, uint64_t deadline_ns, struct td_err *
 			return fail(hw, err, ENODEV, "does not answer");
 		if (!(now & TD_VF_MAIL_RSTI))
 			return 0;
-		if (td_now_ns() >= deadline_ns)
+		if (td_hw82576_late(round, deadline_ns))
 			return fail(hw, err, ETIMEDOUT, "is in reset");
 		td_hw82576_nap(round);
 	}
@@ -198,7 +198,7 @@ bool td_hw82576_queues_off(struct td_hw82576 *hw, uint64_t limit_ns)
 	}
 	for (unsigned i = 0; i < TD_COUNT(control_reg); i++)
 		for (unsigned round = 0; td_hw82576_get(hw, control_reg[i]) & TD_VF_QUEUE_ENABLE; round++) {
-			if (td_now_ns() >= deadline_ns)
+			if (td_hw82576_late(round, deadline_ns))
 				return false;
 			td_hw82576_nap(round);
 		}
@@ -243,6 +243,7 @@ int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	if (rc < 0)
 		return rc;
 	hw->phase = TD_HW82576_OPEN;
+	td_hw82576_reset_now(hw);
 	hw->told = *state; /* the guest goes on changing its own */
 	bool lent = td_vfio_open_lend_lock(&hw->open);
 	td_vfio_reset_wait(&hw->open);

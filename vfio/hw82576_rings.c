@@ -6,7 +6,9 @@
  * is brought to where the guest's driver expects it by as many context descriptors, which send and report nothing: they stand in the
  * guest's own ring for the moment, and what stood there is put back once the card has read them. Should it not read them in time, its
  * bus mastering goes off before the guest's old descriptors come back, for it must never send those again.
- * Taking rings away: first what was queued is sent, then queues go off, and only then heads are read; they don't move any more.
+ * Taking rings away: first what was queued is sent, then queues go off, and only then heads are read; they don't move any more. A queue
+ * that reads as off does no DMA, so bus mastering, vectors and the reset can wait until the guest runs again: together they take
+ * milliseconds.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -78,15 +80,14 @@ void td_hw82576_note_rings(struct td_hw82576 *hw)
 /* Waits until (register & mask) == value; the time goes to *wait_ns. */
 static bool await(struct td_hw82576 *hw, uint32_t reg, uint32_t mask, uint32_t value, uint64_t *wait_ns)
 {
-	uint64_t start_ns = td_now_ns(), now_ns = start_ns;
+	uint64_t start_ns = td_now_ns();
 	bool is = false;
 
-	for (unsigned round = 0; !is && now_ns - start_ns < CARD_NS; round++) {
+	for (unsigned round = 0; !is && !td_hw82576_late(round, start_ns + CARD_NS); round++) {
 		td_hw82576_nap(round);
 		is = (td_hw82576_get(hw, reg) & mask) == value;
-		now_ns = td_now_ns();
 	}
-	*wait_ns += now_ns - start_ns;
+	*wait_ns += td_now_ns() - start_ns;
 	return is;
 }
 
@@ -215,8 +216,7 @@ static void unmask(struct td_hw82576 *hw, const struct td_vf82576_state *state)
 static void give_up(struct td_hw82576 *hw)
 {
 	td_hw82576_put(hw, TD_VF_EIMC, TD_HW82576_ALL_VECTORS);
-	(void)td_hw82576_queues_off(hw, CARD_NS);
-	td_hw82576_let_go(hw);
+	td_hw82576_let_go(hw, td_hw82576_queues_off(hw, CARD_NS));
 }
 
 int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
@@ -246,15 +246,31 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 /* ---- from hardware ---- */
 
-void td_hw82576_let_go(struct td_hw82576 *hw)
+void td_hw82576_let_go(struct td_hw82576 *hw, bool off)
 {
 	td_hw82576_mail_stop(hw);
-	td_vfio_open_set_bus_master(&hw->open, false);
+	if (!off)
+		td_vfio_open_set_bus_master(&hw->open, false);
 	hw->phase = TD_HW82576_OPEN;
+	hw->reset_due = true;
+	td_loop_post(&hw->vm->loop, &hw->reset_work);
+}
+
+void td_hw82576_reset_now(struct td_hw82576 *hw)
+{
+	if (!hw->reset_due)
+		return;
+	hw->reset_due = false;
+	td_vfio_open_set_bus_master(&hw->open, false);
 	if (hw->open.lost)
 		td_hw82576_disconnect(hw);
 	else
 		td_vfio_reset_start(&hw->open); /* and lets go of the vectors first */
+}
+
+void td_hw82576_reset_run(struct td_work *work)
+{
+	td_hw82576_reset_now(TD_CONTAINER_OF(work, struct td_hw82576, reset_work));
 }
 
 static void drain(struct td_hw82576 *hw, const struct td_vf82576_ring *tx)
@@ -265,8 +281,8 @@ static void drain(struct td_hw82576 *hw, const struct td_vf82576_ring *tx)
 		td_info("%s: the VF did not send all that was queued: software sends the rest", hw->name);
 }
 
-/* False: the VF is gone, and what was read means nothing. */
-static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now)
+/* False: the VF is gone, and what was read means nothing. *ret_off: its queues are off. */
+static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now, bool *ret_off)
 {
 	uint64_t start_ns;
 
@@ -280,7 +296,8 @@ static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now)
 	read_tx(hw, 0, &now->tx[0]);
 	drain(hw, &now->tx[0]);
 	start_ns = td_now_ns();
-	if (!td_hw82576_queues_off(hw, CARD_NS))
+	*ret_off = td_hw82576_queues_off(hw, CARD_NS);
+	if (!*ret_off)
 		td_warn("%s: a queue of the VF does not go off", hw->name);
 	hw->times.capture_wait_ns += td_now_ns() - start_ns;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
@@ -291,7 +308,7 @@ static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now)
 	return td_hw82576_get(hw, TD_VF_STATUS) != TD_HW82576_GONE;
 }
 
-/* Bus mastering is off: nobody but us writes to the rings. */
+/* Nobody but us writes to the rings now. */
 static void mend(struct td_hw82576 *hw, struct td_vf82576_state *rings)
 {
 	struct td_vf82576_ring *rx = &rings->rx[0], *tx = &rings->tx[0];
@@ -312,13 +329,13 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
 	if (hw->phase != TD_HW82576_RUNNING)
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: does not run", hw->open.bdf);
 	hw->times.capture_wait_ns = 0;
-	bool alive = stop(hw, &now);
+	bool off = false, alive = stop(hw, &now, &off);
 	if (!alive) {
 		td_warn("%s: the VF does not answer: its rings are taken as they were last seen", hw->name);
 		hw->open.lost = true;
 		now = hw->known;
 	}
-	td_hw82576_let_go(hw);
+	td_hw82576_let_go(hw, off);
 	mend(hw, &now);
 	memcpy(ret_rings->rx, now.rx, sizeof(now.rx));
 	memcpy(ret_rings->tx, now.tx, sizeof(now.tx));
