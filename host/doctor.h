@@ -161,7 +161,7 @@ enum td_doctor_severity {
 		"Use a kernel with {}=y or =m: your distribution's own has it")                                                            \
 	X(KERNEL_OPTIONS_UNKNOWN, "kernel-options-unknown", NOTE, NONE, "Whether the kernel has all that VMs need was not checked.",       \
 		"Install the file config-RELEASE of the running kernel in /boot")                                                          \
-	X(KERNEL_MODULES_GONE, "kernel-modules-gone", STOPS, NONE,                                                                         \
+	X(KERNEL_MODULES_GONE, "kernel-modules-gone", NOTE, NONE,                                                                          \
 		"Modules not loaded yet (vfio-pci, vhost_net, tun) cannot be loaded any more.",                                            \
 		"Reboot: the kernel's package was replaced or removed since it was started")                                               \
 	X(KERNEL_LOCKDOWN, "kernel-lockdown", NOTE, NONE,                                                                                  \

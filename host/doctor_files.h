@@ -12,7 +12,13 @@
  * Kernel options: X(option, module or NULL where the option makes none, need, what for).
  * Both the filter of the kernel's configuration and the check go by this table.
  */
-enum td_doctor_need { TD_DOCTOR_NEED_PASSTHROUGH, TD_DOCTOR_NEED_SPEED, TD_DOCTOR_NEED_NETWORK };
+enum td_doctor_need {
+	TD_DOCTOR_NEED_PASSTHROUGH,
+	TD_DOCTOR_NEED_INTEL, /* for passthrough, on Intel's processors */
+	TD_DOCTOR_NEED_AMD,   /* on AMD's */
+	TD_DOCTOR_NEED_SPEED,
+	TD_DOCTOR_NEED_NETWORK,
+};
 
 #define TD_DOCTOR_OPTIONS(X)                                                                 \
 	X("KVM", "kvm", PASSTHROUGH, "virtual machines")                                     \
@@ -21,6 +27,8 @@ enum td_doctor_need { TD_DOCTOR_NEED_PASSTHROUGH, TD_DOCTOR_NEED_SPEED, TD_DOCTO
 	X("VFIO_PCI", "vfio-pci", PASSTHROUGH, "the driver that gives a VF to a VM")         \
 	X("PCI_IOV", NULL, PASSTHROUGH, "VFs")                                               \
 	X("IRQ_REMAP", NULL, PASSTHROUGH, "interrupt remapping")                             \
+	X("INTEL_IOMMU", NULL, INTEL, "the IOMMU")                                           \
+	X("AMD_IOMMU", NULL, AMD, "the IOMMU")                                               \
 	X("TUN", "tun", PASSTHROUGH, "the emulated path of every hybrid NIC")                \
 	X("VHOST_NET", "vhost_net", SPEED, "packets of emulated NICs carried by the kernel") \
 	X("TRANSPARENT_HUGEPAGE", NULL, SPEED, "guest memory in 2 MiB pages")                \

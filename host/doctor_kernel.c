@@ -51,9 +51,15 @@ static enum answer ask_modules(struct td_doctor *doctor, const struct kernel_fil
 static void check_option(struct td_doctor *doctor, const struct kernel_files *files, const struct td_doctor_option *option)
 {
 	static const enum td_doctor_reason reasons[] = {[TD_DOCTOR_NEED_PASSTHROUGH] = TD_DOCTOR_KERNEL_OPTION,
+		[TD_DOCTOR_NEED_INTEL] = TD_DOCTOR_KERNEL_OPTION,
+		[TD_DOCTOR_NEED_AMD] = TD_DOCTOR_KERNEL_OPTION,
 		[TD_DOCTOR_NEED_SPEED] = TD_DOCTOR_KERNEL_OPTION_SPEED,
 		[TD_DOCTOR_NEED_NETWORK] = TD_DOCTOR_KERNEL_OPTION_NETWORK};
 	char object[64];
+	enum td_doctor_vendor vendor = doctor->host.vendor;
+	if ((option->need == TD_DOCTOR_NEED_INTEL && vendor != TD_DOCTOR_INTEL) ||
+		(option->need == TD_DOCTOR_NEED_AMD && vendor != TD_DOCTOR_AMD))
+		return;
 	enum answer answer = ask_config(files->config, option->name);
 	if (answer == UNKNOWN && option->module)
 		answer = ask_modules(doctor, files, option->module);
@@ -61,19 +67,6 @@ static void check_option(struct td_doctor *doctor, const struct kernel_files *fi
 		return;
 	snprintf(object, sizeof(object), "CONFIG_%s", option->name);
 	td_doctor_find(doctor, reasons[option->need], object, "Linux %s has no %s (%s)", doctor->host.release, object, option->what_for);
-}
-
-/* The processor's own IOMMU driver, which a table of options that holds for every processor cannot name. */
-static void check_iommu_option(struct td_doctor *doctor, const char *config)
-{
-	const char *option = doctor->host.vendor == TD_DOCTOR_INTEL ? "INTEL_IOMMU"
-			     : doctor->host.vendor == TD_DOCTOR_AMD ? "AMD_IOMMU"
-								    : NULL;
-	char object[64];
-	if (!option || ask_config(config, option) != NO)
-		return;
-	snprintf(object, sizeof(object), "CONFIG_%s", option);
-	td_doctor_find(doctor, TD_DOCTOR_KERNEL_OPTION, object, "Linux %s has no %s (the IOMMU's driver)", doctor->host.release, object);
 }
 
 static void read_files(struct td_doctor *doctor, struct kernel_files *files)
@@ -116,7 +109,6 @@ void td_doctor_check_kernel(struct td_doctor *doctor)
 			doctor->host.release, doctor->host.release);
 	for (unsigned i = 0; i < td_doctor_option_count; i++)
 		check_option(doctor, &files, &td_doctor_options[i]);
-	check_iommu_option(doctor, files.config);
 	check_lockdown(doctor);
 	if (doctor->report->count == before)
 		td_doctor_fine(
