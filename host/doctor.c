@@ -25,7 +25,7 @@ static const struct {
 	struct td_doctor_check about;
 	void (*run)(struct td_doctor *doctor);
 } checks[] = {
-	{{"host", "is there a host to look at, and is all of it readable"}, td_doctor_check_root},
+	{{"host", "is there a host to look at"}, td_doctor_check_root},
 	{{"kernel", "options and modules that VMs need, lockdown"}, td_doctor_check_kernel},
 	{{"kvm", "firmware switches, /dev/kvm and access to it, what this kernel's KVM is slow at"}, td_doctor_check_kvm},
 	{{"paging", "nested paging, posted interrupts, VMs inside VMs"}, td_doctor_check_paging},
@@ -43,6 +43,7 @@ static const struct {
 	{{"emulated", "what emulated NICs need: tun, vhost-net"}, td_doctor_check_emulated},
 	{{"bridges", "uplinks that are PFs with VFs, firewalls on bridges"}, td_doctor_check_bridges},
 	{{"managers", "NetworkManager, systemd-networkd, ifupdown at VFs or bridges"}, td_doctor_check_managers},
+	{{"reading", "what this user may not read, so that it was not checked"}, td_doctor_check_reading},
 };
 
 const struct td_doctor_reason_info *td_doctor_reason_info(enum td_doctor_reason reason)
@@ -169,11 +170,17 @@ const char *td_doctor_words_text(struct td_doctor_words *words)
 
 void td_doctor_check_root(struct td_doctor *doctor)
 {
-	const char *example;
 	if (!*doctor->host.release && !td_doctor_tree_exists(doctor->tree, "/sys/bus/pci")) {
 		td_doctor_find(doctor, TD_DOCTOR_NO_HOST, "host", "neither /proc nor /sys of a host is below this root");
 		return;
 	}
+	td_doctor_fine(doctor, "host", "Linux %s", *doctor->host.release ? doctor->host.release : "of unknown release");
+}
+
+void td_doctor_check_reading(struct td_doctor *doctor)
+{
+	const char *example;
+	unsigned before = doctor->report->count;
 	unsigned unreadable = td_doctor_tree_unreadable(doctor->tree, &example);
 	if (doctor->host.user_known && doctor->host.uid)
 		td_doctor_find(
@@ -181,7 +188,8 @@ void td_doctor_check_root(struct td_doctor *doctor)
 	if (unreadable)
 		td_doctor_find(doctor, TD_DOCTOR_UNREADABLE, "host", "%u %s could not be read: %s%s", unreadable,
 			unreadable == 1 ? "file" : "files", example, unreadable > 1 ? ", ..." : "");
-	td_doctor_fine(doctor, "host", "Linux %s", *doctor->host.release ? doctor->host.release : "of unknown release");
+	if (doctor->report->count == before)
+		td_doctor_fine(doctor, "host", "all that the checks asked for could be read");
 }
 
 int td_doctor_examine(struct td_doctor_tree *tree, struct td_doctor_report *ret_report, struct td_err *err)

@@ -87,8 +87,9 @@ void td_doctor_words_add(struct td_doctor_words *words, const char *fmt, ...) TD
 const char *td_doctor_words_text(struct td_doctor_words *words); /* "" for none */
 
 /* The checks; each file holds those of one subject. */
-void td_doctor_check_root(struct td_doctor *doctor);   /* doctor.c */
-void td_doctor_check_kernel(struct td_doctor *doctor); /* doctor_kernel.c */
+void td_doctor_check_root(struct td_doctor *doctor);	/* doctor.c */
+void td_doctor_check_reading(struct td_doctor *doctor); /* the last: it counts what the others met */
+void td_doctor_check_kernel(struct td_doctor *doctor);	/* doctor_kernel.c */
 void td_doctor_check_clock(struct td_doctor *doctor);
 void td_doctor_check_kvm(struct td_doctor *doctor); /* doctor_kvm.c */
 void td_doctor_check_paging(struct td_doctor *doctor);

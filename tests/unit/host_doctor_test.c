@@ -22,7 +22,7 @@ static const struct {
 	/* the doctor itself */
 	{"- /proc\n- /sys\n", "no-host host"},
 	{USER "/proc/self/limits = Max locked memory unlimited unlimited bytes\n",
-		"not-root host|user 1000\nno-net-admin host|CAP_NET_ADMIN"},
+		"no-net-admin host|CAP_NET_ADMIN\nnot-root host|user 1000"},
 	{"/.tandem-doctor/unreadable/!etc!network!interfaces = 13\n", "unreadable host|/etc/network/interfaces"},
 	/* kernel */
 	{"/boot/config-" RELEASE
@@ -46,9 +46,9 @@ static const struct {
 	{"- /.tandem-doctor/device/dev/kvm\n- /sys/module/kvm_intel\n", "no-kvm /dev/kvm|kvm_intel is not loaded|modprobe kvm_intel"},
 	{"- /.tandem-doctor/device/dev/kvm\n", "no-kvm /dev/kvm|kvm_intel is loaded|container"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/.tandem-doctor/device/dev/kvm = 0660 0 104 refused\n",
-		"not-root host\nkvm-access /dev/kvm|mode 0660, owner 0, group 104 (kvm); user 1000|usermod -aG kvm\nno-net-admin host"},
+		"kvm-access /dev/kvm|mode 0660, owner 0, group 104 (kvm); user 1000|usermod -aG kvm\nno-net-admin host\nnot-root host"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/.tandem-doctor/device/dev/kvm = 0600 0 0 refused\n",
-		"not-root host\nkvm-access /dev/kvm|mode 0600, owner 0, group 0;|chgrp kvm /dev/kvm\nno-net-admin host"},
+		"kvm-access /dev/kvm|mode 0600, owner 0, group 0;|chgrp kvm /dev/kvm\nno-net-admin host\nnot-root host"},
 	{"/sys/module/kvm_intel/parameters/ept = N\n", "no-nested-paging kvm_intel|ept=N|modprobe kvm_intel ept=1"},
 	{AMD "/sys/module/kvm_amd/parameters/npt = 0\n", "no-nested-paging kvm_amd|npt=0"},
 	{"/sys/module/kvm_intel/parameters/enable_apicv = N\n", "no-posted-interrupts kvm_intel|enable_apicv=N"},
@@ -126,23 +126,23 @@ static const struct {
 	{"- /sys/bus/pci/drivers\n", "vfio-driver host|not loaded|modprobe vfio-pci"},
 	{"- /.tandem-doctor/device/dev/vfio/vfio\n", "vfio-device /dev/vfio/vfio"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/.tandem-doctor/device/dev/vfio/81 = 0600 0 0 refused\n",
-		"not-root host\nvfio-access /dev/vfio/81|VF 0000:3b:10.0|chown USER /dev/vfio/81\nno-net-admin host"},
+		"vfio-access /dev/vfio/81|VF 0000:3b:10.0|chown USER /dev/vfio/81\nno-net-admin host\nnot-root host"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/.tandem-doctor/device/dev/vfio/vfio = 0600 0 0 refused\n",
-		"not-root host\nvfio-access /dev/vfio/vfio||chmod 0666 /dev/vfio/vfio\nno-net-admin host"},
+		"vfio-access /dev/vfio/vfio||chmod 0666 /dev/vfio/vfio\nno-net-admin host\nnot-root host"},
 	{"/sys/module/vfio/parameters/enable_unsafe_noiommu_mode = Y\n", "vfio-noiommu host"},
 	/* memory, limits */
 	{"/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages = 0\n"
 	 "/sys/kernel/mm/transparent_hugepage/shmem_enabled = always within_size advise never [deny] force\n",
 		"no-huge-pages host|denied"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages = 0\n",
-		"not-root host\nno-huge-pages host|are off\nno-net-admin host"},
-	{USER, "not-root host\nmemlock-too-low host|user 1000 may lock 8 MiB of memory (ulimit -l 8192)|limits.d\nno-net-admin host"},
+		"no-huge-pages host|are off\nno-net-admin host\nnot-root host"},
+	{USER, "memlock-too-low host|user 1000 may lock 8 MiB of memory (ulimit -l 8192)|limits.d\nno-net-admin host\nnot-root host"},
 	{"/.tandem-doctor/cgroup = memory.max 536870912\\npids.max 32\n", "cgroup-memory host|512 MiB\ncgroup-tasks host|32 threads"},
 	/* network */
 	{"- /.tandem-doctor/device/dev/net\n", "no-tun /dev/net/tun"},
 	{USER "/proc/self/limits = Max locked memory unlimited\n/.tandem-doctor/device/dev/net/tun = 0600 0 0 refused\n"
 	      "/.tandem-doctor/device/dev/vhost-net = 0600 0 0 refused\n",
-		"not-root host\nno-net-admin host\ntun-access /dev/net/tun|mode 0600; user 1000\nvhost-access /dev/vhost-net|mode 0600"},
+		"no-net-admin host\ntun-access /dev/net/tun|mode 0600; user 1000\nvhost-access /dev/vhost-net|mode 0600\nnot-root host"},
 	{"- /.tandem-doctor/device/dev/vhost-net\n", "no-vhost-net /dev/vhost-net||modprobe vhost_net"},
 	{"/sys/class/net/ens1f0/master -> br0\n/sys/class/net/br0/brif/ens1f0/\n",
 		"uplink-returns-frames ens1f0|ens1f0, with 2 VFs, is the uplink of bridge br0|host.yaml\n"
