@@ -1,0 +1,486 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* emul_igbvf_flip_test.c - the function between a software model and a hardware VF, which is a fake here: rest, state, burning, the mail
+ * proxy. */
+#include "tests/unit/igbvf_driver.h"
+
+#define REGS (TD_VF82576_BAR0_BYTES / 4)
+
+struct fake {
+	uint32_t reg[REGS];
+	uint32_t written[64], values[64];
+	unsigned writes, resets, mails;
+	uint32_t mail[TD_VF_MAIL_WORDS];
+	int mail_result;
+	struct td_igbvf *answer_at_once;
+};
+
+static uint32_t fake_read(void *opaque, uint32_t reg)
+{
+	struct fake *fake = opaque;
+
+	return fake->reg[reg / 4];
+}
+
+static void fake_write(void *opaque, uint32_t reg, uint32_t value)
+{
+	struct fake *fake = opaque;
+
+	fake->written[fake->writes % TD_COUNT(fake->written)] = reg;
+	fake->values[fake->writes++ % TD_COUNT(fake->written)] = value;
+}
+
+static void fake_reset(void *opaque)
+{
+	((struct fake *)opaque)->resets++;
+}
+
+static int fake_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	struct fake *fake = opaque;
+
+	fake->mails++;
+	memcpy(fake->mail, words, sizeof(fake->mail));
+	if (fake->answer_at_once) {
+		uint32_t answer[TD_VF_MAIL_WORDS] = {words[0] | TD_VF_MAIL_ANSWER_ACK | TD_VF_MAIL_ANSWER_CTS};
+
+		td_igbvf_answer(fake->answer_at_once, answer);
+	}
+	return fake->mail_result;
+}
+
+static void to_hardware(struct driver *d, struct fake *fake)
+{
+	const struct td_igbvf_hardware hardware = {
+		.read = fake_read, .write = fake_write, .reset = fake_reset, .mail = fake_mail, .opaque = fake};
+	const struct td_vf82576_state *state;
+
+	td_igbvf_rest(d->dev);
+	state = td_igbvf_state(d->dev);
+	fake->reg[TD_VF_STATUS / 4] = 0x83;
+	fake->reg[TD_VF_RDBAL / 4] = (uint32_t)state->rx[0].base;
+	fake->reg[TD_VF_RDLEN / 4] = state->rx[0].len_bytes;
+	fake->reg[TD_VF_RDT / 4] = state->rx[0].tail;
+	fake->reg[TD_VF_SRRCTL / 4] = state->rx[0].srrctl;
+	fake->reg[TD_VF_RXDCTL / 4] = state->rx[0].control;
+	fake->reg[TD_VF_TDBAL / 4] = (uint32_t)state->tx[0].base;
+	fake->reg[TD_VF_TDLEN / 4] = state->tx[0].len_bytes;
+	fake->reg[TD_VF_TXDCTL / 4] = state->tx[0].control;
+	assert_int_equal(td_igbvf_to_hardware(d->dev, &hardware, NULL), 0);
+}
+
+/* Back, with the rings as they were but for what `rings` says. */
+static void to_software(struct driver *d, const struct td_vf82576_state *rings)
+{
+	td_igbvf_to_software(d->dev, rings);
+}
+
+static void check_frames(struct driver *d)
+{
+	struct virtio_net_hdr_v1 header;
+	uint8_t frame[100], got[200];
+	uint32_t at = d->tx_next;
+	size_t len;
+
+	driver_fill(frame, sizeof(frame), 1);
+	driver_wire_send(d, NULL, frame, sizeof(frame));
+	assert_true(driver_rx_wait(d) & RXD_EOP);
+	assert_memory_equal(driver_rx_data(d, &len), frame, sizeof(frame));
+	driver_rx_done(d);
+	driver_fill(driver_ram(d, DRIVER_DATA), 80, 2);
+	driver_tx_frame(d, 0, 80);
+	driver_tx_go(d);
+	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), 80);
+	assert_true(driver_tx_done(d, at));
+}
+
+static void test_rest_and_go(void **state)
+{
+	struct driver *d = driver_get(state);
+	uint8_t frame[60];
+
+	driver_up(d);
+	check_frames(d);
+	td_igbvf_rest(d->dev);
+	driver_fill(frame, sizeof(frame), 9);
+	driver_wire_send(d, NULL, frame, sizeof(frame));
+	driver_tx_frame(d, 0, 60);
+	driver_tx_go(d);
+	driver_interrupted(d, 0);
+	driver_interrupted(d, 1);
+	driver_write(d, TD_VF_EIMS, 7);
+	td_igbvf_kick(d->dev, 1);
+	usleep(30000);
+	assert_false((uint32_t)d->rx[2 * d->rx_next + 1] & RXD_DD);
+	assert_true(driver_quiet(d, 0, 0) && driver_quiet(d, 1, 0));
+	assert_int_equal(td_igbvf_state(d->dev)->tx[0].tail, 2);
+	assert_int_equal(td_igbvf_state(d->dev)->tx[0].head, 1);
+	td_igbvf_go(d->dev);
+	assert_true(driver_rx_wait(d) & RXD_DD);
+	assert_true(driver_tx_done(d, 1));
+	assert_true(driver_interrupted(d, 0) && driver_interrupted(d, 1));
+	/* A frame that waits can be taken instead; not while the model runs. */
+	assert_int_equal(td_igbvf_take_rx(d->dev, frame, sizeof(frame)), -EAGAIN);
+}
+
+static void test_take_rx(void **state)
+{
+	struct driver *d = driver_get(state);
+	uint8_t frame[100] = {0}, got[200];
+	struct virtio_net_hdr_v1 header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 34, .csum_offset = 6};
+
+	driver_up(d);
+	td_igbvf_rest(d->dev);
+	driver_fill(frame, sizeof(frame), 9);
+	driver_wire_send(d, NULL, frame, sizeof(frame));
+	driver_wire_send(d, &header, frame, sizeof(frame));
+	assert_int_equal(td_igbvf_take_rx(d->dev, got, sizeof(got)), HEADER_BYTES + sizeof(frame));
+	assert_memory_equal(got + HEADER_BYTES, frame, sizeof(frame));
+	/* Who takes it need not know of checksums left to him. */
+	assert_int_equal(td_igbvf_take_rx(d->dev, got, sizeof(got)), HEADER_BYTES + sizeof(frame));
+	assert_int_equal(got[0], 0);
+	assert_memory_not_equal(got + HEADER_BYTES + 40, frame + 40, 2);
+	assert_int_equal(td_igbvf_take_rx(d->dev, got, sizeof(got)), -EAGAIN);
+}
+
+static void test_burn(void **state)
+{
+	struct driver *d = driver_get(state);
+	unsigned burned = 99;
+
+	driver_up(d);
+	td_igbvf_rest(d->dev);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), 0);
+	assert_int_equal(burned, 0); /* it stands there */
+	td_igbvf_go(d->dev);
+	for (unsigned i = 0; i < 10; i++)
+		check_frames(d);
+	assert_int_equal(driver_read(d, TD_VF_RDH), 10);
+	td_igbvf_rest(d->dev);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), 0);
+	assert_int_equal(burned, DRIVER_SIZE - 10);
+	assert_int_equal(td_igbvf_state(d->dev)->rx[0].head, 0);
+	for (unsigned i = 10; i < DRIVER_SIZE; i++)
+		assert_int_equal((uint32_t)d->rx[2 * i + 1], RXD_DD | RXD_EOP | RXD_RXE);
+	assert_false((uint32_t)d->rx[1] & RXD_DD);
+	driver_interrupted(d, 1);
+	driver_write(d, TD_VF_EIMS, 7);
+	td_igbvf_go(d->dev);
+	assert_true(driver_interrupted(d, 1)); /* so that it posts them again */
+	while ((uint32_t)d->rx[2 * d->rx_next + 1] & RXD_DD)
+		driver_rx_done(d);
+	check_frames(d);
+}
+
+/* Too few are posted to get to the start. */
+static void test_burn_again(void **state)
+{
+	struct driver *d = driver_get(state);
+	unsigned burned;
+
+	driver_up(d);
+	driver_write(d, TD_VF_RDT, 20);
+	for (unsigned i = 0; i < 10; i++) {
+		uint8_t frame[60];
+
+		driver_fill(frame, sizeof(frame), 9);
+		driver_wire_send(d, NULL, frame, sizeof(frame));
+		assert_true(driver_rx_wait(d));
+		d->rx_next++;
+	}
+	td_igbvf_rest(d->dev);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), -EAGAIN);
+	assert_int_equal(burned, 10);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), -EAGAIN);
+	assert_int_equal(burned, 0);
+	td_igbvf_go(d->dev);
+	assert_true(driver_interrupted(d, 1));
+	driver_write(d, TD_VF_RDT, 5);
+	td_igbvf_rest(d->dev);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), 0);
+	assert_int_equal(burned, DRIVER_SIZE - 20);
+}
+
+static void test_registers_on_hardware(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+
+	driver_up(d);
+	check_frames(d);
+	rings = *td_igbvf_state(d->dev);
+	to_hardware(d, &fake);
+	assert_int_equal(d->dev->pci.device.ops->quiesce(&d->dev->pci.device), -EBUSY);
+	assert_int_equal(driver_read(d, TD_VF_STATUS), 0x83);
+	fake.reg[TD_VF_GPRC / 4] = 41;
+	assert_int_equal(driver_read(d, TD_VF_GPRC), 42); /* one by software */
+	fake.reg[TD_VF_GORC / 4] = UINT32_MAX;
+	assert_int_equal(driver_read(d, TD_VF_GORC), 100 + 4 - 1);
+	fake.reg[TD_VF_EICR / 4] = 4;
+	d->dev->state.eicr = 2;
+	assert_int_equal(driver_read(d, TD_VF_EICR), 6);
+	assert_int_equal(d->dev->state.eicr, 0);
+	fake.writes = 0;
+	driver_write(d, TD_VF_EIMC, 7);
+	driver_write(d, TD_VF_EIMS, 3);
+	driver_write(d, TD_VF_EITR0 + 4, 0x188);
+	driver_write(d, TD_VF_EICS, 1);
+	assert_int_equal(fake.writes, 4);
+	assert_int_equal(fake.written[1], TD_VF_EIMS);
+	assert_int_equal(fake.values[2], 0x188);
+	assert_int_equal(d->dev->state.eims, 3); /* the shadow has no auto-mask */
+	assert_int_equal(d->dev->state.eitr[1], 0x188);
+	assert_int_equal(d->dev->state.eicr, 0); /* the hardware's cause */
+	driver_write(d, TD_VF_TDT, 7);		 /* not mapped: by exits */
+	assert_int_equal(fake.written[4], TD_VF_TDT);
+	assert_int_equal(d->dev->state.tx[0].tail, 1);
+	assert_int_equal(driver_read(d, TD_VF_RDBAL), DRIVER_RX_GPA);
+	driver_write(d, TD_VF_STATUS, 0);
+	driver_write(d, TD_VF_GPRC, 0);
+	driver_write(d, 0x20, 1);	  /* a gap */
+	assert_int_equal(fake.writes, 6); /* of these STATUS alone went through */
+	memset(rings.counter, 0, sizeof(rings.counter));
+	rings.counter[TD_VF_COUNT_GPRC] = 41;
+	driver_interrupted(d, 0);
+	driver_interrupted(d, 1);
+	to_software(d, &rings);
+	assert_int_equal(driver_read(d, TD_VF_GPRC), 42);
+	assert_true(driver_interrupted(d, 0) && driver_interrupted(d, 1));
+	check_frames(d);
+}
+
+static void test_mail_on_hardware(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	uint32_t answer[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_SET_VLAN | 1 << 16 | TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_ACK};
+
+	driver_up(d);
+	to_hardware(d, &fake);
+	assert_int_equal(driver_mail1(d, TD_VF_MAIL_SET_VLAN | 1 << 16, 33), 0); /* no answer yet */
+	assert_int_equal(fake.mails, 1);
+	assert_int_equal(fake.mail[1], 33);
+	assert_true(td_igbvf_mail_pending(d->dev));
+	assert_int_equal(d->dev->state.vlan[1], 0);
+	driver_write(d, TD_VF_V2PMAILBOX, TD_VF_MAIL_VFU);
+	assert_false(driver_read(d, TD_VF_V2PMAILBOX) & TD_VF_MAIL_VFU); /* the PF has it */
+	td_igbvf_answer(d->dev, answer);
+	assert_false(td_igbvf_mail_pending(d->dev));
+	assert_int_equal(d->dev->state.vlan[1], 2);
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK);
+	assert_int_equal(driver_read(d, TD_VF_MBMEM), answer[0]);
+	td_igbvf_answer(d->dev, answer); /* nobody asked */
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), 0);
+	/* The PF says no: nothing is kept. */
+	driver_mail1(d, TD_VF_MAIL_SET_VLAN | 1 << 16, 34);
+	answer[0] = TD_VF_MAIL_SET_VLAN | 1 << 16 | TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_NACK;
+	td_igbvf_answer(d->dev, answer);
+	assert_int_equal(d->dev->state.vlan[1], 2);
+	/* What no PF would grant does not get that far; what can't be asked is refused. */
+	assert_int_equal(fake.mails, 2);
+	assert_true(driver_mail1(d, 0x99, 0) & TD_VF_MAIL_ANSWER_NACK);
+	assert_int_equal(fake.mails, 2);
+	fake.mail_result = -EIO;
+	assert_true(driver_mail1(d, TD_VF_MAIL_SET_LPE, 2000) & TD_VF_MAIL_ANSWER_NACK);
+	assert_false(td_igbvf_mail_pending(d->dev));
+	fake.mail_result = 0;
+	fake.answer_at_once = d->dev;
+	assert_true(driver_mail1(d, TD_VF_MAIL_SET_LPE, 2000) & TD_VF_MAIL_ANSWER_ACK);
+	assert_int_equal(d->dev->state.frame_max_bytes, 2000);
+}
+
+/* The driver resets itself while the PF still thinks: the old answer is not taken for the new one. */
+static void test_reset_with_mail_pending(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	uint32_t stale[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_SET_LPE | TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_ACK};
+	uint32_t answer[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_RESET | TD_VF_MAIL_ANSWER_ACK};
+
+	driver_up(d);
+	to_hardware(d, &fake);
+	driver_mail1(d, TD_VF_MAIL_SET_LPE, 2000);
+	driver_write(d, TD_VF_CTRL, TD_VF_CTRL_RST);
+	assert_int_equal(fake.resets, 1);
+	driver_write(d, TD_VF_MBMEM, TD_VF_MAIL_RESET);
+	driver_write(d, TD_VF_V2PMAILBOX, TD_VF_MAIL_REQ);
+	assert_int_equal(fake.mails, 1);
+	td_igbvf_answer(d->dev, stale);
+	assert_int_equal(fake.mails, 2);
+	assert_int_equal(fake.mail[0], TD_VF_MAIL_RESET);
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), 0);
+	assert_false(d->dev->state.handshaken);
+	td_igbvf_answer(d->dev, answer);
+	assert_true(d->dev->state.handshaken);
+	assert_int_equal(driver_read(d, TD_VF_MBMEM), answer[0]);
+}
+
+/* The hardware goes with a message unanswered: the software path answers. */
+static void test_hardware_lost_with_mail_pending(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+
+	driver_up(d);
+	rings = *td_igbvf_state(d->dev);
+	memset(rings.counter, 0, sizeof(rings.counter));
+	to_hardware(d, &fake);
+	driver_mail1(d, TD_VF_MAIL_SET_VLAN | 1 << 16, 33);
+	to_software(d, &rings);
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK);
+	assert_int_equal(d->dev->state.vlan[1], 2);
+	check_frames(d);
+}
+
+static void test_pf_speaks(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	const uint32_t control[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_PF_CONTROL | TD_VF_MAIL_ANSWER_CTS}, reset[TD_VF_MAIL_WORDS] = {0};
+
+	driver_up(d);
+	to_hardware(d, &fake);
+	driver_run(d, 30);
+	td_igbvf_pf_message(d->dev, control);
+	driver_run(d, 30);
+	assert_true(driver_interrupted(d, 2));
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), TD_VF_MAIL_PFSTS);
+	assert_int_equal(driver_read(d, TD_VF_MBMEM), control[0]);
+	assert_true(td_igbvf_driver_up(d->dev));
+	driver_run(d, 30);
+	td_igbvf_pf_message(d->dev, reset);
+	driver_run(d, 30);
+	assert_true(driver_interrupted(d, 2));
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), TD_VF_MAIL_PFSTS | TD_VF_MAIL_RSTD);
+	assert_false(td_igbvf_driver_up(d->dev));
+}
+
+/* Only a link that is another than the guest knows is news. */
+static void test_link_across(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+
+	driver_up(d);
+	rings = *td_igbvf_state(d->dev);
+	driver_read(d, TD_VF_STATUS);
+	to_hardware(d, &fake);
+	driver_read(d, TD_VF_STATUS);
+	to_software(d, &rings);
+	driver_run(d, 60);
+	assert_true(driver_quiet(d, 2, 0));
+	to_hardware(d, &fake);
+	td_igbvf_set_link(d->dev, false); /* the software path's: no matter now */
+	driver_run(d, 60);
+	assert_true(driver_quiet(d, 2, 0));
+	to_software(d, &rings);
+	driver_run(d, 60);
+	assert_true(driver_interrupted(d, 2));
+	assert_false(driver_read(d, TD_VF_STATUS) & TD_VF_STATUS_LU);
+}
+
+static void test_check(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct td_err err = {0};
+	static const struct {
+		uint32_t reg, value;
+	} strange[] = {
+		{TD_VF_RXDCTL + 0x100, TD_VF_QUEUE_ENABLE}, /* the second queue */
+		{TD_VF_TXDCTL + 0x100, TD_VF_QUEUE_ENABLE},
+		{TD_VF_TDWBAL, 0x1001},	    /* head write-back */
+		{TD_VF_SRRCTL, 0x04000002}, /* split when it can */
+		{TD_VF_RDBAH, 0x100},
+		{TD_VF_TDLEN, 0},
+		{TD_VF_IVAR0, 0},
+		{TD_VF_EIAC, 0},
+		{TD_VF_EIAM, 1},
+	};
+
+	assert_int_equal(td_igbvf_check(d->dev, &err), -EOPNOTSUPP);
+	driver_up(d);
+	assert_int_equal(td_igbvf_check(d->dev, &err), 0);
+	for (unsigned i = 0; i < TD_COUNT(strange); i++) {
+		driver_write(d, strange[i].reg, strange[i].value);
+		assert_int_equal(td_igbvf_check(d->dev, &err), -EOPNOTSUPP);
+		assert_int_equal(err.reason, TD_REASON_DRIVER_UNKNOWN);
+		driver_up(d);
+		assert_int_equal(td_igbvf_check(d->dev, &err), 0);
+	}
+	/* On hardware it is asked there. */
+	struct fake fake = {0};
+	to_hardware(d, &fake);
+	assert_int_equal(td_igbvf_check(d->dev, &err), 0);
+	fake.reg[TD_VF_TDWBAL / 4] = 1;
+	assert_int_equal(td_igbvf_check(d->dev, &err), -EOPNOTSUPP);
+	memset(fake.reg, 0xff, sizeof(fake.reg)); /* gone */
+	assert_false(td_igbvf_driver_up(d->dev));
+}
+
+/* Rings that come back from the guest's hands are not believed. */
+static void test_hostile_rings(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+
+	for (unsigned i = 0; i < 200; i++) {
+		struct td_vf82576_state rings;
+
+		driver_up(d);
+		to_hardware(d, &fake);
+		for (size_t n = 0; n < sizeof(rings); n++)
+			((uint8_t *)&rings)[n] = (uint8_t)(n * 31 + i * (n % 7 + 1));
+		rings.rx[0].control |= TD_VF_QUEUE_ENABLE;
+		rings.tx[0].control |= TD_VF_QUEUE_ENABLE;
+		if (i % 3 == 0)
+			rings.tx[0].base = rings.rx[0].base = DRIVER_TX_GPA;
+		if (i % 4 == 0)
+			rings.tx[0].len_bytes = rings.rx[0].len_bytes = 1024;
+		to_software(d, &rings);
+		usleep(200);
+	}
+	driver_up(d);
+	while (driver_rx_wait(d))
+		driver_rx_done(d);
+	check_frames(d);
+}
+
+static void test_wrong_order(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	const struct td_igbvf_hardware hardware = {.read = fake_read, .opaque = &fake};
+	struct td_vf82576_state rings = {0};
+
+	driver_up(d);
+	assert_int_equal(td_igbvf_to_hardware(d->dev, &hardware, NULL), -EINVAL); /* not at rest */
+	td_igbvf_to_software(d->dev, &rings);					  /* it is there */
+	td_igbvf_rest(d->dev);
+	td_igbvf_rest(d->dev);
+	td_igbvf_go(d->dev);
+	td_igbvf_go(d->dev);
+	check_frames(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_rest_and_go),
+		TEST(test_take_rx),
+		TEST(test_burn),
+		TEST(test_burn_again),
+		TEST(test_registers_on_hardware),
+		TEST(test_mail_on_hardware),
+		TEST(test_reset_with_mail_pending),
+		TEST(test_hardware_lost_with_mail_pending),
+		TEST(test_pf_speaks),
+		TEST(test_link_across),
+		TEST(test_check),
+		TEST(test_hostile_rings),
+		TEST(test_wrong_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
