@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "host/doctor.h"
+#include "host/doctor_files.h"
 #include "host/doctor_record.h"
 
 struct options {
@@ -114,6 +115,59 @@ static void print_json(const struct td_doctor_report *report)
 	json_t *all = json_pack("{s:b, s:o, s:o}", "ready", !report->by_severity[TD_DOCTOR_STOPS], "counts", counts, "findings", findings);
 	td_client_print_json(all);
 	json_decref(all);
+}
+
+/* ---- the reference ---- */
+
+/* In a cell of a Markdown table. */
+static void print_cell(FILE *out, const char *text)
+{
+	for (fputc(' ', out); *text; text++) {
+		if (*text == '|')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputs(" |", out);
+}
+
+static void print_rows(FILE *out, enum td_doctor_severity severity, const char *title)
+{
+	fprintf(out, "\n### %s\n\n| reason | what it means | what to do | `tandem run` says |\n|---|---|---|---|\n", title);
+	for (unsigned i = TD_DOCTOR_OK + 1; i < TD_DOCTOR_REASON_COUNT; i++) {
+		const struct td_doctor_reason_info *info = td_doctor_reason_info((enum td_doctor_reason)i);
+		if (info->severity != severity)
+			continue;
+		fprintf(out, "| `%s` |", info->name);
+		print_cell(out, info->effect);
+		print_cell(out, info->remedy);
+		print_cell(out, info->run == TD_REASON_NONE ? "" : td_reason_name(info->run));
+		fputc('\n', out);
+	}
+}
+
+void td_host_doctor_print_reference(FILE *out)
+{
+	const struct td_doctor_check *check;
+	const char *pattern;
+	fputs("# What tandem host doctor checks\n\n"
+	      "This file is printed by `tandem print doctor`, and a test keeps it so. The command itself: `man tandem-host-doctor`.\n\n"
+	      "## Checks\n\nIn this order; each says one line where it found nothing wrong.\n\n| check | looks at |\n|---|---|\n",
+		out);
+	for (unsigned i = 0; (check = td_doctor_check(i)); i++)
+		fprintf(out, "| `%s` | %s |\n", check->name, check->what);
+	fputs("\n## Findings\n\n"
+	      "Reasons are stable: scripts may match them (`reason` in `--json`). `{}` stands for the finding's object, an interface or a\n"
+	      "device. Where a check sees more, it says more exactly what to do than stands here.\n",
+		out);
+	print_rows(out, TD_DOCTOR_STOPS, "stops: VMs, their VFs or their emulated NICs cannot work; exit status 1");
+	print_rows(out, TD_DOCTOR_SLOWS, "slows: they work, slower or with losses");
+	print_rows(out, TD_DOCTOR_NOTE, "note: good to know");
+	fputs("\n## What is read\n\n"
+	      "These files alone, of most of them certain lines only, and links and lists of names beside them. `--record` keeps just "
+	      "that.\n\n",
+		out);
+	for (unsigned i = 0; (pattern = td_doctor_files_pattern(i)); i++)
+		fprintf(out, "- `%s`\n", pattern);
 }
 
 /* ---- the command ---- */

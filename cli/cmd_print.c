@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cmd_print.c - tandem print: tables of the program as text, for what is generated from them (docs/): `keys` (the key list of
- * tandem.yaml.5 as mdoc), `reasons` (docs/reason-codes.md). Not for users, so --help does not show it.
+ * tandem.yaml.5 as mdoc), `reasons` (docs/reason-codes.md), `doctor` (docs/doctor.md). Not for users, so --help does not show it.
  */
 #include <errno.h>
 #include <string.h>
@@ -32,7 +32,11 @@ int td_cmd_print(int argc, char **argv)
 		print_reasons();
 		return 0;
 	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys or reasons");
+	if (!strcmp(what, "doctor")) {
+		td_host_doctor_print_reference(stdout);
+		return 0;
+	}
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys, reasons or doctor");
 	return td_cmd_fail(&err);
 }
 

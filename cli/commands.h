@@ -18,6 +18,9 @@ int td_cmd_host(int argc, char **argv);
 int td_cmd_host_doctor(int argc, char **argv); /* 0 ready, 1 something stops VMs or VFs, 2 it could not look */
 int td_cmd_print(int argc, char **argv);
 
+/* docs/doctor.md: all checks, findings and files of `host doctor`, from their tables. */
+void td_host_doctor_print_reference(FILE *out);
+
 /* Prints the error, once, and returns the exit status that it means. */
 int td_cmd_fail(const struct td_err *err);
 
