@@ -37,17 +37,32 @@ machine_initrd() {
     rm -rf "$root"
 }
 
+# switch_rules: commands for the switch.
+switch_rules() {
+    local port vlan
+    # A MAC that shows up on another port is believed at once, as switches of hardware do. (vde_switch would wait 3 s;
+    # with 0 up to 1 s, as it counts in whole seconds.)
+    echo hash/setminper -1
+    # It passes frames with a tag on by VLAN and port: these go everywhere.
+    for vlan in {100..103}; do echo "vlan/create $vlan"; done
+    for ((port = 1; port <= ${#HOST_NICS[@]} * HOSTS; port++)); do
+        printf '%s\n' "port/create $port" "port/allocatable $port 1"
+        for vlan in {100..103}; do echo "vlan/addport $vlan $port"; done
+    done
+}
+
 # switch_start NAME: a learning switch at $SCRATCH/NAME.switch. It ends when the write end of its input closes, which
 # this process holds: with this process, however that ends.
 switch_start() {
     local fifo=$SCRATCH/$1.hold hold
+    [[ -e $SCRATCH/switch.rc ]] || switch_rules >"$SCRATCH/switch.rc"
     mkfifo "$fifo"
     # The open for reading alone waits for a writer: the one for both doesn't.
     exec {hold}<>"$fifo"
     (
         exec <"$fifo" {hold}>&- >"$SCRATCH/$1.switch.log" 2>&1
         let_go
-        tree_run usr/bin/vde_switch -s "$SCRATCH/$1.switch" -M "$SCRATCH/$1.mgmt" -m 700
+        tree_run usr/bin/vde_switch -f "$SCRATCH/switch.rc" -s "$SCRATCH/$1.switch" -M "$SCRATCH/$1.mgmt" -m 700
     ) &
     PROCESSES+=($!)
     HELD+=("$hold")
@@ -55,9 +70,6 @@ switch_start() {
         kill -0 $! 2>/dev/null || die "the switch did not start: $(tail -n1 "$SCRATCH/$1.switch.log")"
         sleep 0.01
     done
-    # A MAC that shows up on another port is believed at once, as switches of hardware do. (vde_switch would wait 3 s;
-    # with 0 up to 1 s, as it counts in whole seconds.)
-    echo hash/setminper -1 >&"$hold"
 }
 
 # machine_arguments NUMBER CPUS MEMORY APPEND: fills ARGUMENTS for lab host NUMBER, whose files are in $SCRATCH/hostNUMBER.

@@ -183,17 +183,49 @@ vm_stop() {
 	exec {VM_IN}>&- {VM_OUT}>&-
 }
 
-# nic_get FILTER: a field of the NIC's info, by jq.
-nic_get() { tandem nic info "$VM_NAME/net0" --json | jq -r "$1"; }
+# nic_get FILTER [NIC]: a field of the NIC's info, by jq.
+nic_get() { tandem nic info "$VM_NAME/${2:-net0}" --json | jq -r "$1"; }
 
-# nic_wait FILTER VALUE SECONDS
+# nic_wait FILTER VALUE SECONDS [NIC]
 nic_wait() {
 	local limit=$((SECONDS + $3))
-	until [ "$(nic_get "$1")" = "$2" ]; do
+	until [ "$(nic_get "$1" "${4:-net0}")" = "$2" ]; do
 		((SECONDS < limit)) || {
-			tandem nic info "$VM_NAME/net0" --json >&2 || true
+			tandem nic info "$VM_NAME/${4:-net0}" --json >&2 || true
 			fail "$1 is not $2 within $3 s"
 		}
 		sleep 0.2
 	done
 }
+
+# switch_nic TO [FLAG]...: a flip of net0 that must be done; its record is in WORK/flip.json.
+switch_nic() {
+	local to=$1
+	shift
+	tandem nic switch "$VM_NAME/net0" --to "$to" "$@" --json >"$WORK/flip.json" 2>&1 || {
+		cat "$WORK/flip.json" >&2
+		fail "flip to $to"
+	}
+}
+
+answers() { in_peer ping -c 3 -i 0.3 -W 3 "${1:-$GUEST_ADDRESS}" >"$WORK/ping" 2>&1; }
+
+# stream_start SECONDS: 1,000 packets/s each way between peer and guest, and a checked TCP stream.
+stream_start() {
+	ip netns exec peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate "${RATE:-1000}" --tcp "${TCP:-25}" --duration "$1" >"$WORK/stream.json" &
+	STREAM_PID=$!
+}
+
+# stream_check [N]: ends it; what any flips may do to it: of N packets (10) one may be lost.
+stream_check() {
+	local lost
+	kill -TERM "$STREAM_PID"
+	wait "$STREAM_PID" || fail "the stream did not end well"
+	check 'no packet came twice' both_ways '.udp.duplicated == 0'
+	check 'TCP content is intact' both_ways '.tcp.corrupt == 0'
+	lost=$(jq -r '"\(.server.udp.lost) of \(.server.udp.peer_sent) to the guest, \(.client.udp.lost) of \(.client.udp.peer_sent) from it"' \
+		"$WORK/stream.json")
+	check "few were lost, on a machine that may be busy: $lost" both_ways ".udp.lost * ${1:-10} <= .udp.peer_sent"
+}
+
+both_ways() { jq -e "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What can go wrong with a failover NIC: each case gives its reason code, leaves the NIC on a working path and the VM running.
-# Environment: ONLY (names of cases; default: all)
+# lab/host -- env ONLY="CASE…" tests/lab/nic_faults.sh runs some of the cases.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
