@@ -103,6 +103,17 @@ void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS
 /* The PF sent a message by itself (control: its link changed, or it was reset and wants the handshake again), or raised vector 2. */
 void td_igbvf_pf_message(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS]);
 
+/* ---- migration: the software model's state as bytes, with the function's MSI-X and configuration ---- */
+
+size_t td_igbvf_state_bytes(void);
+/* In software, at rest or quiesced: -EBUSY else. -ENOSPC. */
+int td_igbvf_save(struct td_igbvf *dev, uint8_t *to, size_t room_bytes, struct td_err *err);
+/*
+ * As of save; into a function of the same MAC. -EINVAL with TD_REASON_DEVICE_STATE, and nothing changed. A link that is not what the guest
+ * knows is told to it.
+ */
+int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, struct td_err *err);
+
 /* Packets moved by the model, exits it caused: cheap, any thread. */
 struct td_igbvf_stats {
 	uint64_t traps; /* accesses to registers that left the guest */

@@ -33,6 +33,8 @@
 #define TD_IGBVF_CAUSE_MAILBOX (2U * TD_VF82576_QUEUES)
 #define TD_IGBVF_NEVER	       UINT64_MAX
 
+struct td_state_table;
+
 /* Why the I/O thread is parked. */
 enum td_igbvf_hold {
 	TD_IGBVF_HOLD_REGISTER = 1U << 0, /* for the moment of a register's write */
@@ -147,6 +149,9 @@ void td_igbvf_update_tap(struct td_igbvf *dev);
 
 /* igbvf_flip.c: BAR 0 is decoded, or is no longer going to be. */
 void td_igbvf_flip_map(struct td_igbvf *dev, bool decoded);
+
+/* igbvf_state.c */
+const struct td_state_table *td_igbvf_state_table(void);
 
 /* igbvf_regs.c */
 enum td_result td_igbvf_regs_access(struct td_igbvf *dev, struct td_access *access);
