@@ -70,7 +70,17 @@ static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
 	return uses[mode];
 }
 
-static int create_emulated(struct td_hybrid *nic, struct td_err *err)
+static int create_igbvf(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_igbvf_config igbvf = {
+		.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap, .bridge = config->bridge};
+
+	memcpy(igbvf.mac, config->mac, sizeof(igbvf.mac));
+	return td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
+}
+
+static int create_virtio(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_vm_net_config *config = nic->config;
 	struct td_virtio_net_config net = {.name = config->id,
@@ -118,12 +128,22 @@ static int create_parts(struct td_hybrid *nic, struct td_err *err)
 
 	if (config->mode == TD_NIC_VF)
 		return create_vf_only(nic, err);
-	rc = create_emulated(nic, err);
-	if (rc == 0 && config->mode == TD_NIC_FAILOVER && config->start_on_vf) {
+	rc = config->model == TD_NIC_IGBVF ? create_igbvf(nic, err) : create_virtio(nic, err);
+	if (rc == 0 && nic->mode && config->start_on_vf) {
 		nic->wanted = TD_PATH_VF;
 		rc = warm_up(nic, err);
 	}
 	return rc;
+}
+
+static const struct td_hybrid_mode *mode_of(enum td_nic_mode mode)
+{
+	static const struct td_hybrid_mode *const modes[] = {[TD_NIC_FAILOVER] = &td_hybrid_failover,
+		[TD_NIC_TRANSPARENT] = &td_hybrid_transparent,
+		[TD_NIC_EMULATED] = NULL,
+		[TD_NIC_VF] = NULL};
+
+	return modes[mode];
 }
 
 int td_hybrid_create(
@@ -138,7 +158,7 @@ int td_hybrid_create(
 	nic->config = config;
 	nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = -1;
-	nic->mode = config->mode == TD_NIC_FAILOVER ? &td_hybrid_failover : NULL;
+	nic->mode = mode_of(config->mode);
 	td_hybrid_flip_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
@@ -147,6 +167,8 @@ int td_hybrid_create(
 		td_hybrid_destroy(nic);
 		return rc;
 	}
+	if (config->mode == TD_NIC_TRANSPARENT)
+		td_hybrid_wake(nic); /* looks for the guest's driver */
 	*ret_nic = nic;
 	return 0;
 }
@@ -206,8 +228,8 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 	int rc;
 
 	if (!nic->mode)
-		return td_err_set(
-			err, EOPNOTSUPP, TD_REASON_USAGE, "nic %s: its mode has one path only; mode failover has two", nic->config->id);
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_USAGE,
+			"nic %s: its mode has one path only; modes failover and transparent have two", nic->config->id);
 	if (nic->host.vm->state != TD_VM_RUNNING)
 		return td_err_set(
 			err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM does not run, so its guest can't take part", nic->config->id);

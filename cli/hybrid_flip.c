@@ -19,8 +19,12 @@ void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
 {
 	uint8_t frame[TD_RARP_BYTES_MAX];
 	size_t len = td_rarp_build(frame, nic->config->mac, 0);
-	int rc = path == TD_PATH_VF ? td_relay_send(&nic->relay, frame, td_rarp_build(frame, nic->config->mac, (uint16_t)nic->config->vlan))
-				    : td_virtio_net_inject_tx(nic->net, frame, len);
+	int rc = 0;
+
+	if (path == TD_PATH_VF)
+		rc = td_relay_send(&nic->relay, frame, td_rarp_build(frame, nic->config->mac, (uint16_t)nic->config->vlan));
+	else
+		rc = nic->igbvf ? td_igbvf_inject_tx(nic->igbvf, frame, len) : td_virtio_net_inject_tx(nic->net, frame, len);
 
 	if (rc < 0)
 		td_warn("nic %s: announcement on the path %s: %s", nic->config->id, td_path_name(path), strerror(-rc));

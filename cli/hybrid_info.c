@@ -14,21 +14,41 @@ static uint64_t grow(uint64_t *shown, uint64_t now)
 	return *shown;
 }
 
-/* What was relayed passed the tap and then the VF: it counts once. */
+/* Of the hardware behind igbvf, since it was given the rings; what was before stands in nic->vf_before. */
+static void count_hw(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	uint64_t counter[TD_VF82576_COUNTERS];
+
+	td_hw82576_counters(nic->hw, counter);
+	*ret_vf = (struct td_vfio_counters){
+		counter[TD_VF_COUNT_GPRC], counter[TD_VF_COUNT_GORC], counter[TD_VF_COUNT_GPTC], counter[TD_VF_COUNT_GOTC]};
+}
+
+static void count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	*ret_vf = (struct td_vfio_counters){0};
+	if (nic->vf)
+		td_vfio_pci_counters(nic->vf, ret_vf);
+	else if (nic->transparent.on_hardware)
+		count_hw(nic, ret_vf);
+}
+
+/* What was relayed passed the tap and then the VF: it counts once. igbvf counts only what its model moved. */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters)
 {
 	struct td_net_counters sum = nic->vf_before, net = {0};
-	struct td_vfio_counters vf = {0};
-	uint64_t twice = nic->relay.relayed + nic->relay.discarded;
+	struct td_vfio_counters vf;
+	uint64_t twice = nic->net ? nic->relay.relayed + nic->relay.discarded : 0;
 
 	if (nic->net)
 		td_virtio_net_counters(nic->net, &net);
-	if (nic->vf)
-		td_vfio_pci_counters(nic->vf, &vf);
+	else if (nic->igbvf)
+		td_igbvf_counters(nic->igbvf, &net);
+	count_vf(nic, &vf);
 	sum.rx_packets += net.rx_packets + vf.rx_packets;
 	sum.rx_packets -= TD_MIN(sum.rx_packets, twice);
 	sum.rx_bytes += net.rx_bytes + vf.rx_bytes;
-	sum.rx_bytes -= TD_MIN(sum.rx_bytes, nic->relay.taken_bytes);
+	sum.rx_bytes -= TD_MIN(sum.rx_bytes, nic->net ? nic->relay.taken_bytes : 0);
 	sum.tx_packets += net.tx_packets + vf.tx_packets;
 	sum.tx_bytes += net.tx_bytes + vf.tx_bytes;
 	*ret_counters = (struct td_net_counters){
@@ -47,7 +67,7 @@ void td_hybrid_open_stats(struct td_hybrid *nic)
 	static const char *const names[2] = {"tx_packets", "rx_packets"};
 	char path[128];
 
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; nic->net && i < 2; i++) {
 		snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", td_virtio_net_tap(nic->net), names[i]);
 		nic->stat_fd[i] = open(path, O_RDONLY | O_CLOEXEC);
 	}
@@ -74,11 +94,17 @@ static uint64_t read_stat(int fd)
 
 void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx)
 {
-	struct td_vfio_counters vf = {0};
+	struct td_vfio_counters vf;
 	uint64_t twice = nic->relay.relayed + nic->relay.discarded;
+	struct td_igbvf_stats model;
 
-	if (nic->vf)
-		td_vfio_pci_counters(nic->vf, &vf);
+	count_vf(nic, &vf);
+	if (nic->igbvf) {
+		td_igbvf_stats(nic->igbvf, &model);
+		*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + model.rx_frames;
+		*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + model.tx_frames;
+		return;
+	}
 	*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + read_stat(nic->stat_fd[0]) - twice;
 	*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + read_stat(nic->stat_fd[1]);
 }
@@ -136,6 +162,9 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 	json_object_set_new(object, "relayed", json_integer((json_int_t)record->relayed));
 	json_object_set_new(object, "unplug_requests", json_integer(record->unplug_requests));
 	json_object_set_new(object, "kicks", json_integer(record->kicks));
+	json_object_set_new(object, "pause_ms", milliseconds(record->marks.pause_ns));
+	json_object_set_new(object, "pause_cpu_ms", milliseconds(record->marks.pause_cpu_ns));
+	json_object_set_new(object, "burned", json_integer(record->marks.burned));
 	json_object_set_new(object, "at", json_integer((json_int_t)record->at));
 	json_object_set_new(object, "monotonic_s", json_real((double)record->started_ns / 1e9));
 	return object;
@@ -190,9 +219,17 @@ static json_t *flips_json(const struct td_hybrid *nic)
 	return list;
 }
 
+static const char *tap_name(const struct td_hybrid *nic)
+{
+	if (nic->igbvf)
+		return td_igbvf_tap(nic->igbvf);
+	return nic->net ? td_virtio_net_tap(nic->net) : "";
+}
+
 json_t *td_hybrid_info(struct td_hybrid *nic)
 {
-	static const char *const modes[] = {[TD_NIC_FAILOVER] = "failover", [TD_NIC_EMULATED] = "emulated", [TD_NIC_VF] = "vf"};
+	static const char *const modes[] = {
+		[TD_NIC_FAILOVER] = "failover", [TD_NIC_TRANSPARENT] = "transparent", [TD_NIC_EMULATED] = "emulated", [TD_NIC_VF] = "vf"};
 	const struct td_vm_net_config *config = nic->config;
 	const uint8_t *mac = config->mac;
 	char mac_text[18];
@@ -201,9 +238,9 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 	snprintf(mac_text, sizeof(mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:b, s:b, s:o, s:s, s:s, s:I, s:o}", "id", config->id, "mac",
 		mac_text, "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted", td_path_name(nic->wanted), "state",
-		state_name(nic), "vf", vf_json(nic), "tap", nic->net ? td_virtio_net_tap(nic->net) : "", "bridge",
-		config->bridge ? config->bridge : "", "vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby,
-		"counters", counters_json(nic), "reason", td_reason_name(nic->reason), "reason_text", nic->reason_text, "flips_total",
-		(json_int_t)nic->log_count, "flips", flips_json(nic));
+		state_name(nic), "vf", vf_json(nic), "tap", tap_name(nic), "bridge", config->bridge ? config->bridge : "", "vhost",
+		nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby, "counters", counters_json(nic), "reason",
+		td_reason_name(nic->reason), "reason_text", nic->reason_text, "flips_total", (json_int_t)nic->log_count, "flips",
+		flips_json(nic));
 	return info;
 }

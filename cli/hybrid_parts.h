@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_flip.c (flips of any mode), hybrid_failover.c and hybrid_failover_tick.c (what a flip does in mode failover), hybrid_info.c
- * (counters, JSON).
+ * hybrid_flip.c (flips of any mode), hybrid_failover.c and hybrid_failover_tick.c (what a flip does in mode failover),
+ * hybrid_transparent.c and hybrid_transparent_hw.c (in mode transparent), hybrid_info.c (counters, JSON).
  * Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
@@ -12,7 +12,9 @@
 #include "cli/hybrid.h"
 #include "cli/relay.h"
 #include "core/loop.h"
+#include "emul/igbvf.h"
 #include "emul/virtio_net.h"
+#include "vfio/hw82576.h"
 #include "vfio/lease.h"
 #include "vfio/vfio_pci.h"
 
@@ -26,6 +28,9 @@ struct td_hybrid_marks {
 	uint64_t driver_open_ns; /* its receive queue is on */
 	uint64_t driver_up_ns;	 /* it receives */
 	uint64_t tx_moved_ns;	 /* the guest sends by the VF */
+	/* Mode transparent: how long vCPUs stood still, and how long of that this thread worked; buffers given back unused. */
+	uint64_t pause_ns, pause_cpu_ns;
+	unsigned burned;
 };
 
 struct td_hybrid_record {
@@ -57,11 +62,24 @@ struct td_hybrid_mode {
 	void (*tick)(struct td_hybrid *nic);
 };
 
+/* Of mode transparent. */
+struct td_transparent {
+	bool on_hardware; /* the guest's rings are the VF's */
+	bool parked;	  /* by the flip in progress */
+	uint64_t parked_ns, parked_cpu_ns;
+	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
+	struct td_vf82576_state prepared;  /* what hardware and PF were told */
+	unsigned preparations;
+};
+
 struct td_hybrid {
 	struct td_hybrid_host host;
 	const struct td_hybrid_mode *mode;     /* NULL: one path only */
 	const struct td_vm_net_config *config; /* borrowed for the VM's life */
-	struct td_virtio_net *net;	       /* NULL: mode vf */
+	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
+	struct td_igbvf *igbvf;		       /* NULL: any other model */
+	struct td_hw82576 *hw;		       /* behind igbvf; NULL: none */
+	struct td_transparent transparent;
 	struct td_lease lease;
 	struct td_vfio_pci *vf;	 /* NULL: none */
 	struct td_relay relay;	 /* open while there is a lease */
@@ -117,6 +135,12 @@ int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err);
 int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
+
+/* The VF is being taken away: told by either kind. */
+void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested);
+
+/* hybrid_transparent.c */
+extern const struct td_hybrid_mode td_hybrid_transparent;
 
 /* hybrid_flip.c */
 void td_hybrid_flip_init(struct td_hybrid *nic);

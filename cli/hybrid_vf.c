@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/hybrid_parts.h"
+#include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
 static void on_ejected(void *opaque);
@@ -55,6 +55,8 @@ int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = 0;
 
+	if (nic->config->mode == TD_NIC_TRANSPARENT)
+		return td_transparent_open(nic, err);
 	if (!nic->vf)
 		rc = create_vf(nic, err);
 	if (rc == 0 && td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED)
@@ -85,6 +87,7 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 		td_vfio_pci_destroy(nic->vf);
 		nic->vf = NULL;
 	}
+	td_transparent_close(nic);
 	td_relay_close(&nic->relay);
 	if (td_lease_release(&nic->lease, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
@@ -129,6 +132,8 @@ int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err)
 
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic)
 {
+	if (nic->hw)
+		return nic->transparent.on_hardware ? TD_VFIO_PLUGGED : TD_VFIO_WARM;
 	return nic->vf ? td_vfio_pci_state(nic->vf) : TD_VFIO_CLOSED;
 }
 
@@ -201,9 +206,8 @@ static void on_driver_up(void *opaque)
  * The host waits for us to let go. The guest is asked first, so that its driver and net_failover come down in order; what it does not do
  * within the time for it is done without it (td_flip's end).
  */
-static void on_lost(void *opaque, bool release_requested)
+void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 {
-	struct td_hybrid *nic = opaque;
 	struct td_err err = {0};
 
 	nic->lost = true;
@@ -222,4 +226,9 @@ static void on_lost(void *opaque, bool release_requested)
 	}
 	if (!nic->flip.active)
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, true, &err);
+}
+
+static void on_lost(void *opaque, bool release_requested)
+{
+	td_hybrid_vf_lost(opaque, release_requested);
 }

@@ -22,21 +22,44 @@ static bool same(const char *a, const char *b)
 	return a && b && !strcmp(a, b);
 }
 
+static const char *mode_name(enum td_nic_mode mode)
+{
+	static const char *const names[] = {
+		[TD_NIC_FAILOVER] = "failover", [TD_NIC_TRANSPARENT] = "transparent", [TD_NIC_EMULATED] = "emulated", [TD_NIC_VF] = "vf"};
+
+	return names[mode];
+}
+
+static int check_model(const struct td_vm_net_config *net, struct td_err *err)
+{
+	if (net->mode == TD_NIC_TRANSPARENT && net->model != TD_NIC_IGBVF)
+		return fail(err, "nic %s: mode transparent shows the guest an 82576 VF: leave model out, or give mode failover", net->id);
+	if (net->mode == TD_NIC_FAILOVER && net->model != TD_NIC_VIRTIO)
+		return fail(
+			err, "nic %s: mode failover pairs a virtio NIC with the VF: leave model out, or give mode transparent", net->id);
+	if (net->mode == TD_NIC_VF && net->model_given)
+		return fail(err, "nic %s: mode vf has no emulated path: leave model out", net->id);
+	if (net->model == TD_NIC_IGBVF && net->queues > 1)
+		return fail(err, "nic %s: queues %llu: an 82576 VF has 1 for its driver", net->id, (unsigned long long)net->queues);
+	if (net->model == TD_NIC_IGBVF && net->vhost == TD_VHOST_MODE_ON)
+		return fail(err, "nic %s: vhost serves virtio only: leave it out, or give model virtio", net->id);
+	return 0;
+}
+
 static int check_net(const struct td_vm_net_config *net, struct td_err *err)
 {
 	bool has_vf = net->pf || net->vf;
 	if (net->pf && net->vf)
 		return fail(err, "nic %s: pf and vf are both given: give pf (any free VF of it) or vf (exactly that one)", net->id);
 	if (net->mode != TD_NIC_EMULATED && !has_vf)
-		return fail(err, "nic %s: mode %s needs a VF: give pf or vf, or mode emulated", net->id,
-			net->mode == TD_NIC_VF ? "vf" : "failover");
+		return fail(err, "nic %s: mode %s needs a VF: give pf or vf, or mode emulated", net->id, mode_name(net->mode));
 	if (net->mode == TD_NIC_EMULATED && has_vf)
 		return fail(err, "nic %s: mode emulated uses no VF: leave pf and vf out, or give mode failover", net->id);
 	if (net->mode == TD_NIC_VF && (net->bridge || net->tap))
 		return fail(err, "nic %s: mode vf has no emulated path: leave bridge and tap out, or give mode failover", net->id);
 	if (net->mode == TD_NIC_EMULATED && net->vlan)
 		return fail(err, "nic %s: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN", net->id);
-	return 0;
+	return check_model(net, err);
 }
 
 static int check_two_nets(const struct td_vm_net_config *a, const struct td_vm_net_config *b, struct td_err *err)

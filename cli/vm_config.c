@@ -14,7 +14,8 @@
 #include "core/mem.h"
 
 /* In the order of the enums of vm_config.h. */
-static const char *const mode_words[] = {"failover", "emulated", "vf", NULL};
+static const char *const mode_words[] = {"failover", "transparent", "emulated", "vf", NULL};
+static const char *const model_words[] = {"virtio", "igbvf", NULL};
 static const char *const serial_words[] = {"tty", "pty", "file", "off", NULL};
 static const char *const vhost_words[] = {"auto", "on", "off", NULL};
 static const char *const path_words[] = {"emulated", "vf", NULL};
@@ -110,9 +111,15 @@ static const struct td_schema_key net_keys[] = {
 		NET(mode),
 		.words = mode_words,
 		.given = offsetof(struct td_vm_net_config, mode_given),
-		.help = "Failover: a virtio NIC that is always there and a VF beside it, flipped by tandem nic switch. Emulated: the "
-			"virtio NIC "
-			"alone. Vf: a VF alone. Default: failover when pf or vf is given, else emulated"},
+		.help = "Failover: a virtio NIC that is always there and a VF beside it, flipped by tandem nic switch. Transparent: one "
+			"82576 VF in the guest's eyes, the hardware or its software model, flipped unnoticed. Emulated: no VF. Vf: a VF "
+			"alone. Default: failover when pf or vf is given, else emulated"},
+	{.name = "model",
+		.kind = TD_SCHEMA_WORD,
+		NET(model),
+		.words = model_words,
+		.given = offsetof(struct td_vm_net_config, model_given),
+		.help = "What the guest sees on the emulated path. Default: igbvf (an Intel 82576 VF) in mode transparent, else virtio"},
 	{.name = "mac",
 		.kind = TD_SCHEMA_MAC,
 		NET(mac),
@@ -259,6 +266,8 @@ static int derive_net(struct td_vm_file_config *config, unsigned index)
 	}
 	if (!net->mode_given)
 		net->mode = net->pf || net->vf ? TD_NIC_FAILOVER : TD_NIC_EMULATED;
+	if (!net->model_given)
+		net->model = net->mode == TD_NIC_TRANSPARENT ? TD_NIC_IGBVF : TD_NIC_VIRTIO;
 	if (!memcmp(net->mac, none, sizeof(none)))
 		derive_mac(config->name, net->id, net->mac);
 	return 0;

@@ -15,7 +15,8 @@
  *   log_level: warn                      # error | warn | info | debug
  *   net:
  *   - id: net0
- *     mode: failover                     # failover | emulated | vf
+ *     mode: failover                     # failover | transparent | emulated | vf
+ *     model: virtio                      # the emulated path's: virtio | igbvf
  *     mac: 52:54:00:12:34:56
  *     bridge: br0                        # emulated path
  *     tap: tap0
@@ -41,14 +42,16 @@
 #define TD_VM_DISKS_MAX 8
 #define TD_VM_NAME_MAX	63 /* [A-Za-z0-9._-], not starting with '.' or '-' */
 
-enum td_nic_mode { TD_NIC_FAILOVER, TD_NIC_EMULATED, TD_NIC_VF };
+enum td_nic_mode { TD_NIC_FAILOVER, TD_NIC_TRANSPARENT, TD_NIC_EMULATED, TD_NIC_VF };
+enum td_nic_model { TD_NIC_VIRTIO, TD_NIC_IGBVF };
 enum td_serial_mode { TD_SERIAL_MODE_TTY, TD_SERIAL_MODE_PTY, TD_SERIAL_MODE_FILE, TD_SERIAL_MODE_OFF };
 enum td_vhost_mode { TD_VHOST_MODE_AUTO, TD_VHOST_MODE_ON, TD_VHOST_MODE_OFF };
 
 struct td_vm_net_config {
 	char *id;
 	enum td_nic_mode mode;
-	bool mode_given;
+	bool mode_given, model_given;
+	enum td_nic_model model;
 	uint8_t mac[6];
 	char *bridge, *tap; /* or NULL */
 	enum td_vhost_mode vhost;

@@ -206,11 +206,20 @@ int td_vm_run(struct td_vm *vm)
 }
 
 /* A vCPU may be waiting for the VM's lock: it must get it to reach the place where it parks. */
-static void park_unlocked(struct td_vm *vm)
+void td_vm_park(struct td_vm *vm)
 {
 	pthread_mutex_unlock(&vm->lock);
 	td_vcpus_park(vm);
 	pthread_mutex_lock(&vm->lock);
+}
+
+void td_vm_unpark(struct td_vm *vm)
+{
+	bool ending =
+		__atomic_load_n(&vm->reboot_requested, __ATOMIC_ACQUIRE) || __atomic_load_n(&vm->end, __ATOMIC_ACQUIRE) != TD_VM_END_NONE;
+
+	if (!ending)
+		td_vcpus_unpark(vm);
 }
 
 static void resume_devices(struct td_vm *vm, const struct td_device *end)
@@ -227,7 +236,7 @@ int td_vm_pause(struct td_vm *vm)
 		return -EALREADY;
 	if (vm->state != TD_VM_RUNNING)
 		return -EINVAL;
-	park_unlocked(vm);
+	td_vm_park(vm);
 	for (struct td_device *device = vm->devices; device; device = device->next) {
 		r = device->ops->quiesce(device);
 		if (r == 0 || r == -EBUSY)
@@ -306,7 +315,7 @@ static void reboot_run(struct td_work *work)
 		td_vm_request_stop(vm, TD_VM_END_POWEROFF, 0);
 		return;
 	}
-	park_unlocked(vm);
+	td_vm_park(vm);
 	reset_devices(vm);
 	if (load_guest(vm, &err) < 0) {
 		td_error("vm %s: reboot: %s [%s]", vm->config.name, err.text, td_reason_name(err.reason));

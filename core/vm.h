@@ -86,6 +86,13 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err);
 int td_vm_run(struct td_vm *vm);
 
 /*
+ * Main loop only: stops the vCPUs for a moment, without a pause of the VM or its devices; the lock is let go while it waits for them. They
+ * go on with td_vm_unpark(), but not when a reset or the end was asked for meanwhile.
+ */
+void td_vm_park(struct td_vm *vm);
+void td_vm_unpark(struct td_vm *vm);
+
+/*
  * Main loop only. Pausing stops vCPUs, then quiesces devices; hardware that says -EBUSY (a VF in use) goes on receiving into the buffers
  * it has, as with other VMMs. -EALREADY when it is so already.
  */

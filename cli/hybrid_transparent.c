@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_transparent.c - the phases of a transparent NIC's flip (policy/flip.h): the guest's 82576 VF (emul/igbvf.h) is served by its
+ * software model or by a hardware VF (vfio/hw82576.h), and its driver is not told. What connects the two is hybrid_transparent_hw.c.
+ *
+ * Theory of operation. To the VF, the hardware is made ready while the model still works: reset, handshake with the PF, filters, registers.
+ * Its heads start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0. Then
+ * vCPUs are stopped, the rings change hands, the PF's filter moves, and vCPUs go on. Frames that still come by the tap are sent into the
+ * PF, whose embedded switch hands them to the VF, for as long as switches outside may need to learn.
+ *
+ * To the emulated path, vCPUs are stopped first, so that nothing teaches the outside the old place again; then the outside is told; only
+ * what is under way by then still comes to the VF, so its filter goes a moment later and its rings last. What came by the tap meanwhile
+ * is behind it, in order.
+ */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/hybrid_transparent.h"
+#include "core/log.h"
+
+#define LATE_NS	       300000000ULL /* switches have learned by then */
+#define UNDER_WAY_NS   2000000L	    /* what was sent to the old place before the outside was told */
+#define RETRY_FIRST_NS 1000000000ULL
+#define RETRY_LAST_NS  60000000000ULL
+#define PREPARATIONS   5U /* a guest that changes its filters in each of so many tries has a reason to */
+
+/* ---- the pause ---- */
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
+}
+
+static void park(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+
+	if (t->parked)
+		return;
+	t->parked = true;
+	t->parked_ns = td_now_ns();
+	t->parked_cpu_ns = thread_cpu_ns();
+	if (!nic->resetting)
+		td_vm_park(nic->host.vm);
+}
+
+static void unpark(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+
+	if (!t->parked)
+		return;
+	t->parked = false;
+	nic->marks.pause_ns += td_now_ns() - t->parked_ns;
+	nic->marks.pause_cpu_ns += thread_cpu_ns() - t->parked_cpu_ns;
+	if (!nic->resetting)
+		td_vm_unpark(nic->host.vm);
+}
+
+/* ---- the tap's frames ---- */
+
+static ssize_t take(void *opaque, void *frame, size_t room_bytes)
+{
+	return td_igbvf_take_rx(opaque, frame, room_bytes);
+}
+
+static void relay(struct td_hybrid *nic)
+{
+	while (td_relay_run(&nic->relay, take, nic->igbvf) > 0)
+		;
+}
+
+/* ---- to the VF ---- */
+
+static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	if (!td_igbvf_driver_up(nic->igbvf))
+		return td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver does not run the NIC", nic->config->id);
+	rc = td_igbvf_check(nic->igbvf, err);
+	if (rc == 0)
+		rc = td_hybrid_vf_acquire(nic, err);
+	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+}
+
+static int prepare(struct td_hybrid *nic, struct td_err *err)
+{
+	struct td_transparent *t = &nic->transparent;
+	int rc = td_hybrid_vf_open(nic, err);
+
+	t->prepared = *td_igbvf_state(nic->igbvf);
+	return rc < 0 ? rc : td_hw82576_prepare(nic->hw, &t->prepared, err);
+}
+
+/* What td_hw82576_prepare() told hardware and PF still holds. */
+static bool still_prepared(struct td_hybrid *nic)
+{
+	const struct td_vf82576_state *was = &nic->transparent.prepared, *is = td_igbvf_state(nic->igbvf);
+
+	return was->hash_count == is->hash_count && was->frame_max_bytes == is->frame_max_bytes && was->promisc == is->promisc &&
+	       was->psrtype == is->psrtype && was->ivar0 == is->ivar0 && was->ivar_misc == is->ivar_misc && was->eiac == is->eiac &&
+	       was->eiam == is->eiam && !memcmp(was->eitr, is->eitr, sizeof(is->eitr)) && !memcmp(was->hash, is->hash, sizeof(is->hash)) &&
+	       !memcmp(was->vlan, is->vlan, sizeof(is->vlan));
+}
+
+static int prepare_again(struct td_hybrid *nic, struct td_err *err)
+{
+	if (++nic->transparent.preparations >= PREPARATIONS)
+		return td_err_set(
+			err, EAGAIN, TD_REASON_FLIP_ABORTED, "nic %s: the guest's driver keeps changing its filters", nic->config->id);
+	return prepare(nic, err);
+}
+
+/*
+ * One try to find the model with its receive head at 0 and the guest stopped; vCPUs are parked when this returns 0. Between two tries the
+ * guest posts the buffers again that it got back.
+ */
+static int try_rest(struct td_hybrid *nic, struct td_err *err)
+{
+	unsigned burned = 0;
+	int rc = 0;
+
+	if (td_igbvf_mail_pending(nic->igbvf))
+		return -EINPROGRESS;
+	td_igbvf_rest(nic->igbvf);
+	if (td_igbvf_burn_to_start(nic->igbvf, &burned) == 0) {
+		park(nic);
+		if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0 &&
+			td_igbvf_check(nic->igbvf, err) == 0)
+			return 0;
+		unpark(nic);
+	}
+	nic->marks.burned += burned;
+	if (!td_igbvf_driver_up(nic->igbvf))
+		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
+	td_igbvf_go(nic->igbvf);
+	if (rc == 0 && !still_prepared(nic))
+		rc = prepare_again(nic, err);
+	return rc < 0 ? rc : -EINPROGRESS;
+}
+
+/* The rings change hands. On failure the model has them as they were. */
+static int give_rings(struct td_hybrid *nic, struct td_err *err)
+{
+	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
+	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
+	int rc = td_hw82576_connect(nic->hw, fds, err);
+
+	if (rc == 0)
+		rc = td_transparent_join(nic, err);
+	if (rc < 0)
+		return rc;
+	rc = td_hw82576_restore(nic->hw, &state, err);
+	nic->transparent.on_hardware = rc == 0;
+	if (rc == 0)
+		return 0;
+	memset(state.counter, 0, sizeof(state.counter));
+	td_igbvf_to_software(nic->igbvf, &state);
+	return rc;
+}
+
+static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	int rc;
+
+	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_reserve(nic, err);
+	case TD_FLIP_PREPARE:
+		nic->transparent.preparations = 0;
+		return prepare(nic, err);
+	case TD_FLIP_QUIESCE:
+		return try_rest(nic, err);
+	case TD_FLIP_STEER:
+		rc = give_rings(nic, err);
+		return rc < 0 ? rc : td_hybrid_vf_steer(nic, true, err);
+	case TD_FLIP_SWAP:
+		relay(nic); /* older than what the VF hears from now on */
+		nic->path = TD_PATH_VF;
+		nic->settle_until_ns = td_now_ns() + LATE_NS;
+		unpark(nic);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_VF);
+		return 0;
+	case TD_FLIP_VERIFY:
+		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
+	default:
+		return 0;
+	}
+}
+
+/* ---- to the emulated path ---- */
+
+static void wait_for_frames_under_way(void)
+{
+	const struct timespec under_way = {.tv_nsec = UNDER_WAY_NS};
+
+	nanosleep(&under_way, NULL);
+}
+
+/* The model has the rings again, as far as the hardware worked them. vCPUs are parked. */
+static void take_rings(struct td_hybrid *nic)
+{
+	struct td_vf82576_state rings = *td_igbvf_state(nic->igbvf);
+	struct td_err err = {0};
+	bool lost = false;
+
+	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+	if (lost)
+		td_warn("nic %s: the VF no longer answers: frames on their way may be lost", nic->config->id);
+	td_transparent_keep_counters(nic, &rings);
+	td_igbvf_to_software(nic->igbvf, &rings);
+	nic->transparent.on_hardware = false;
+	nic->path = TD_PATH_EMULATED;
+	nic->settle_until_ns = 0;
+}
+
+static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	td_igbvf_listen(nic->igbvf, true);
+	td_hybrid_announce(nic, TD_PATH_EMULATED);
+	wait_for_frames_under_way();
+	rc = nic->lost ? 0 : td_hybrid_vf_steer(nic, false, err);
+	if (rc == 0)
+		take_rings(nic);
+	return rc;
+}
+
+static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	switch (phase) {
+	case TD_FLIP_PREPARE:
+		if (nic->lost)
+			return 0;
+		if (td_igbvf_mail_pending(nic->igbvf))
+			return -EINPROGRESS;
+		return td_hw82576_quiet(nic->hw, err);
+	case TD_FLIP_QUIESCE:
+		park(nic);
+		return 0;
+	case TD_FLIP_STEER:
+		return begin_steer_back(nic, err);
+	case TD_FLIP_SWAP:
+		unpark(nic);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+		return 0;
+	case TD_FLIP_COMMIT:
+		nic->give_back |= nic->cold || nic->lost || !nic->config->warm;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* ---- the mode's table ---- */
+
+static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+{
+	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase, err);
+}
+
+/* The guest is on hardware and is to go back, in whatever phase that became clear. */
+static void back_to_software(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (!nic->transparent.on_hardware)
+		return;
+	park(nic);
+	td_igbvf_listen(nic->igbvf, true);
+	if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+	take_rings(nic);
+	unpark(nic);
+	td_hybrid_announce(nic, TD_PATH_EMULATED);
+}
+
+static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
+{
+	if (phase == TD_FLIP_STEER)
+		back_to_software(nic);
+	if (phase == TD_FLIP_QUIESCE) {
+		td_igbvf_go(nic->igbvf); /* harmless when it goes already */
+		unpark(nic);
+	}
+	if (phase == TD_FLIP_RESERVE && (!nic->config->warm || nic->lost))
+		nic->give_back = true;
+}
+
+static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
+{
+	struct td_err err = {0};
+
+	if (phase == TD_FLIP_STEER) {
+		nic->settle_until_ns = td_now_ns() + LATE_NS;
+		td_hybrid_announce(nic, TD_PATH_VF);
+	}
+	if (phase == TD_FLIP_QUIESCE)
+		unpark(nic);
+	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(nic->hw, td_igbvf_state(nic->igbvf), &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+}
+
+static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
+{
+	if (to == TD_PATH_VF)
+		undo_to_vf(nic, phase);
+	else
+		undo_to_emulated(nic, phase);
+}
+
+static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
+{
+	unsigned limit_ms = nic->flip.limit_ms[nic->flip.phase];
+
+	if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_QUIESCE)
+		td_err_set(err, ETIMEDOUT, TD_REASON_FLIP_TIMEOUT,
+			"nic %s: the guest's driver did not post its receive buffers again within %u ms", nic->config->id, limit_ms);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)
+		td_err_set(err, ETIMEDOUT, TD_REASON_NO_CARRIER, "nic %s: the VF has no link after %u ms", nic->config->id, limit_ms);
+	else
+		return false;
+	return true;
+}
+
+static void force_off(struct td_hybrid *nic)
+{
+	back_to_software(nic);
+	nic->give_back = true;
+}
+
+static void guest_reset(struct td_hybrid *nic)
+{
+	back_to_software(nic);
+	td_hybrid_wake(nic);
+}
+
+/*
+ * A driver that has come up is given the path that the NIC is wanted on. What fails is tried again, ever less often: the driver may have
+ * been amid its set-up, or the PF without link.
+ */
+static void follow_driver(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+	struct td_err err = {0};
+
+	nic->reconsider = nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED; /* looked at again */
+	if (!td_igbvf_driver_up(nic->igbvf)) {
+		t->patience_ns = RETRY_FIRST_NS;
+		t->retry_at_ns = 0;
+		return;
+	}
+	if (!nic->reconsider || nic->give_back || td_now_ns() < t->retry_at_ns || td_igbvf_check(nic->igbvf, &err) < 0)
+		return;
+	t->retry_at_ns = td_now_ns() + t->patience_ns;
+	t->patience_ns = TD_MIN(2 * t->patience_ns, RETRY_LAST_NS);
+	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
+}
+
+static void tick(struct td_hybrid *nic)
+{
+	const struct td_flip *flip = &nic->flip;
+	struct td_err err = {0};
+	int rc;
+
+	if (nic->host.vm->state != TD_VM_RUNNING)
+		return;
+	if (nic->settle_until_ns) {
+		relay(nic);
+		if (td_now_ns() >= nic->settle_until_ns) {
+			nic->settle_until_ns = 0;
+			td_igbvf_listen(nic->igbvf, false); /* copies of broadcasts only, which the VF hears itself */
+		}
+	}
+	if (!flip->active) {
+		follow_driver(nic);
+		return;
+	}
+	if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_QUIESCE) {
+		rc = try_rest(nic, &err);
+		if (rc == 0)
+			(void)td_flip_done(&nic->flip, TD_FLIP_QUIESCE);
+		else if (rc != -EINPROGRESS)
+			(void)td_flip_fail(&nic->flip, TD_FLIP_QUIESCE, &err);
+	} else if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_VERIFY) {
+		if (td_hw82576_link_up(nic->hw))
+			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
+	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE && !td_igbvf_mail_pending(nic->igbvf)) {
+		if (td_hw82576_quiet(nic->hw, &err) < 0)
+			(void)td_flip_fail(&nic->flip, TD_FLIP_PREPARE, &err);
+		else
+			(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
+	}
+}
+
+const struct td_hybrid_mode td_hybrid_transparent = {begin, undo, explain_timeout, force_off, guest_reset, tick};
