@@ -67,6 +67,13 @@ static void before_reset(struct td_vfio_open *open)
 	td_hw82576_disconnect(TD_CONTAINER_OF(open, struct td_hw82576, open));
 }
 
+int td_hw82576_stuck(struct td_hw82576 *hw, struct td_err *err, const char *what)
+{
+	if (td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
+		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: does not answer any more", hw->open.bdf);
+	return td_err_set(err, EIO, TD_REASON_VFIO, "vf %s: %s", hw->open.bdf, what);
+}
+
 void td_hw82576_found_gone(struct td_hw82576 *hw)
 {
 	if (hw->open.lost)

@@ -94,6 +94,8 @@ static inline void td_hw82576_put(struct td_hw82576 *hw, uint32_t reg, uint32_t 
 void td_hw82576_own_vector(struct td_hw82576 *hw, bool on);
 /* The VF does not answer any more: told by events.lost, once, from the main loop. */
 void td_hw82576_found_gone(struct td_hw82576 *hw);
+/* The card did not do what it should, or is gone: -EIO, -ENODEV. */
+int td_hw82576_stuck(struct td_hw82576 *hw, struct td_err *err, const char *what);
 void td_hw82576_disconnect(struct td_hw82576 *hw); /* vectors; any thread, nobody else may use them meanwhile */
 void td_hw82576_sample(struct td_hw82576 *hw);	   /* counters */
 void td_hw82576_rebase(struct td_hw82576 *hw);	   /* counters: what they show now is where growth goes on from */

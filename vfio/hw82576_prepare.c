@@ -146,7 +146,7 @@ static int shake_hands(struct td_hw82576 *hw, uint64_t deadline_ns, struct td_er
 		return rc;
 	td_hw82576_put(hw, TD_VF_EIMC, TD_HW82576_ALL_VECTORS);
 	if (!td_hw82576_queues_off(hw, OFF_NS))
-		return td_err_set(err, EIO, TD_REASON_VFIO, "vf %s: a queue is on after a reset", hw->open.bdf);
+		return td_hw82576_stuck(hw, err, "has a queue on after a reset");
 	td_hw82576_mail_forget(hw);
 	return tell(hw, &word, 1, deadline_ns, &taken, "the handshake", err);
 }
@@ -216,10 +216,9 @@ static int check_heads(struct td_hw82576 *hw, struct td_err *err)
 	for (unsigned i = 0; i < TD_COUNT(head); i++) {
 		if (td_hw82576_get(hw, head[i]) != 0)
 			td_hw82576_put(hw, head[i], 0);
-		uint32_t now = td_hw82576_get(hw, head[i]);
-		if (now != 0)
-			return td_err_set(err, EIO, TD_REASON_VFIO, "vf %s: its %s head stands at %u after a reset", hw->open.bdf,
-				i ? "transmit" : "receive", now);
+		if (td_hw82576_get(hw, head[i]) != 0)
+			return td_hw82576_stuck(
+				hw, err, i ? "keeps its transmit head over a reset" : "keeps its receive head over a reset");
 	}
 	return 0;
 }

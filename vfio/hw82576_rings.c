@@ -98,11 +98,6 @@ static int broken(struct td_hw82576 *hw, struct td_err *err, const char *what)
 	return td_err_set(err, EINVAL, TD_REASON_DRIVER_UNKNOWN, "vf %s: the guest's driver has %s", hw->open.bdf, what);
 }
 
-static int stuck(struct td_hw82576 *hw, struct td_err *err, const char *what)
-{
-	return td_err_set(err, EIO, TD_REASON_VFIO, "vf %s: %s", hw->open.bdf, what);
-}
-
 static bool is_on(const struct td_vf82576_ring *ring)
 {
 	return ring->control & TD_VF_QUEUE_ENABLE;
@@ -152,14 +147,14 @@ static int advance(struct td_hw82576 *hw, const struct td_vf82576_ring *ring, st
 		td_vfio_open_set_bus_master(&hw->open, false);
 	}
 	memcpy(desc, kept, len);
-	return there ? 0 : stuck(hw, err, "does not work its transmit ring");
+	return there ? 0 : td_hw82576_stuck(hw, err, "does not work its transmit ring");
 }
 
 static int start_tx(struct td_hw82576 *hw, const struct td_vf82576_ring *ring, struct td_err *err)
 {
 	td_hw82576_put(hw, TD_VF_TXDCTL, ring->control);
 	if (!await(hw, TD_VF_TXDCTL, TD_VF_QUEUE_ENABLE, TD_VF_QUEUE_ENABLE, &hw->times.restore_wait_ns))
-		return stuck(hw, err, "does not enable its transmit queue");
+		return td_hw82576_stuck(hw, err, "does not enable its transmit queue");
 	int rc = ring->head ? advance(hw, ring, err) : 0;
 	if (rc == 0)
 		td_hw82576_put(hw, TD_VF_TDT, ring->tail);
@@ -170,7 +165,7 @@ static int start_rx(struct td_hw82576 *hw, const struct td_vf82576_ring *ring, s
 {
 	td_hw82576_put(hw, TD_VF_RXDCTL, ring->control);
 	if (!await(hw, TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE, TD_VF_QUEUE_ENABLE, &hw->times.restore_wait_ns))
-		return stuck(hw, err, "does not enable its receive queue");
+		return td_hw82576_stuck(hw, err, "does not enable its receive queue");
 	td_hw82576_put(hw, TD_VF_RDT, ring->tail);
 	return 0;
 }
@@ -182,7 +177,7 @@ static int start(struct td_hw82576 *hw, const struct td_vf82576_state *state, st
 	int rc = 0;
 
 	if (td_hw82576_get(hw, TD_VF_RDH) || td_hw82576_get(hw, TD_VF_TDH))
-		return stuck(hw, err, "its heads do not stand at 0");
+		return td_hw82576_stuck(hw, err, "has its heads elsewhere than at 0");
 	load_rx(hw, rx);
 	load_tx(hw, tx);
 	if (is_on(tx))
