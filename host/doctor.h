@@ -37,7 +37,8 @@ enum td_doctor_severity {
 		"Add iommu=pt to GRUB_CMDLINE_LINUX in /etc/default/grub; then: update-grub && reboot")                                    \
 	X(NO_INTERRUPT_REMAPPING, "no-interrupt-remapping", STOPS, IRQ_REMAP,                                                              \
 		"No VM can have a VF: its card could raise any interrupt of the host, so VFIO refuses.",                                   \
-		"In the firmware setup, switch on x2APIC / interrupt remapping; take intremap=off, noapic off the kernel's command line")  \
+		"In the firmware setup, switch on x2APIC / interrupt remapping; remove intremap=off and noapic from the kernel's command " \
+		"line")                                                                                                                    \
 	X(INTERRUPTS_UNSAFE, "interrupts-unsafe", NOTE, NONE,                                                                              \
 		"VFIO takes devices without interrupt remapping: a VM with a VF can raise any interrupt of the host.",                     \
 		"Where VMs are not trusted: remove allow_unsafe_interrupts from /etc/modprobe.d, and switch on interrupt remapping")       \
@@ -50,7 +51,7 @@ enum td_doctor_severity {
 		"Switch on ACS in the firmware setup, or put the card into a slot at another root port")                                   \
 	X(ACS_OVERRIDE, "acs-override", NOTE, NONE,                                                                                        \
 		"IOMMU groups look smaller than they are: a VM with a VF may reach other devices by DMA between them.",                    \
-		"Where VMs are not trusted: take pcie_acs_override off the kernel's command line")                                         \
+		"Where VMs are not trusted: remove pcie_acs_override from the kernel's command line")                                      \
 	/* SR-IOV */                                                                                                                       \
 	X(NO_SRIOV, "no-sriov", STOPS, NO_SRIOV, "There are no VFs to give to VMs; emulated NICs work.",                                   \
 		"Use a network card with SR-IOV; if this host has one, switch on SR-IOV in the firmware setup and in the card's own")      \

@@ -116,7 +116,7 @@ void td_doctor_check_interrupts(struct td_doctor *doctor)
 	struct td_doctor_finding *finding = td_doctor_find(doctor, TD_DOCTOR_NO_INTERRUPT_REMAPPING, "host",
 		"none of %u interrupts is remapped (no name IR-... in /sys/kernel/irq/*/chip_name)", seen);
 	if (td_doctor_host_booted_with(doctor->tree, "intremap=off"))
-		td_doctor_advise(finding, "Take intremap=off off GRUB_CMDLINE_LINUX in /etc/default/grub; then: update-grub && reboot");
+		td_doctor_advise(finding, "Remove intremap=off from GRUB_CMDLINE_LINUX in /etc/default/grub; then: update-grub && reboot");
 }
 
 /* ---- groups ---- */
@@ -193,7 +193,7 @@ void td_doctor_check_groups(struct td_doctor *doctor)
 			check_group(doctor, function);
 	}
 	if (doctor->report->count == before && vfs)
-		td_doctor_fine(doctor, "host", "each of %u VFs has an IOMMU group of its own", vfs);
+		td_doctor_fine(doctor, "host", "%u %s, each in an IOMMU group of its own", vfs, vfs == 1 ? "VF" : "VFs");
 }
 
 /* ---- ACS ---- */
@@ -205,17 +205,18 @@ static bool group_is_shared(struct td_doctor *doctor, const struct td_doctor_fun
 	return pf->group >= 0 && names.count > 1;
 }
 
+/* Ports of a switch that need none have groups of their own: those to blame are in the PF's. */
 static void check_bridges_above(struct td_doctor *doctor, const struct td_doctor_function *pf)
 {
 	const struct td_doctor_function *bridge = pf;
 	for (unsigned n = 0; n < STEPS_MAX && (bridge = td_doctor_host_bridge_of(&doctor->host, bridge->bdf)); n++) {
 		const struct td_doctor_caps *caps = &bridge->caps;
-		bool isolates = caps->has_acs && (caps->acs_control & TD_DOCTOR_ACS_ISOLATES) == (caps->acs_cap & TD_DOCTOR_ACS_ISOLATES) &&
-				(caps->acs_control & TD_DOCTOR_ACS_RR);
-		if (isolates || !caps->has_pcie || !caps->has_extended)
+		bool isolates = caps->has_acs && (caps->acs_control & TD_DOCTOR_ACS_RR) &&
+				(caps->acs_control & TD_DOCTOR_ACS_ISOLATES) == (caps->acs_cap & TD_DOCTOR_ACS_ISOLATES);
+		if (isolates || bridge->group != pf->group || !caps->has_pcie || !caps->has_extended)
 			continue;
-		td_doctor_find(doctor, TD_DOCTOR_NO_ACS, bridge->bdf, "bridge %s above %s %s, and %s shares its IOMMU group", bridge->bdf,
-			td_doctor_host_name(pf), caps->has_acs ? "has ACS, not switched on" : "has no ACS", td_doctor_host_name(pf));
+		td_doctor_find(doctor, TD_DOCTOR_NO_ACS, bridge->bdf, "bridge %s above %s %s, and they share IOMMU group %d", bridge->bdf,
+			td_doctor_host_name(pf), caps->has_acs ? "has ACS, not switched on" : "has no ACS", pf->group);
 	}
 }
 

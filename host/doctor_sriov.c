@@ -145,13 +145,23 @@ static const char *vf_driver_of(const char *pf_driver)
 	return NULL;
 }
 
+static bool any_vfs(const struct td_doctor_host *host)
+{
+	const struct td_doctor_function *pf;
+	for (unsigned i = 0; (pf = td_doctor_host_next_pf(host, &i));)
+		if (has_vfs(pf))
+			return true;
+	return false;
+}
+
+/* Where other PFs have the VFs, this one is not meant to have any. */
 static void check_autoprobe(struct td_doctor *doctor, const struct td_doctor_function *pf)
 {
 	uint64_t on;
 	const char *driver = vf_driver_of(pf->driver);
 	if (!driver || !td_doctor_tree_number(doctor->tree, &on, "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe", pf->bdf) || !on)
 		return;
-	if (td_doctor_tree_exists(doctor->tree, "/sys/bus/pci/drivers/%s", driver))
+	if ((has_vfs(pf) || !any_vfs(&doctor->host)) && td_doctor_tree_exists(doctor->tree, "/sys/bus/pci/drivers/%s", driver))
 		td_doctor_find(doctor, TD_DOCTOR_VF_AUTOPROBE, td_doctor_host_name(pf),
 			"%s has sriov_drivers_autoprobe=1, and %s, its VFs' driver, is loaded", td_doctor_host_name(pf), driver);
 }

@@ -69,7 +69,7 @@ static const struct {
 	 "PCI-MSIX-0000:3b:00.0\n",
 		"no-interrupt-remapping host|none of 2 interrupts|x2APIC"},
 	{"- /sys/kernel/irq/0\n- /sys/kernel/irq/30\n/sys/kernel/irq/0/chip_name = IO-APIC\n/proc/cmdline = intel_iommu=on intremap=off\n",
-		"no-interrupt-remapping host||Take intremap=off"},
+		"no-interrupt-remapping host||Remove intremap=off"},
 	{"- /sys/kernel/irq/0\n- /sys/kernel/irq/30\n/sys/kernel/irq/0/chip_name = IO-APIC\n"
 	 "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts = Y\n",
 		"interrupts-unsafe host"},
@@ -87,10 +87,13 @@ static const struct {
 	 "/sys/kernel/iommu_groups/60/devices/0000:3b:10.2/\n/sys/bus/pci/devices/0000:3a:00.0/config = config bridge=3b,3c pcie\n",
 		"group-shared group 60|0000:3b:00.0, 0000:3b:00.1, 0000:3b:10.0, 0000:3b:10.2; VFs made\n"
 		"group-not-viable group 60|with 0000:3b:00.0 (driver ixgbe), 0000:3b:00.1 (driver ixgbe)|another slot\n"
-		"no-acs 0000:3a:00.0|above ens1f0 has no ACS\nno-acs 0000:3a:00.0|above ens1f1 has no ACS"},
-	{"/sys/kernel/iommu_groups/71/devices/0000:3a:00.0/\n/sys/bus/pci/devices/0000:3a:00.0/config = config bridge=3b,3c pcie "
+		"no-acs 0000:3a:00.0|above ens1f0 has no ACS, and they share IOMMU group 60\nno-acs 0000:3a:00.0|above ens1f1"},
+	/* the same, with ACS that nobody has switched on; and a bridge that shares nothing */
+	{"- /sys/bus/pci/devices/0000:3a:00.0/iommu_group\n/sys/bus/pci/devices/0000:3a:00.0/iommu_group -> 71\n"
+	 "/sys/kernel/iommu_groups/71/devices/0000:3a:00.0/\n/sys/bus/pci/devices/0000:3a:00.0/config = config bridge=3b,3c pcie "
 	 "acs=1d/0\n",
 		"no-acs 0000:3a:00.0|has ACS, not switched on"},
+	{"/sys/bus/pci/devices/0000:3a:00.0/config = config bridge=3b,3c pcie\n", ""},
 	{"/proc/cmdline = intel_iommu=on iommu=pt pcie_acs_override=downstream,multifunction\n", "acs-override host"},
 	/* SR-IOV */
 	{"- " PF "\n- " PF1 "\n- " VF "\n- " VF1 "\n", "no-sriov host|ens2f0 8086:10d3"},
