@@ -88,22 +88,23 @@ static bool poll_a_little(struct td_igbvf *dev)
 	return false;
 }
 
+/* True: something was done. */
 static bool work(struct td_igbvf *dev)
 {
-	bool more = td_igbvf_tx_round(dev);
+	bool did = td_igbvf_tx_round(dev);
 
-	more |= td_igbvf_rx_round(dev);
-	return more;
+	did |= td_igbvf_rx_round(dev);
+	return did;
 }
 
 static void *run(void *opaque)
 {
 	struct td_igbvf *dev = opaque;
 	struct td_igbvf_io *io = &dev->io;
-	bool busy = false;
 
 	while (!asked(&io->stop)) {
 		uint64_t due, tell;
+		bool did;
 
 		if (asked(&io->park)) {
 			td_igbvf_tx_tell(dev, true);
@@ -111,16 +112,11 @@ static void *run(void *opaque)
 			dev->rx.ready = true;
 		}
 		__atomic_store_n(&io->woken, false, __ATOMIC_SEQ_CST);
-		if (work(dev)) {
-			busy = true;
-			td_igbvf_irq_run(dev);
-			continue;
-		}
-		if (busy && poll_a_little(dev))
-			continue;
-		busy = false;
-		tell = td_igbvf_tx_tell(dev, true);
+		did = work(dev);
+		tell = td_igbvf_tx_tell(dev, false);
 		due = td_igbvf_irq_run(dev);
+		if (did && poll_a_little(dev))
+			continue;
 		sleep_until(dev, TD_MIN(due, tell));
 	}
 	return NULL;

@@ -68,7 +68,8 @@ struct td_igbvf_tx {
 	struct td_igbvf_ring ring;
 	struct td_igbvf_context context[2];
 	bool context_kept; /* a packet used one that does not stand before it: the hardware would not have it */
-	unsigned done;	   /* descriptors reported done, of which the guest was not told yet */
+	unsigned done;	   /* descriptors worked off, of which the guest was not told yet */
+	size_t done_bytes; /* that they sent */
 	uint64_t done_ns;  /* when the first of them was */
 };
 
@@ -206,7 +207,7 @@ static inline uint32_t td_igbvf_ring_next(const struct td_igbvf_ring *ring, uint
 	return at + 1 < ring->count ? at + 1 : 0;
 }
 
-/* igbvf_rx.c, igbvf_tx.c: on the thread. A round returns true when there may be more. */
+/* igbvf_rx.c, igbvf_tx.c: on the thread. A round returns true when something was done. */
 void td_igbvf_rx_prepare(struct td_igbvf *dev);
 bool td_igbvf_rx_waiting(struct td_igbvf *dev); /* something to do that needs no event */
 bool td_igbvf_rx_round(struct td_igbvf *dev);

@@ -344,7 +344,7 @@ bool td_igbvf_rx_round(struct td_igbvf *dev)
 		taken++;
 	if (given)
 		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
-	return taken == ROUND_FRAMES;
+	return taken != 0;
 }
 
 bool td_igbvf_rx_burn(struct td_igbvf *dev)

@@ -11,7 +11,10 @@
 #include "emul/igbvf_packet.h"
 #include "emul/igbvf_parts.h"
 
-#define ROUND_PACKETS 64U
+#define ROUND_PACKETS	 64U
+#define TELL_DESCRIPTORS 64U /* done, before the guest is told */
+#define TELL_BYTES	 16384U
+#define TELL_NS		 2000000U
 
 #define CMD_LEN	    0xffffU
 #define CMD_TYPE    0x00f00000U
@@ -188,6 +191,8 @@ static void count_packet(struct td_igbvf *dev, bool sent, const struct td_igbvf_
 
 static void report_done(struct td_igbvf_tx *tx, const struct gathered *g)
 {
+	uint32_t head = td_igbvf_ring_head(&tx->ring), descriptors = g->next >= head ? g->next - head : g->next + tx->ring.count - head;
+
 	for (unsigned i = 0; i < g->reports; i++) {
 		uint32_t *status = (uint32_t *)&tx->ring.desc[2 * g->report[i] + 1] + 1;
 
@@ -195,7 +200,8 @@ static void report_done(struct td_igbvf_tx *tx, const struct gathered *g)
 	}
 	if (g->reports && !tx->done)
 		tx->done_ns = td_now_ns();
-	tx->done += g->reports;
+	tx->done += g->reports ? descriptors : 0;
+	tx->done_bytes += g->reports ? g->packet.len : 0;
 }
 
 static bool transmit(struct td_igbvf *dev, struct td_igbvf_tx *tx)
@@ -221,27 +227,43 @@ static bool transmit(struct td_igbvf *dev, struct td_igbvf_tx *tx)
 
 bool td_igbvf_tx_round(struct td_igbvf *dev)
 {
-	bool more = false;
+	bool did = false;
 
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
 		unsigned sent = 0;
 
 		while (sent < ROUND_PACKETS && transmit(dev, &dev->tx[i]))
 			sent++;
-		more |= sent == ROUND_PACKETS;
+		did |= sent != 0;
 	}
-	td_igbvf_tx_tell(dev, true);
-	return more;
+	return did;
+}
+
+/*
+ * An interrupt costs the guest several exits, and the driver only frees memory by it. So it is told of a few small packets together; of
+ * large ones at once, for TCP sends no more while its last ones are not known to have left.
+ */
+static bool is_due(const struct td_igbvf_tx *tx)
+{
+	return tx->done >= TD_MIN(TELL_DESCRIPTORS, tx->ring.count / 4) || tx->done_bytes >= TELL_BYTES;
 }
 
 uint64_t td_igbvf_tx_tell(struct td_igbvf *dev, bool now)
 {
-	(void)now;
+	uint64_t next = TD_IGBVF_NEVER;
+
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		if (!dev->tx[i].done)
+		struct td_igbvf_tx *tx = &dev->tx[i];
+
+		if (!tx->done)
 			continue;
-		dev->tx[i].done = 0;
+		if (!now && !is_due(tx) && td_now_ns() < tx->done_ns + TELL_NS) {
+			next = TD_MIN(next, tx->done_ns + TELL_NS);
+			continue;
+		}
+		tx->done = 0;
+		tx->done_bytes = 0;
 		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_TX(i));
 	}
-	return TD_IGBVF_NEVER;
+	return next;
 }
