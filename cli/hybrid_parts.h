@@ -9,6 +9,7 @@
 #define TD_CLI_HYBRID_PARTS_H
 
 #include "cli/blackout.h"
+#include "cli/catch.h"
 #include "cli/hybrid.h"
 #include "cli/relay.h"
 #include "core/loop.h"
@@ -70,6 +71,7 @@ struct td_transparent {
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
 	struct td_vf82576_state prepared;  /* what hardware and PF were told */
 	unsigned preparations;
+	uint32_t tail; /* of the transmit ring, while the VF does not know it */
 };
 
 struct td_hybrid {
@@ -83,6 +85,7 @@ struct td_hybrid {
 	struct td_lease lease;
 	struct td_vfio_pci *vf;	 /* NULL: none */
 	struct td_relay relay;	 /* open while there is a lease */
+	struct td_catch catch;	 /* mode transparent: open around a flip to the emulated path */
 	enum td_path path;	 /* where the guest's traffic is */
 	enum td_path wanted;	 /* where the operator wants it */
 	bool driver_ok, standby; /* of the guest's virtio-net driver */

@@ -20,7 +20,7 @@
 #include "core/log.h"
 
 #define LATE_NS	       300000000ULL /* switches have learned by then */
-#define UNDER_WAY_NS   2000000L	    /* what was sent to the old place before the outside was told */
+#define UNDER_WAY_NS   1000000ULL   /* what was sent to the old place before the outside was told */
 #define RETRY_FIRST_NS 1000000000ULL
 #define RETRY_LAST_NS  60000000000ULL
 #define PREPARATIONS   5U /* a guest that changes its filters in each of so many tries has a reason to */
@@ -68,10 +68,20 @@ static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 	return td_igbvf_take_rx(opaque, frame, room_bytes);
 }
 
-static void relay(struct td_hybrid *nic)
+static bool relay(struct td_hybrid *nic)
 {
+	bool any = false;
+
 	while (td_relay_run(&nic->relay, take, nic->igbvf) > 0)
-		;
+		any = true;
+	return any;
+}
+
+static void wait_ns(uint64_t ns)
+{
+	const struct timespec time = {.tv_nsec = (long)ns};
+
+	nanosleep(&time, NULL);
 }
 
 /* ---- to the VF ---- */
@@ -144,19 +154,26 @@ static int try_rest(struct td_hybrid *nic, struct td_err *err)
 	return rc < 0 ? rc : -EINPROGRESS;
 }
 
-/* The rings change hands. On failure the model has them as they were. */
+/*
+ * The rings change hands. On failure the model has them as they were. What waits to be sent waits on: a PF that checks its VFs' source
+ * addresses drops it until it knows the MAC.
+ */
 static int give_rings(struct td_hybrid *nic, struct td_err *err)
 {
 	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
 	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
+	uint32_t tail = state.tx[0].tail;
 	int rc = td_hw82576_connect(nic->hw, fds, err);
 
 	if (rc == 0)
 		rc = td_transparent_join(nic, err);
 	if (rc < 0)
 		return rc;
+	state.tx[0].tail = state.tx[0].head;
 	rc = td_hw82576_restore(nic->hw, &state, err);
+	state.tx[0].tail = tail;
 	nic->transparent.on_hardware = rc == 0;
+	nic->transparent.tail = tail;
 	if (rc == 0)
 		return 0;
 	memset(state.counter, 0, sizeof(state.counter));
@@ -164,10 +181,32 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 	return rc;
 }
 
+/* Frames that come by the tap now are older than those that will come to the VF; after the announcement there are only few. */
+static void move_outside(struct td_hybrid *nic)
+{
+	uint64_t end_ns;
+
+	relay(nic);
+	td_hybrid_announce(nic, TD_PATH_VF);
+	end_ns = td_now_ns() + UNDER_WAY_NS;
+	while (td_now_ns() < end_ns)
+		if (!relay(nic))
+			wait_ns(UNDER_WAY_NS / 20);
+}
+
+static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = give_rings(nic, err);
+
+	if (rc == 0)
+		rc = td_hybrid_vf_steer(nic, true, err);
+	if (rc == 0)
+		td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
+	return rc;
+}
+
 static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
 {
-	int rc;
-
 	switch (phase) {
 	case TD_FLIP_RESERVE:
 		return begin_reserve(nic, err);
@@ -177,16 +216,14 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_QUIESCE:
 		return try_rest(nic, err);
 	case TD_FLIP_STEER:
-		rc = give_rings(nic, err);
-		return rc < 0 ? rc : td_hybrid_vf_steer(nic, true, err);
+		return steer_to_vf(nic, err);
 	case TD_FLIP_SWAP:
-		relay(nic); /* older than what the VF hears from now on */
 		nic->path = TD_PATH_VF;
 		nic->settle_until_ns = td_now_ns() + LATE_NS;
 		unpark(nic);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
-		td_hybrid_announce(nic, TD_PATH_VF);
+		move_outside(nic);
 		return 0;
 	case TD_FLIP_VERIFY:
 		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
@@ -196,13 +233,6 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 }
 
 /* ---- to the emulated path ---- */
-
-static void wait_for_frames_under_way(void)
-{
-	const struct timespec under_way = {.tv_nsec = UNDER_WAY_NS};
-
-	nanosleep(&under_way, NULL);
-}
 
 /* The model has the rings again, as far as the hardware worked them. vCPUs are parked. */
 static void take_rings(struct td_hybrid *nic)
@@ -219,7 +249,7 @@ static void take_rings(struct td_hybrid *nic)
 	td_igbvf_to_software(nic->igbvf, &rings);
 	nic->transparent.on_hardware = false;
 	nic->path = TD_PATH_EMULATED;
-	nic->settle_until_ns = 0;
+	nic->settle_until_ns = td_now_ns() + LATE_NS;
 }
 
 static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
@@ -228,11 +258,23 @@ static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
 
 	td_igbvf_listen(nic->igbvf, true);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
-	wait_for_frames_under_way();
+	wait_ns(UNDER_WAY_NS);
+	td_catch_forget(&nic->catch);
 	rc = nic->lost ? 0 : td_hybrid_vf_steer(nic, false, err);
-	if (rc == 0)
-		take_rings(nic);
-	return rc;
+	if (rc < 0)
+		return rc;
+	take_rings(nic);
+	td_catch_run(&nic->catch);
+	return 0;
+}
+
+static int prepare_back(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = 0;
+
+	if (!nic->config->vlan) /* the PF hears a VF's VLAN with its tag */
+		rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), nic->config->mac, err);
+	return rc < 0 ? rc : td_hw82576_quiet(nic->hw, err);
 }
 
 static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
@@ -241,9 +283,7 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 	case TD_FLIP_PREPARE:
 		if (nic->lost)
 			return 0;
-		if (td_igbvf_mail_pending(nic->igbvf))
-			return -EINPROGRESS;
-		return td_hw82576_quiet(nic->hw, err);
+		return td_igbvf_mail_pending(nic->igbvf) ? -EINPROGRESS : prepare_back(nic, err);
 	case TD_FLIP_QUIESCE:
 		park(nic);
 		return 0;
@@ -308,6 +348,8 @@ static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 	}
 	if (phase == TD_FLIP_QUIESCE)
 		unpark(nic);
+	if (phase == TD_FLIP_PREPARE)
+		td_catch_close(&nic->catch);
 	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(nic->hw, td_igbvf_state(nic->igbvf), &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
@@ -368,6 +410,20 @@ static void follow_driver(struct td_hybrid *nic)
 	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
 }
 
+/* What still comes to the path of before. */
+static void settle(struct td_hybrid *nic)
+{
+	td_catch_run(&nic->catch);
+	if (nic->path == TD_PATH_VF)
+		(void)relay(nic);
+	if (td_now_ns() < nic->settle_until_ns)
+		return;
+	nic->settle_until_ns = 0;
+	td_catch_close(&nic->catch);
+	if (nic->path == TD_PATH_VF)
+		td_igbvf_listen(nic->igbvf, false); /* copies of broadcasts only, which the VF hears itself */
+}
+
 static void tick(struct td_hybrid *nic)
 {
 	const struct td_flip *flip = &nic->flip;
@@ -376,13 +432,8 @@ static void tick(struct td_hybrid *nic)
 
 	if (nic->host.vm->state != TD_VM_RUNNING)
 		return;
-	if (nic->settle_until_ns) {
-		relay(nic);
-		if (td_now_ns() >= nic->settle_until_ns) {
-			nic->settle_until_ns = 0;
-			td_igbvf_listen(nic->igbvf, false); /* copies of broadcasts only, which the VF hears itself */
-		}
-	}
+	if (nic->settle_until_ns)
+		settle(nic);
 	if (!flip->active) {
 		follow_driver(nic);
 		return;
@@ -397,7 +448,7 @@ static void tick(struct td_hybrid *nic)
 		if (td_hw82576_link_up(nic->hw))
 			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
 	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE && !td_igbvf_mail_pending(nic->igbvf)) {
-		if (td_hw82576_quiet(nic->hw, &err) < 0)
+		if (prepare_back(nic, &err) < 0)
 			(void)td_flip_fail(&nic->flip, TD_FLIP_PREPARE, &err);
 		else
 			(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);

@@ -89,6 +89,7 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 	}
 	td_transparent_close(nic);
 	td_relay_close(&nic->relay);
+	td_catch_close(&nic->catch);
 	if (td_lease_release(&nic->lease, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }

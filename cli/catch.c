@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* catch.c - see catch.h. Source: packet(7), Linux Documentation/networking/filter.rst. */
+#include "cli/catch.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES (sizeof(struct virtio_net_hdr) + 65536U)
+#define FRAMES_A_RUN 256U
+
+static int packet_socket(const char *name, uint16_t protocol)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)if_nametoindex(name)};
+	td_auto_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int on = 1;
+
+	if (fd < 0 || !address.sll_ifindex || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+		(!protocol && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0))
+		return -errno;
+	return td_take_fd(&fd);
+}
+
+/* Incoming frames to this address, and no others: set before the socket is bound to a protocol, so that nothing slips in. */
+static int listen_to(int fd, const char *name, const uint8_t mac[6])
+{
+	uint32_t high = (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3];
+	uint32_t low = (uint32_t)mac[4] << 8 | mac[5];
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 5, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 3),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog program = {.len = TD_COUNT(code), .filter = code};
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(name)};
+	struct packet_mreq promiscuous = {.mr_ifindex = address.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
+
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
+		bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+		setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) < 0)
+		return -errno;
+	return 0;
+}
+
+static bool is_bridge_port(const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/brport", name);
+	return access(path, F_OK) == 0;
+}
+
+int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], struct td_err *err)
+{
+	int rc = 0;
+
+	if (catch->pf_fd >= 0 || is_bridge_port(pf_name))
+		return 0;
+	catch->buffer = malloc(BUFFER_BYTES);
+	if (!catch->buffer)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: late frames", pf_name);
+	catch->tap_fd = packet_socket(tap_name, 0);
+	catch->pf_fd = packet_socket(pf_name, ETH_P_ALL);
+	if (catch->tap_fd < 0 || catch->pf_fd < 0)
+		rc = catch->tap_fd < 0 ? catch->tap_fd : catch->pf_fd;
+	else
+		rc = listen_to(catch->pf_fd, pf_name, mac);
+	if (rc == 0)
+		return 0;
+	td_catch_close(catch);
+	return td_err_sys(err, -rc, TD_REASON_SYSTEM, "pf %s: packet socket for late frames", pf_name);
+}
+
+void td_catch_close(struct td_catch *catch)
+{
+	td_cleanup_close(&catch->pf_fd);
+	td_cleanup_close(&catch->tap_fd);
+	catch->pf_fd = catch->tap_fd = -1;
+	free(catch->buffer);
+	catch->buffer = NULL;
+}
+
+void td_catch_run(struct td_catch *catch)
+{
+	for (unsigned i = 0; catch->pf_fd >= 0 && i < FRAMES_A_RUN; i++) {
+		ssize_t len = recv(catch->pf_fd, catch->buffer, BUFFER_BYTES, MSG_DONTWAIT);
+
+		if (len <= 0)
+			return;
+		if (send(catch->tap_fd, catch->buffer, (size_t)len, MSG_DONTWAIT) == len)
+			catch->caught++;
+	}
+}
+
+void td_catch_forget(struct td_catch *catch)
+{
+	while (catch->pf_fd >= 0 && recv(catch->pf_fd, catch->buffer, BUFFER_BYTES, MSG_DONTWAIT | MSG_TRUNC) > 0)
+		;
+}
