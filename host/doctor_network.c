@@ -33,22 +33,28 @@ static bool is_bridge(struct td_doctor *doctor, const char *name)
 	return td_doctor_tree_exists(doctor->tree, "/sys/class/net/%s/brif", name);
 }
 
-/* The bridge that an interface is a port of, by itself or as a member of a team; NULL: none. */
-static const char *bridge_above(struct td_doctor *doctor, const char *name)
+/* The bridge that an interface is a port of, by itself or as a member of a team; NULL: none. *ret_port: what the bridge has. */
+static const char *bridge_above(struct td_doctor *doctor, const char *name, const char **ret_port)
 {
 	const char *master = td_doctor_tree_link(doctor->tree, "/sys/class/net/%s/master", name);
-	if (master && !is_bridge(doctor, master))
+	*ret_port = name;
+	if (master && !is_bridge(doctor, master)) {
+		*ret_port = master;
 		master = td_doctor_tree_link(doctor->tree, "/sys/class/net/%s/master", master);
+	}
 	return master && is_bridge(doctor, master) ? master : NULL;
 }
 
 static void check_uplink(struct td_doctor *doctor, const struct td_doctor_function *pf)
 {
-	const char *bridge = *pf->netdev && pf->vfs ? bridge_above(doctor, pf->netdev) : NULL;
+	uint64_t learning = 1;
+	const char *port, *bridge = *pf->netdev && pf->vfs ? bridge_above(doctor, pf->netdev, &port) : NULL;
 	if (!bridge)
 		return;
-	td_doctor_find(doctor, TD_DOCTOR_UPLINK_RETURNS_FRAMES, pf->netdev, "%s, with %llu VFs, is the uplink of bridge %.15s", pf->netdev,
-		(unsigned long long)pf->vfs, bridge);
+	td_doctor_tree_number(doctor->tree, &learning, "/sys/class/net/%s/brport/learning", port);
+	if (learning)
+		td_doctor_find(doctor, TD_DOCTOR_UPLINK_RETURNS_FRAMES, pf->netdev, "%s, with %llu VFs, is the uplink of bridge %.15s",
+			pf->netdev, (unsigned long long)pf->vfs, bridge);
 	td_doctor_find(doctor, TD_DOCTOR_UPLINK_IS_VF_POOL, pf->netdev, "VMs on VFs of %s and VMs on bridge %.15s share the card's switch",
 		pf->netdev, bridge);
 }
@@ -140,9 +146,12 @@ static void check_vf(struct td_doctor *doctor, const struct td_doctor_function *
 				vf->netdev, vf->bdf);
 }
 
-/* Taps of VMs are tandem's sign on a bridge. */
+/* tandem's signs: the alias of a bridge that host apply made, taps of VMs on any other. */
 static bool serves_vms(struct td_doctor *doctor, const char *bridge)
 {
+	const char *alias = td_doctor_tree_text(doctor->tree, "/sys/class/net/%s/ifalias", bridge);
+	if (alias && !strncmp(alias, "tandem", 6))
+		return true;
 	td_auto_names struct td_doctor_names ports;
 	td_doctor_tree_list(doctor->tree, &ports, "/sys/class/net/%s/brif", bridge);
 	for (unsigned i = 0; i < ports.count; i++)

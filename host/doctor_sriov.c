@@ -60,9 +60,19 @@ static bool has_bar_space(struct td_doctor *doctor, const struct td_doctor_funct
 	return line < IOV_LINE + IOV_LINES || placed;
 }
 
+static bool any_interface(const struct td_doctor_host *host)
+{
+	const struct td_doctor_function *pf;
+	for (unsigned i = 0; (pf = td_doctor_host_next_pf(host, &i));)
+		if (*pf->netdev)
+			return true;
+	return false;
+}
+
+/* A PF without VFs may be given away as a whole, where another one has VFs for VMs. */
 static void check_pf(struct td_doctor *doctor, const struct td_doctor_function *pf)
 {
-	if (!*pf->netdev)
+	if (!*pf->netdev && (has_vfs(pf) || !any_interface(&doctor->host)))
 		td_doctor_find(doctor, TD_DOCTOR_PF_NO_INTERFACE, pf->bdf, "PF %s has no network interface: its driver is %s", pf->bdf,
 			*pf->driver ? pf->driver : "none");
 	if (!has_bar_space(doctor, pf))
@@ -96,7 +106,9 @@ void td_doctor_check_sriov(struct td_doctor *doctor)
 	}
 	struct td_doctor_finding *finding =
 		td_doctor_find(doctor, TD_DOCTOR_NO_VFS, td_doctor_host_name(first), "no VF is made yet: %s", td_doctor_words_text(&words));
-	if (*first->netdev)
+	if (!*first->netdev)
+		td_doctor_advise(finding, "Give a PF to its driver first: see pf-no-interface");
+	else
 		td_doctor_advise(finding,
 			"echo %llu >/sys/class/net/%s/device/sriov_numvfs; for good: a pool in host.yaml and tandem host apply",
 			(unsigned long long)TD_MIN(first->vfs_total, 4ULL), first->netdev);
@@ -115,7 +127,7 @@ static bool host_uses(struct td_doctor *doctor, const struct td_doctor_function 
 {
 	if (!*vf->driver || !strcmp(vf->driver, "vfio-pci"))
 		return false;
-	return *vf->netdev && interface_flag(doctor, vf->netdev, IFF_UP);
+	return !*vf->netdev || interface_flag(doctor, vf->netdev, IFF_UP);
 }
 
 static void check_used(struct td_doctor *doctor, const struct td_doctor_function *pf)
@@ -125,12 +137,12 @@ static void check_used(struct td_doctor *doctor, const struct td_doctor_function
 	unsigned all = 0;
 	for (unsigned i = 0; (vf = td_doctor_host_next_vf(&doctor->host, pf, &i)); all++)
 		if (host_uses(doctor, vf))
-			td_doctor_words_add(&used, "%s (%s)", vf->netdev, vf->bdf);
+			td_doctor_words_add(
+				&used, *vf->netdev ? "%s (%s is up)" : "%s (driver %s)", vf->bdf, *vf->netdev ? vf->netdev : vf->driver);
 	if (!used.count)
 		return;
 	td_doctor_find(doctor, used.count == all ? TD_DOCTOR_NO_FREE_VF : TD_DOCTOR_VF_IN_HOST_USE, td_doctor_host_name(pf),
-		"%u of %u VFs of %s are up as interfaces of the host: %s", used.count, all, td_doctor_host_name(pf),
-		td_doctor_words_text(&used));
+		"the host uses %u of %u VFs of %s itself: %s", used.count, all, td_doctor_host_name(pf), td_doctor_words_text(&used));
 }
 
 /* The driver that takes a PF's VFs in the host; NULL: not known. */

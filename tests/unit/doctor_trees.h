@@ -21,7 +21,11 @@
 #include <string.h>
 
 #include <cmocka.h>
+
+#include <ftw.h>
 #include <linux/pci_regs.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "host/doctor.h"
 #include "host/doctor_caps.h"
@@ -175,6 +179,72 @@ static inline void trees_assert_same(const struct td_doctor_report *a, const str
 		assert_string_equal(a->finding[i].seen, b->finding[i].seen);
 		assert_string_equal(a->finding[i].remedy, b->finding[i].remedy);
 	}
+}
+
+/* ---- on disk ---- */
+
+static inline int trees_remove_one(const char *path, const struct stat *st, int type, struct FTW *walk)
+{
+	(void)st, (void)type, (void)walk;
+	return remove(path);
+}
+
+/* A new directory for a test, removed by trees_teardown. */
+static inline int trees_setup(void **state)
+{
+	char dir[] = "/tmp/tandem-doctor-XXXXXX";
+	*state = mkdtemp(dir) ? strdup(dir) : NULL;
+	return *state ? 0 : -1;
+}
+
+static inline int trees_teardown(void **state)
+{
+	nftw(*state, trees_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	free(*state);
+	return 0;
+}
+
+static inline char *trees_in_dir(void **state, const char *name, char path[256])
+{
+	snprintf(path, 256, "%s/%s", (const char *)*state, name);
+	return path;
+}
+
+/* DIR/NAME with `text`, and the directories above it. */
+static inline void trees_write_file(void **state, const char *name, const void *text, size_t len)
+{
+	char path[256];
+	trees_in_dir(state, name, path);
+	for (char *c = strchr(path + 1, '/'); c; c = strchr(c + 1, '/')) {
+		*c = '\0';
+		mkdir(path, 0755);
+		*c = '/';
+	}
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(text, 1, len, file), len);
+	fclose(file);
+}
+
+static inline void trees_write_text(void **state, const char *name, const char *text)
+{
+	trees_write_file(state, name, text, strlen(text));
+}
+
+static inline struct td_doctor_tree *trees_open_tree(const char *root)
+{
+	struct td_doctor_tree *tree = NULL;
+	struct td_err err = {0};
+	if (td_doctor_tree_open(root, &tree, &err))
+		fail_msg("%s", err.text);
+	return tree;
+}
+
+static inline void trees_examine_root(const char *root, struct td_doctor_report *report)
+{
+	struct td_doctor_tree *tree = trees_open_tree(root);
+	assert_int_equal(td_doctor_examine(tree, report, NULL), 0);
+	td_doctor_tree_close(tree);
 }
 
 #endif

@@ -101,8 +101,10 @@ static const struct {
 		"sriov-off-in-card 0000:3b:00.1|ens1f1 (8086:1528)|mlxconfig -d 0000:3b:00.1"},
 	{"- " PF "\n- " VF "\n- " VF1 "\n- " PF1 "/sriov_totalvfs\n- " PF1 "/sriov_numvfs\n" PF1 "/config = config pcie flr sriov=0\n",
 		"sriov-off-in-card 0000:3b:00.1|for 0 VFs"},
-	{"- " PF1 "/driver\n- " PF1 "/net\n" PF1 "/driver -> vfio-pci\n",
-		"pf-no-interface 0000:3b:00.1|its driver is vfio-pci|echo 0000:3b:00.1"},
+	{"- " PF "/driver\n- " PF "/net\n- /.tandem-doctor/vfs\n", "pf-no-interface 0000:3b:00.0|its driver is none|echo 0000:3b:00.0"},
+	{"- " PF1 "/driver\n- " PF1 "/net\n" PF1 "/driver -> vfio-pci\n", ""}, /* given away as a whole */
+	{"- " PF "\n- " VF "\n- " VF1 "\n- " PF1 "/driver\n- " PF1 "/net\n" PF1 "/driver -> vfio-pci\n",
+		"pf-no-interface 0000:3b:00.1|its driver is vfio-pci\nno-vfs 0000:3b:00.1"},
 	{"- " VF "\n- " VF1 "\n" PF "/sriov_numvfs = 0\n",
 		"no-vfs ens1f0|ens1f0 0 of 63, ens1f1 0 of 63|echo 4 >/sys/class/net/ens1f0/device/sriov_numvfs"},
 	{PF1 "/resource = 0x1 0x2 0x3\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n0x0 0x0 0x0\\n"
@@ -113,9 +115,10 @@ static const struct {
 		"vf-bar-space ens1f1"},
 	/* VFs */
 	{VF_NETDEV "/sys/class/net/ens1f0v0/flags = 0x1003\n",
-		"vf-in-host-use ens1f0|1 of 2 VFs of ens1f0 are up as interfaces of the host: ens1f0v0"},
+		"vf-in-host-use ens1f0|uses 1 of 2 VFs of ens1f0 itself: 0000:3b:10.0 (ens1f0v0 is up)"},
 	{VF_NETDEV "/sys/class/net/ens1f0v0/flags = 0x1002\n", ""}, /* down: free for a VM */
 	{VF_NETDEV "/sys/class/net/ens1f0v0/flags = 0x1003\n- " VF1 "\n", "no-free-vf ens1f0|1 of 1 VFs"},
+	{"- " VF "/driver\n" VF "/driver -> uio_pci_generic\n", "vf-in-host-use ens1f0|0000:3b:10.0 (driver uio_pci_generic)"},
 	{PF "/sriov_drivers_autoprobe = 1\n/sys/bus/pci/drivers/ixgbevf/\n",
 		"vf-autoprobe ens1f0|ixgbevf|echo 0 >/sys/class/net/ens1f0/device/sriov_drivers_autoprobe"},
 	{PF "/sriov_drivers_autoprobe = 1\n", ""}, /* nobody is there to grab them */
@@ -152,6 +155,7 @@ static const struct {
 		"uplink-is-vf-pool ens1f0||bridge fdb add MAC dev ens1f0 self permanent"},
 	{"/sys/class/net/ens1f0/master -> bond0\n/sys/class/net/bond0/master -> br0\n",
 		"uplink-returns-frames ens1f0|bridge br0\nuplink-is-vf-pool ens1f0"},
+	{"/sys/class/net/ens1f0/master -> br0\n/sys/class/net/ens1f0/brport/learning = 0\n", "uplink-is-vf-pool ens1f0"},
 	{"/sys/class/net/ens1f1/master -> br0\n", ""}, /* a PF without VFs returns nothing */
 	{"/proc/sys/net/bridge/bridge-nf-call-iptables = 1\n", "bridge-netfilter host|iptables"},
 	{VF_NETDEV "/.tandem-doctor/processes = NetworkManager\n/run/NetworkManager/devices/9 = managed=true\n",
@@ -163,6 +167,12 @@ static const struct {
 	{VF_NETDEV "/etc/network/interfaces.d/vfs = auto ens1f0v0\n", "ifupdown-vf ens1f0v0||ifdown ens1f0v0"},
 	{"/.tandem-doctor/processes = systemd-networkd\n/run/systemd/netif/links/5 = ADMIN_STATE=configured\n",
 		"bridge-managed br0|systemd-networkd manages bridge br0"},
+	{"- /sys/class/net/br0/brif/tandem0\n/.tandem-doctor/processes = systemd-networkd\n/run/systemd/netif/links/5 = "
+	 "ADMIN_STATE=configured\n",
+		""}, /* not a bridge of tandem's */
+	{"- /sys/class/net/br0/brif/tandem0\n/.tandem-doctor/processes = NetworkManager\n/run/NetworkManager/devices/5 = managed=true\n"
+	 "/sys/class/net/br0/ifalias = tandem isolated\n",
+		"bridge-managed br0|NetworkManager"},
 };
 
 /* "reason object|part of what was seen|part of what to do" */
