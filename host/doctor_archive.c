@@ -206,7 +206,8 @@ static int save_entry(FILE *out, const struct td_doctor_node *node)
 	snprintf(header.gid, sizeof(header.gid), "%07o", 0);
 	snprintf(header.size, sizeof(header.size), "%011zo", len);
 	snprintf(header.mtime, sizeof(header.mtime), "%011o", 0);
-	snprintf(header.checksum, sizeof(header.checksum), "%06lo", (unsigned long)checksum(&header));
+	snprintf(header.checksum, sizeof(header.checksum), "%06lo",
+		(unsigned long)checksum(&header) & 0777777UL); /* 512 bytes sum up to less */
 	header.checksum[7] = ' ';
 	size_t pad = (size_t)td_align_up(len, BLOCK_BYTES) - len;
 	r = put(out, &header, sizeof(header));
