@@ -148,6 +148,7 @@ static void close_parts(struct td_hw82576 *hw)
 	bool lent;
 
 	td_hw82576_mail_stop(hw);
+	hw->mail.busy = false;
 	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
 	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
 	hw->reset_due = false; /* the kernel resets it at the end of this */
@@ -235,11 +236,13 @@ int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *e
 
 	if (hw->phase != TD_HW82576_PREPARED)
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: is not prepared", hw->open.bdf);
-	if (hw->connected)
+	if (hw->connected && memcmp(hw->guest_fd, fds, sizeof(hw->guest_fd)) == 0)
 		return 0;
+	td_hw82576_disconnect(hw);
 	int rc = td_vfio_open_set_irqs(&hw->open, VFIO_PCI_MSIX_IRQ_INDEX, all, TD_VF82576_VECTORS);
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: enable its interrupts", hw->open.bdf);
+	memcpy(hw->guest_fd, fds, sizeof(hw->guest_fd));
 	hw->connected = true;
 	return 0;
 }
@@ -263,6 +266,75 @@ void td_hw82576_own_vector(struct td_hw82576 *hw, bool on)
 		td_hw82576_put(hw, TD_VF_EIMS, TD_HW82576_OUR_BIT);
 }
 
+/* ---- counters ---- */
+
+static bool reachable(const struct td_hw82576 *hw)
+{
+	return hw->phase == TD_HW82576_RUNNING && !hw->open.lost;
+}
+
+static bool counts_bytes(unsigned counter)
+{
+	return counter == TD_VF_COUNT_GORC || counter == TD_VF_COUNT_GOTC || counter == TD_VF_COUNT_GORLBC || counter == TD_VF_COUNT_GOTLBC;
+}
+
+static void read_counters(struct td_hw82576 *hw, uint32_t now[TD_VF82576_COUNTERS])
+{
+	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
+		now[i] = td_hw82576_get(hw, td_vf82576_counter_reg[i]);
+}
+
+/* A reset of the PF may have set it back. */
+static void grow(struct td_hw82576 *hw, unsigned counter, uint32_t now, uint64_t elapsed_ns)
+{
+	uint64_t most = td_vfio_82576_most(elapsed_ns, counts_bytes(counter));
+
+	hw->counter[counter] += td_vfio_82576_add(hw->counter_last[counter], now, most);
+	hw->counter_last[counter] = now;
+}
+
+void td_hw82576_rebase(struct td_hw82576 *hw)
+{
+	read_counters(hw, hw->counter_last);
+	hw->counter_ns = td_now_ns();
+}
+
+void td_hw82576_baseline(struct td_hw82576 *hw)
+{
+	memset(hw->counter, 0, sizeof(hw->counter));
+	td_hw82576_rebase(hw);
+}
+
+void td_hw82576_sample(struct td_hw82576 *hw)
+{
+	uint64_t now_ns = td_now_ns();
+	uint32_t now[TD_VF82576_COUNTERS];
+
+	read_counters(hw, now);
+	if (td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
+		return;
+	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
+		grow(hw, i, now[i], now_ns - hw->counter_ns);
+	hw->counter_ns = now_ns;
+}
+
+/* For the guest, which reads them one by one. */
+static uint32_t sample_one(struct td_hw82576 *hw, unsigned counter)
+{
+	uint32_t now = td_hw82576_get(hw, td_vf82576_counter_reg[counter]);
+
+	if (now != TD_HW82576_GONE)
+		grow(hw, counter, now, td_now_ns() - hw->counter_ns);
+	return (uint32_t)hw->counter[counter];
+}
+
+void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS])
+{
+	if (reachable(hw))
+		td_hw82576_sample(hw);
+	memcpy(ret_counter, hw->counter, sizeof(hw->counter));
+}
+
 /* ---- registers while a guest runs on it ---- */
 
 static bool is_mailbox(uint32_t reg)
@@ -270,21 +342,13 @@ static bool is_mailbox(uint32_t reg)
 	return (reg >= TD_VF_MBMEM && reg < TD_VF_MBMEM + 4 * TD_VF_MAIL_WORDS) || reg == TD_VF_V2PMAILBOX;
 }
 
-static bool reachable(const struct td_hw82576 *hw)
-{
-	return hw->phase == TD_HW82576_RUNNING && !hw->open.lost;
-}
-
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 {
 	if (!reachable(hw) || reg % 4 || reg >= TD_VF82576_BAR0_BYTES || is_mailbox(reg))
 		return 0;
-	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++) {
-		if (reg != td_vf82576_counter_reg[i])
-			continue;
-		td_hw82576_sample(hw);
-		return (uint32_t)hw->counter[i];
-	}
+	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
+		if (reg == td_vf82576_counter_reg[i])
+			return sample_one(hw, i);
 	return td_hw82576_get(hw, reg);
 }
 
@@ -337,53 +401,6 @@ bool td_hw82576_link_up(struct td_hw82576 *hw)
 		return false;
 	uint32_t status = td_hw82576_get(hw, TD_VF_STATUS);
 	return status != TD_HW82576_GONE && status & TD_VF_STATUS_LU;
-}
-
-/* ---- counters ---- */
-
-static bool counts_bytes(unsigned counter)
-{
-	return counter == TD_VF_COUNT_GORC || counter == TD_VF_COUNT_GOTC || counter == TD_VF_COUNT_GORLBC || counter == TD_VF_COUNT_GOTLBC;
-}
-
-static void read_counters(struct td_hw82576 *hw, uint32_t now[TD_VF82576_COUNTERS])
-{
-	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
-		now[i] = td_hw82576_get(hw, td_vf82576_counter_reg[i]);
-}
-
-void td_hw82576_rebase(struct td_hw82576 *hw)
-{
-	read_counters(hw, hw->counter_last);
-	hw->counter_ns = td_now_ns();
-}
-
-void td_hw82576_baseline(struct td_hw82576 *hw)
-{
-	memset(hw->counter, 0, sizeof(hw->counter));
-	td_hw82576_rebase(hw);
-}
-
-/* A reset of the PF may have set them back. */
-void td_hw82576_sample(struct td_hw82576 *hw)
-{
-	uint64_t now_ns = td_now_ns(), elapsed_ns = now_ns - hw->counter_ns;
-	uint32_t now[TD_VF82576_COUNTERS];
-
-	read_counters(hw, now);
-	if (td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
-		return;
-	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
-		hw->counter[i] += td_vfio_82576_add(hw->counter_last[i], now[i], td_vfio_82576_most(elapsed_ns, counts_bytes(i)));
-	memcpy(hw->counter_last, now, sizeof(now));
-	hw->counter_ns = now_ns;
-}
-
-void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS])
-{
-	if (reachable(hw))
-		td_hw82576_sample(hw);
-	memcpy(ret_counter, hw->counter, sizeof(hw->counter));
 }
 
 void td_hw82576_times(const struct td_hw82576 *hw, struct td_hw82576_times *ret_times)

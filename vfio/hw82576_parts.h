@@ -65,7 +65,8 @@ struct td_hw82576 {
 	int mail_fd;  /* vector 2 */
 	struct td_watch mail_watch;
 	bool connected;
-	bool reset_due; /* queues are off; bus mastering, vectors and the reset follow when the main loop gets to it */
+	int guest_fd[2]; /* while connected; not owned */
+	bool reset_due;	 /* queues are off; bus mastering, vectors and the reset follow when the main loop gets to it */
 	struct td_work reset_work;
 	struct td_hw82576_mailbox mail;
 	struct td_vf82576_state told;  /* as prepared for: PF and registers that are no rings */

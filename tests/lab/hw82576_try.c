@@ -361,6 +361,7 @@ static void set_up_rings(void)
 	state.frame_max_bytes = TD_VF82576_FRAME_BYTES;
 	rx_ring = td_mem_ptr(&vm.mem, TD_GPA(RX_RING), COUNT * 16);
 	tx_ring = td_mem_ptr(&vm.mem, TD_GPA(TX_RING), COUNT * 16);
+	rx_clean = tx_use = 0;
 	for (uint32_t i = 0; i < COUNT; i++)
 		post(i);
 	model_send(200);
@@ -397,19 +398,17 @@ static void set_up(const char *pf)
 /* ---- cycles ---- */
 
 static struct td_hw82576_times worst;
-static uint64_t sum_restore, sum_capture, sum_restore_wait, sum_capture_wait;
+#define CYCLES_MAX 1000U
+static uint64_t restore_us[CYCLES_MAX], capture_us[CYCLES_MAX];
 
 static void note_times(void)
 {
 	struct td_hw82576_times now;
 
 	td_hw82576_times(hw, &now);
-	sum_restore += now.restore_ns;
-	sum_restore_wait += now.restore_wait_ns;
-	sum_capture += now.capture_ns;
-	sum_capture_wait += now.capture_wait_ns;
+	restore_us[at_cycle] = (now.restore_ns - now.restore_wait_ns) / 1000;
+	capture_us[at_cycle] = (now.capture_ns - now.capture_wait_ns) / 1000;
 	worst.prepare_ns = TD_MAX(worst.prepare_ns, now.prepare_ns);
-	worst.prepare_wait_ns = TD_MAX(worst.prepare_wait_ns, now.prepare_wait_ns);
 	worst.restore_ns = TD_MAX(worst.restore_ns, now.restore_ns);
 	worst.quiet_ns = TD_MAX(worst.quiet_ns, now.quiet_ns);
 	worst.capture_ns = TD_MAX(worst.capture_ns, now.capture_ns);
@@ -486,10 +485,48 @@ static void cycle(unsigned number)
 	state.hash[0] = 0x123;
 	state.hash[1] = 0x456;
 	state.vlan[0] = number % 2 ? 1U << 5 | 1 : 1;
-	note_times();
 	to_software();
 	note_times();
 	model_send((unsigned)rand() % 90);
+}
+
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print_times(unsigned cycles)
+{
+	qsort(restore_us, cycles, sizeof(restore_us[0]), compare);
+	qsort(capture_us, cycles, sizeof(capture_us[0]), compare);
+	printf("own work, us: restore median %llu, 90 %% below %llu; capture %llu, %llu\n", (unsigned long long)restore_us[cycles / 2],
+		(unsigned long long)restore_us[cycles * 9 / 10], (unsigned long long)capture_us[cycles / 2],
+		(unsigned long long)capture_us[cycles * 9 / 10]);
+	printf("worst, with waiting, us: restore %llu, capture %llu, prepare %llu, quiet %llu\n",
+		(unsigned long long)worst.restore_ns / 1000, (unsigned long long)worst.capture_ns / 1000,
+		(unsigned long long)worst.prepare_ns / 1000, (unsigned long long)worst.quiet_ns / 1000);
+}
+
+/* The host takes its VFs away: that waits until the last is closed. */
+static void vfs_go(const char *pf)
+{
+	struct td_vf82576_state rings;
+	struct td_err err = {0};
+	char command[128];
+	bool lost;
+
+	set_up_rings();
+	to_hardware();
+	snprintf(command, sizeof(command), "echo 0 >/sys/class/net/%s/device/sriov_numvfs &", pf);
+	if (system(command) != 0 || !loop_until(&losses, 0, 5000))
+		die("VFs taken away: not told");
+	must(td_hw82576_quiet(hw, &err), &err, "quiet");
+	must(td_hw82576_capture(hw, &rings, &lost, &err), &err, "capture");
+	if (lost || td_hw82576_prepare(hw, &state, &err) != -ENODEV)
+		die("VFs taken away: lost %d, %s", lost, err.text);
+	td_hw82576_close(hw);
 }
 
 /* The PF tells its VFs when its link changes, and is reset when it goes down and up. */
@@ -535,7 +572,7 @@ int main(int argc, char **argv)
 {
 	unsigned cycles = argc == 3 ? (unsigned)atoi(argv[2]) : 0;
 
-	if (!cycles) {
+	if (!cycles || cycles > CYCLES_MAX) {
 		fprintf(stderr, "usage: hw82576_try PF CYCLES\n");
 		return 2;
 	}
@@ -544,16 +581,11 @@ int main(int argc, char **argv)
 		cycle(at_cycle);
 	printf("%u cycles: %u frames to the guest, %u from it, none lost; %u buffers recycled; interrupts tx %llu rx %llu\n", cycles,
 		to_guest_got, from_guest_got, recycled, (unsigned long long)interrupts[0], (unsigned long long)interrupts[1]);
-	printf("us: restore %llu (waiting %llu), capture %llu (waiting %llu); worst: restore %llu, capture %llu, prepare %llu, quiet "
-	       "%llu\n",
-		(unsigned long long)(sum_restore / cycles / 2000), (unsigned long long)(sum_restore_wait / cycles / 2000),
-		(unsigned long long)(sum_capture / cycles / 2000), (unsigned long long)(sum_capture_wait / cycles / 2000),
-		(unsigned long long)worst.restore_ns / 1000, (unsigned long long)worst.capture_ns / 1000,
-		(unsigned long long)worst.prepare_ns / 1000, (unsigned long long)worst.quiet_ns / 1000);
+	print_times(cycles);
 	if (!interrupts[0] || !interrupts[1])
 		die("interrupts: none");
 	pf_events(argv[1]);
+	vfs_go(argv[1]);
 	td_hw82576_destroy(hw);
-	printf("done, %u losses\n", losses);
 	return 0;
 }

@@ -207,6 +207,7 @@ static void test_capture(void **test)
 	*card_reg(card, TD_VF_GPRC) += 32;
 	*card_reg(card, TD_VF_GOTC) += 64;
 	assert_int_equal(td_hw82576_read(card->hw, TD_VF_GPRC), 32);
+	assert_int_equal(td_hw82576_read(card->hw, TD_VF_GOTC), 64);
 	*card_reg(card, TD_VF_GOTC) = 7; /* set back by a reset of the PF */
 	*card_reg(card, TD_VF_TDT) = 50;
 	*card_reg(card, TD_VF_RDH) = 17;
