@@ -235,7 +235,8 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 			err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM does not run, so its guest can't take part", nic->config->id);
 	if (nic->flip.active)
 		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
-	if (nic->path == to && !nic->leaving) {
+	/* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
+	if (nic->path == to && !nic->leaving && (to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)) {
 		nic->wanted = to;
 		return already_there(nic, to, cold, done, opaque, err);
 	}

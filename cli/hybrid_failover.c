@@ -158,7 +158,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
 		return td_hybrid_vf_steer(nic, true, err);
 	case TD_FLIP_SWAP:
-		rc = td_vfio_pci_plug(nic->vf, err);
+		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
 		return rc < 0 ? rc : -EINPROGRESS;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_VF);
@@ -172,6 +172,12 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	default:
 		return 0;
 	}
+}
+
+/* The driver is bound to the VF: only its interface is down, in a guest where either path is, then. */
+static bool guest_is_down(struct td_hybrid *nic)
+{
+	return td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_BOUND;
 }
 
 /* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (hybrid_failover_tick.c). */
@@ -205,8 +211,8 @@ static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phas
 {
 	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
 		undo_leaving(nic);
-	if (to == TD_PATH_EMULATED)
-		return;
+	if (to == TD_PATH_EMULATED || nic->flip.err.reason == TD_REASON_DRIVER_DOWN)
+		return; /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
 	if (phase == TD_FLIP_SWAP)
 		undo_plug(nic);
 	if (phase == TD_FLIP_STEER)
@@ -222,6 +228,9 @@ static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
 
 	if (nic->flip.to == TD_PATH_EMULATED && nic->flip.phase == TD_FLIP_QUIESCE)
 		td_err_set(err, ETIMEDOUT, TD_REASON_UNPLUG_TIMEOUT, "nic %s: the guest did not give the VF up within %u ms", id, limit_ms);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP && guest_is_down(nic))
+		td_err_set(err, ENETDOWN, TD_REASON_DRIVER_DOWN,
+			"nic %s: the guest's interface is down; it goes to the VF when it comes up", id);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP)
 		td_err_set(err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id, limit_ms);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)

@@ -191,6 +191,14 @@ static void on_ejected(void *opaque)
 	td_hybrid_wake(nic);
 }
 
+/* The guest's interface was down when it got the VF. Now net_failover counts on it: so does the NIC, or it takes the VF away again. */
+static void came_up_late(struct td_hybrid *nic)
+{
+	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
+	if (!nic->flip.active && nic->path == TD_PATH_EMULATED)
+		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
+}
+
 static void on_driver_up(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
@@ -199,6 +207,8 @@ static void on_driver_up(void *opaque)
 		return;
 	if (nic->flip.active && nic->flip.phase == TD_FLIP_SWAP)
 		td_hybrid_wake(nic); /* looked at there */
+	else if (!nic->flip.active && !nic->leaving && nic->path == TD_PATH_EMULATED)
+		came_up_late(nic);
 	else
 		td_hybrid_driver_is_up(nic);
 }

@@ -112,6 +112,28 @@ case_declined() {
 	vm_stop
 }
 
+# The flip that the guest holds up is made when the guest is ready.
+case_interface_down() {
+	VM_CMDLINE=${VM_CMDLINE/address=/none=} nic_vm plug_timeout=2s
+	nic_wait .reason driver-down 40
+	check 'the interface is down: the VF is there, on the emulated path' [ "$(nic_get '"\(.path) \(.vf.state)"')" = 'emulated plugged' ]
+	check 'to the VF: the same' switch_fails vf driver-down
+	check 'to emulated: the guest gives the VF up' tandem nic switch faults/net0 --to emulated
+	check 'it did' [ "$(nic_get .vf.state)" = warm ]
+	check 'to the VF again: the same' switch_fails vf driver-down
+	guest "ip addr add $GUEST_ADDRESS/24 dev eth0; ip link set eth0 up"
+	on_vf
+	check 'the interface comes up: the guest answers on the VF' answers
+	check 'the reason is gone' [ "$(nic_get .reason)" = none ]
+	guest 'ip link set eth0 down'
+	check 'down again: to emulated' tandem nic switch faults/net0 --to emulated
+	guest 'ip link set eth0 up'
+	check 'and up: the guest answers there' answers
+	check 'to the VF' tandem nic switch faults/net0 --to vf
+	check 'and there' answers
+	vm_stop
+}
+
 case_late_answer() {
 	nic_vm unplug_timeout=100ms
 	on_vf
@@ -197,7 +219,7 @@ case_killed() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-refusals no_guest_driver declined late_answer guest_ejects driver_unload reboot vf_lost killed}; do
+for name in ${ONLY:-refusals no_guest_driver declined interface_down late_answer guest_ejects driver_unload reboot vf_lost killed}; do
 	printf -- '-- %s\n' "$name"
 	"case_$name"
 done
