@@ -78,8 +78,8 @@ static void stop_backends(int fd)
 		(void)set_backend(fd, i, -1);
 }
 
-int td_vhost_net_start(struct td_vhost_net *vhost, const struct td_mem *mem, uint64_t features, int tap_fd,
-	const struct td_vhost_queue queue[2], struct td_err *err)
+int td_vhost_net_start(
+	struct td_vhost_net *vhost, const struct td_mem *mem, uint64_t features, const struct td_vhost_queue queue[2], struct td_err *err)
 {
 	const char *what = "VHOST_SET_FEATURES";
 	uint64_t supported = 0;
@@ -98,7 +98,7 @@ int td_vhost_net_start(struct td_vhost_net *vhost, const struct td_mem *mem, uin
 	}
 	for (unsigned i = 0; !rc && i < 2; i++) {
 		what = "VHOST_NET_SET_BACKEND";
-		rc = set_backend(vhost->fd, i, tap_fd);
+		rc = set_backend(vhost->fd, i, queue[i].tap_fd);
 	}
 	if (rc) {
 		stop_backends(vhost->fd);
@@ -123,6 +123,11 @@ void td_vhost_net_stop(struct td_vhost_net *vhost, struct td_virtqueue *const vq
 		(void)ioctl(vhost->fd, VHOST_SET_VRING_KICK, &none);
 		(void)ioctl(vhost->fd, VHOST_SET_VRING_CALL, &none);
 	}
+}
+
+int td_vhost_net_set_tap(struct td_vhost_net *vhost, unsigned queue, int tap_fd)
+{
+	return set_backend(vhost->fd, queue, tap_fd);
 }
 
 int td_vhost_net_set_call(struct td_vhost_net *vhost, unsigned queue, int call_fd)

@@ -24,7 +24,7 @@ struct td_virtio_net {
 	unsigned control_queue; /* its index as negotiated: behind the pairs, 2 without MQ */
 	uint64_t offloads;	/* VIRTIO_NET_F_GUEST_*, as they are set now */
 	bool link_up;
-	bool hold_rx; /* frames to the guest wait in the tap: virtio_net_hold.c; only the user-space datapath looks here */
+	bool hold_rx; /* frames to the guest wait in the tap: virtio_net_hold.c */
 	struct td_tap tap;
 
 	enum td_vhost_use vhost_use;
@@ -52,8 +52,6 @@ void td_virtio_net_path_fini(struct td_virtio_net *net);
 int td_virtio_net_path_start(struct td_virtio_net *net);
 /* No frame moves after it; the tap keeps what comes, unless it is silent. */
 void td_virtio_net_path_stop(struct td_virtio_net *net);
-/* In user space: starts it again, holding or not. */
-int td_virtio_net_path_hold(struct td_virtio_net *net, bool hold);
 /* The driver's choice of offloads goes to the tap. */
 int td_virtio_net_path_offloads(struct td_virtio_net *net, uint64_t offloads);
 void td_virtio_net_path_vector_changed(struct td_virtio_net *net, unsigned queue);

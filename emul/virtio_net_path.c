@@ -106,9 +106,9 @@ static int start_vhost_pair(struct td_virtio_net *net, unsigned pair, struct td_
 			.kick_fd = queue[i].kick_fd,
 			.call_fd = td_virtio_pci_signal_fd(&net->dev, 2 * pair + i),
 			.error_fd = net->vhost_error.fd,
+			.tap_fd = i == 0 && net->hold_rx ? -1 : net->tap.fd[pair],
 		};
-	return td_vhost_net_start(
-		&net->vhost[pair], &net->dev.pci.vm->mem, net->dev.negotiated & RING_FEATURES, net->tap.fd[pair], ends, err);
+	return td_vhost_net_start(&net->vhost[pair], &net->dev.pci.vm->mem, net->dev.negotiated & RING_FEATURES, ends, err);
 }
 
 static void stop_vhost(struct td_virtio_net *net)
@@ -228,15 +228,6 @@ void td_virtio_net_path_stop(struct td_virtio_net *net)
 		td_net_io_stop(net->io);
 	net->io = NULL;
 	net->path = TD_NET_PATH_NONE;
-}
-
-int td_virtio_net_path_hold(struct td_virtio_net *net, bool hold)
-{
-	if (net->path != TD_NET_PATH_USER || net->hold_rx == hold)
-		return 0;
-	td_virtio_net_path_stop(net);
-	net->hold_rx = hold;
-	return td_virtio_net_path_start(net);
 }
 
 int td_virtio_net_path_offloads(struct td_virtio_net *net, uint64_t offloads)

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* emul_virtio_net_test.c - the net device on a real tap, in user space: negotiation, control queue, link, announce. Needs CAP_NET_ADMIN. */
+/*
+ * emul_virtio_net_test.c - the net device on a real tap, in user space: negotiation, control queue, link, announce, frames held back; these
+ * also by vhost-net, where that is there. Needs CAP_NET_ADMIN.
+ */
 #include "emul/virtio_net.h"
 
+#include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include "emul/virtio_net_parts.h"
 #include "tests/unit/virtio_driver.h"
@@ -17,6 +22,8 @@
 #define ANSWER_AT  (DRIVER_DATA + 0x1000)
 #define STATUS_AT  (TD_VIRTIO_AT_DEVICE + offsetof(struct virtio_net_config, status))
 #define NO_ANSWER  0x77
+#define FRAMES_AT  (DRIVER_DATA + 0x10000)
+#define FRAME_MARK 14 /* behind the Ethernet header */
 
 static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
 
@@ -57,25 +64,37 @@ static struct td_virtio_net_config config_of(struct nic *n)
 	return config;
 }
 
-static int setup(void **state)
+static int setup_by(void **state, enum td_vhost_use vhost)
 {
 	struct nic *n = calloc(1, sizeof(*n));
 	struct td_virtio_net_config config = config_of(n);
 	struct td_err err = {0};
 
 	*state = n;
+	config.vhost = vhost;
 	n->vm = driver_make_vm();
 	if (!n->vm)
 		return 0;
 	if (td_virtio_net_create(n->vm, &config, &n->net, &err)) {
 		fprintf(stderr, "skipped: %s\n", err.text);
-		assert_true(err.reason == TD_REASON_TAP || err.reason == TD_REASON_NETLINK);
+		assert_true(err.reason == TD_REASON_TAP || err.reason == TD_REASON_NETLINK ||
+			    (vhost == TD_VHOST_ON && err.reason == TD_REASON_VHOST));
 		driver_free_vm(n->vm);
 		n->vm = NULL;
 		return 0;
 	}
 	n->dev = driver_device(n->vm);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_by(state, TD_VHOST_OFF);
+}
+
+static int setup_vhost(void **state)
+{
+	return setup_by(state, TD_VHOST_ON);
 }
 
 static int teardown(void **state)
@@ -310,6 +329,73 @@ static void test_inject_and_counters(void **state)
 	assert_int_equal(after.tx_bytes - before.tx_bytes, 60 + 1514); /* the short one padded */
 }
 
+/* The host's end of the guest's wire. */
+static int open_outside(const struct nic *n)
+{
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(td_virtio_net_tap(n->net))};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void send_in(int fd, uint8_t mark)
+{
+	uint8_t frame[60] = {0x52, 0x54, 0, 1, 2, 3, 0x52, 0x54, 0, 9, 9, 9, 0x88, 0xb5, mark};
+
+	assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
+}
+
+static void offer_buffers(struct nic *n, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const struct driver_part part = {FRAMES_AT + 0x1000 * i, 2048, true};
+
+		driver_add(&n->queue[0], &part, 1);
+	}
+	driver_kick(n->dev, 0);
+}
+
+/* The next frame's mark; buffers are used in their order. */
+static int next_mark(struct nic *n)
+{
+	unsigned place = n->queue[0].used_seen;
+
+	if (driver_used(n->vm, &n->queue[0]) < 0)
+		return -1;
+	return *(uint8_t *)driver_ram(n->dev, FRAMES_AT + 0x1000 * place + TD_TAP_HEADER_BYTES + FRAME_MARK);
+}
+
+static void test_held(void **state)
+{
+	struct nic *n = get(state);
+	const struct td_device_ops *device = n->dev->pci.device.ops;
+	uint8_t frame[2048];
+
+	bring_up(n, USUAL, 2, 2);
+	int outside = open_outside(n);
+	offer_buffers(n, 8);
+	send_in(outside, 1);
+	assert_int_equal(next_mark(n), 1);
+
+	assert_int_equal(td_virtio_net_hold_rx(n->net, true), 0);
+	send_in(outside, 2);
+	assert_int_equal(next_mark(n), -1);
+	assert_int_equal(device->quiesce(&n->dev->pci.device), 0);
+	send_in(outside, 3);
+	device->resume(&n->dev->pci.device);
+	assert_int_equal(next_mark(n), -1); /* a pause changes nothing */
+	assert_int_equal(td_virtio_net_take_rx(n->net, frame, sizeof(frame)), TD_TAP_HEADER_BYTES + 60);
+	assert_int_equal(frame[TD_TAP_HEADER_BYTES + FRAME_MARK], 2);
+
+	assert_int_equal(td_virtio_net_hold_rx(n->net, false), 0);
+	assert_int_equal(next_mark(n), 3);
+	send_in(outside, 4);
+	assert_int_equal(next_mark(n), 4);
+	close(outside);
+}
+
 static void test_refused(void **state)
 {
 	struct nic *n = get(state);
@@ -358,6 +444,8 @@ int main(void)
 		TEST(test_control_without_answer),
 		TEST(test_broken_data_queue),
 		TEST(test_inject_and_counters),
+		TEST(test_held),
+		cmocka_unit_test_setup_teardown(test_held, setup_vhost, teardown),
 		TEST(test_refused),
 	};
 
