@@ -134,14 +134,50 @@ static void why_not_free(const struct td_sriov_vf *vf, char *why, size_t room)
 	}
 }
 
-/* Locks, journals, binds. `why` (TD_SRIOV_WHY bytes) says what stood in the way when the VF is merely not free: -EBUSY, err untouched. */
+/*
+ * What the VF goes back to: as it is now or, when an earlier lease of this directory could not be undone, as its journal says.
+ * *ret_kept: that one stands, and stays as it is.
+ */
+static int note_before(struct td_lease *lease, bool *ret_kept, struct td_err *err)
+{
+	struct td_journal journal = {0};
+	int rc = td_journal_read(lease->dir, lease->vf.bdf, &journal, err);
+
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	*ret_kept = rc == 0;
+	lease->before = journal.settings;
+	memcpy(lease->driver_before, *ret_kept ? journal.driver : lease->vf.driver, sizeof(lease->driver_before));
+	if (journal.has_settings || !lease->vf.pf_name[0])
+		return 0;
+	return td_sriov_get(lease->vf.pf_name, lease->vf.index, &lease->before, err);
+}
+
+/* Journals what it goes back to, and binds. */
+static int journal_and_bind(struct td_lease *lease, bool kept, struct td_err *err)
+{
+	struct td_journal journal;
+	int rc = 0;
+
+	make_journal(&lease->vf, &lease->before, &journal);
+	if (!kept)
+		rc = td_journal_write(lease->dir, &journal, err);
+	if (rc < 0)
+		return rc;
+	rc = td_sriov_bind_vfio(lease->vf.bdf, NULL, err);
+	if (rc < 0 && !kept)
+		(void)td_journal_remove(lease->dir, lease->vf.bdf, NULL); /* a bind that failed has undone itself */
+	return rc;
+}
+
+/* Locks, journals, binds. `why` (WHY_BYTES) says what stood in the way when this VF can't be had. */
 #define WHY_BYTES 96
 static int take(struct td_lease *lease, const char *root, const struct td_sriov_vf *seen, char *why, struct td_err *err)
 {
 	const char *slash = strrchr(lease->dir, '/');
 	char holder[WHY_BYTES - 16] = "";
-	struct td_journal journal;
 	td_auto_close int lock_fd = -1;
+	bool kept = false;
 
 	int rc = lock_vf(root, seen->bdf, slash ? slash + 1 : lease->dir, &lock_fd, holder, sizeof(holder));
 	if (rc == -EBUSY) {
@@ -154,22 +190,13 @@ static int take(struct td_lease *lease, const char *root, const struct td_sriov_
 	if (rc < 0)
 		return rc;
 	why_not_free(&lease->vf, why, WHY_BYTES);
-	if (why[0])
-		return -EBUSY;
-	lease->before = (struct td_sriov_vf_settings){0};
-	if (lease->vf.pf_name[0])
-		rc = td_sriov_get(lease->vf.pf_name, lease->vf.index, &lease->before, err);
+	rc = why[0] ? -EBUSY : note_before(lease, &kept, err);
+	if (rc == -EBADMSG)
+		snprintf(why, WHY_BYTES, "its undo journal is damaged");
+	if (rc == 0)
+		rc = journal_and_bind(lease, kept, err);
 	if (rc < 0)
 		return rc;
-	make_journal(&lease->vf, &lease->before, &journal);
-	rc = td_journal_write(lease->dir, &journal, err);
-	if (rc < 0)
-		return rc;
-	rc = td_sriov_bind_vfio(lease->vf.bdf, lease->driver_before, err);
-	if (rc < 0) {
-		(void)td_journal_remove(lease->dir, lease->vf.bdf, NULL); /* a bind that failed has undone itself */
-		return rc;
-	}
 	lease->vf_lock_fd = td_take_fd(&lock_fd);
 	lease->held = true;
 	return 0;

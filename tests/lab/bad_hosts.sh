@@ -174,6 +174,25 @@ case_held() {
 	wait $! || true
 }
 
+# What could not be given back is not forgotten when the VM takes it again.
+case_undo_fails() {
+	local nic=(--net "mode=vf,vf=$VF1") before
+	before=$(host_state)
+	"${VM[@]}" "${nic[@]}" </dev/null >"$WORK/output" 2>&1 &
+	until_running small
+	rmmod igbvf
+	tandem vm kill small
+	wait $! || true
+	check 'the driver of before is gone: it is said' grep -q "$VF1: bind to igbvf" "$WORK/output"
+	check 'and stays in the journal' [ -e "/run/tandem/small/undo-$VF1.json" ]
+	"${VM[@]}" "${nic[@]}" </dev/null >"$WORK/output" 2>&1 &
+	until_running small
+	modprobe igbvf
+	tandem vm kill small
+	wait $! || true
+	check 'the next VM takes the VF, and gives it back to where it came from' diff <(printf '%s\n' "$before") <(host_state)
+}
+
 case_no_vhost() {
 	mv /dev/vhost-net /dev/vhost-net.away
 	vm_start less --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=emulated"
@@ -189,7 +208,7 @@ guest_image
 printf 'no kernel\n' >"$WORK/text"
 small_vm
 set_up_vfs
-for name in ${ONLY:-kvm files memory run_directory emulated vf drivers memlock group held no_vhost}; do
+for name in ${ONLY:-kvm files memory run_directory emulated vf drivers memlock group held undo_fails no_vhost}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done
