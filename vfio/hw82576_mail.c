@@ -165,9 +165,9 @@ int td_hw82576_mail_ask(struct td_hw82576 *hw, const uint32_t *words, unsigned c
 			td_hw82576_nap(round);
 	}
 	mail->step = TD_HW82576_MAIL_IDLE;
-	if (rc < 0 || mail->sends > 1)
-		td_info("%s: message 0x%x to the PF: sent %u times, V2PMAILBOX 0x%x: %s", hw->name, words[0], mail->sends, look(hw),
-			rc < 0 ? strerror(-rc) : "answered");
+	if (rc < 0)
+		td_info("%s: message 0x%x to the PF, sent %u times: %s; V2PMAILBOX 0x%x", hw->name, words[0], mail->sends, strerror(-rc),
+			look(hw));
 	if (rc < 0)
 		return rc;
 	*ret_first = mail->answer[0];
