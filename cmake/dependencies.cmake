@@ -12,7 +12,6 @@ endmacro()
 
 tandem_require(JANSSON "jansson>=2.13" libjansson-dev)
 tandem_require(YAML "yaml-0.1>=0.2.2" libyaml-dev)
-tandem_require(PCI "libpci>=3.7" libpci-dev)
 tandem_require(NL_ROUTE "libnl-route-3.0>=3.5" libnl-route-3-dev)
 tandem_require(KMOD "libkmod>=27" libkmod-dev)
 tandem_require(URING "liburing>=2.0" liburing-dev)
@@ -22,7 +21,7 @@ if(TANDEM_TESTS)
 endif()
 
 # A VM's process pays for every library it maps, by the hundred KiB, mostly for what it never calls: the release build takes from
-# Debian's static archives what it needs. (libsmartcols and libpci have none; libc stays shared.)
+# Debian's static archives what it needs. (libsmartcols has none; libc stays shared.)
 string(TOUPPER "${CMAKE_BUILD_TYPE}" tandem_build_type)
 if(tandem_build_type STREQUAL "RELEASE" AND NOT TANDEM_SANITIZE)
   set(tandem_archives_default ON)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sriov.h - SR-IOV administration of a host: PFs and their VFs, drivers, IOMMU groups, and a VF's settings in its PF.
- * Reads sysfs (Linux Documentation/ABI/testing/sysfs-bus-pci) and libpci; sets MAC, VLAN, trust, spoof check and link state by
+ * Reads sysfs (Linux Documentation/ABI/testing/sysfs-bus-pci); sets MAC, VLAN, trust, spoof check and link state by
  * rtnetlink (IFLA_VF_*). No VM is known here. Functions block for as long as the kernel takes (a bind: tens of ms).
  */
 #ifndef TD_VFIO_SRIOV_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sriov_sysfs.c - VFs and their drivers by sysfs. Which VFs there are stands in the PF's virtfnN links, which libpci does not show, so
- * the files are read directly: each fact is one link or one number. Settings of a VF in its PF are in sriov_netlink.c.
+ * sriov_sysfs.c - VFs and their drivers by sysfs: each fact is one link or one number. Settings of a VF in its PF are in
+ * sriov_netlink.c.
  */
 #include "vfio/sriov_sysfs.h"
 
