@@ -413,6 +413,7 @@ int td_schema_read_text(
 	case GOOD:
 		if (key->given)
 			*(bool *)((char *)base + key->given) = true;
+		td_schema_mark(place, (char *)base + key->offset);
 		return 0;
 	case NO_MEMORY:
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");

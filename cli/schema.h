@@ -74,11 +74,26 @@ void td_schema_fini(const struct td_schema_key *keys, void *base);
 int td_schema_read_yaml(
 	const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
 
+/* Where members' values stand in the file, for checks that come after the reading; a flag's value stands nowhere. */
+#define TD_SCHEMA_MARKS_MAX 256U
+struct td_schema_marks {
+	const char *file; /* NULL: there was none */
+	unsigned count;
+	struct {
+		const void *member;
+		unsigned line, column;
+	} mark[TD_SCHEMA_MARKS_MAX];
+};
+/* As td_schema_read_yaml, and fills *marks, which stay true as long as *base stays where it is. */
+int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
+	struct td_schema_marks *marks, struct td_err *err);
+
 /*
  * One flag: "--net" with "id=net0,bridge=br0" (a comma inside a value is written twice), "--name" with "web1". A list's flag appends an
- * item.
+ * item. What it replaces loses its mark (marks may be NULL).
  */
-int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_err *err);
+int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
+	struct td_err *err);
 /* Is the flag one of a list, which may be given more than once? false for an unknown one too. */
 bool td_schema_flag_repeats(const struct td_schema_key *keys, const char *flag);
 
@@ -93,7 +108,13 @@ struct td_schema_place {
 	const char *file; /* NULL: a flag */
 	size_t line, column;
 	const char *path; /* "net[0].mac" or "--net mac" */
+	struct td_schema_marks *marks;
 };
+
+/* A member was read at the place. */
+void td_schema_mark(const struct td_schema_place *place, const void *member);
+/* The place of a member's value; false: it has none in a file. */
+bool td_schema_marked(const struct td_schema_marks *marks, const void *member, struct td_schema_place *ret_place);
 
 int td_schema_fail(const struct td_schema_place *place, enum td_reason reason, struct td_err *err, const char *fmt, ...) TD_PRINTF(4, 5);
 int td_schema_unknown(const struct td_schema_key *keys, const char *name, const struct td_schema_place *place, struct td_err *err);

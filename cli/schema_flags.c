@@ -56,12 +56,13 @@ static char *next_part(char **rest)
 }
 
 /* "key=value", or a bare value. Only the names of keys stand before '=', so a bare path may hold one. */
-static int read_part(const struct td_schema_key *owner, void *base, char *part, const char *flag, uint64_t *seen, struct td_err *err)
+static int read_part(const struct td_schema_key *owner, void *base, char *part, const char *flag, uint64_t *seen,
+	struct td_schema_marks *marks, struct td_err *err)
 {
 	char path[96], quoted[56];
 	char *equals = strchr(part, '=');
 	size_t name_len = equals ? (size_t)(equals - part) : 0;
-	struct td_schema_place place = {.path = flag};
+	struct td_schema_place place = {.path = flag, .marks = marks};
 	const char *name = equals ? part : owner->bare;
 	const char *value = equals ? equals + 1 : part;
 	if (!equals && (!*part || !owner->bare)) {
@@ -86,7 +87,8 @@ static int read_part(const struct td_schema_key *owner, void *base, char *part, 
 	return td_schema_read_text(key, base, value, strlen(value), &place, err);
 }
 
-static int read_parts(const struct td_schema_key *owner, void *base, const char *flag, const char *value, struct td_err *err)
+static int read_parts(const struct td_schema_key *owner, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
+	struct td_err *err)
 {
 	td_auto_free char *copy = strdup(value);
 	if (!copy)
@@ -94,7 +96,7 @@ static int read_parts(const struct td_schema_key *owner, void *base, const char 
 	uint64_t seen = 0;
 	char *rest = copy;
 	for (char *part; (part = next_part(&rest));) {
-		int r = read_part(owner, base, part, flag, &seen, err);
+		int r = read_part(owner, base, part, flag, &seen, marks, err);
 		if (r)
 			return r;
 	}
@@ -123,18 +125,19 @@ static int fail_unknown(const struct td_schema_key *keys, const char *flag, stru
 	return td_schema_unknown(flat, quoted, &place, err);
 }
 
-int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_err *err)
+int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
+	struct td_err *err)
 {
 	void *owner = base;
 	const struct td_schema_key *key = strncmp(flag, "--", 2) ? NULL : find_flag(keys, base, flag + 2, &owner);
 	if (!key)
 		return fail_unknown(keys, flag, err);
-	struct td_schema_place place = {.path = flag};
+	struct td_schema_place place = {.path = flag, .marks = marks};
 	if (key->kind == TD_SCHEMA_TABLE)
-		return read_parts(key, (char *)owner + key->offset, flag, value, err);
+		return read_parts(key, (char *)owner + key->offset, flag, value, marks, err);
 	if (key->kind != TD_SCHEMA_LIST)
 		return td_schema_read_text(key, owner, value, strlen(value), &place, err);
 	void *item;
 	int r = td_schema_append(key, owner, &item, &place, err);
-	return r ? r : read_parts(key, item, flag, value, err);
+	return r ? r : read_parts(key, item, flag, value, marks, err);
 }

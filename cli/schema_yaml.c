@@ -16,6 +16,7 @@ struct reader {
 	const char *file;
 	const char *text;
 	size_t len;
+	struct td_schema_marks *marks;
 	struct td_err *err;
 };
 
@@ -39,7 +40,8 @@ static void path_print(char path[PATH_MAX_BYTES], const char *fmt, ...)
 
 static struct td_schema_place place_at(const struct reader *reader, yaml_mark_t mark, const char *path)
 {
-	return (struct td_schema_place){.file = reader->file, .line = mark.line + 1, .column = mark.column + 1, .path = path};
+	return (struct td_schema_place){
+		.file = reader->file, .line = mark.line + 1, .column = mark.column + 1, .path = path, .marks = reader->marks};
 }
 
 /* The reader's own errors (encoding, control characters) come with an offset instead of a mark. */
@@ -269,7 +271,15 @@ static int read_stream(struct reader *reader, const struct td_schema_key *keys, 
 int td_schema_read_yaml(
 	const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
-	struct reader reader = {.file = file_name, .text = text, .len = len_bytes, .err = err};
+	return td_schema_read_yaml_marked(keys, base, file_name, text, len_bytes, NULL, err);
+}
+
+int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
+	struct td_schema_marks *marks, struct td_err *err)
+{
+	struct reader reader = {.file = file_name, .text = text, .len = len_bytes, .marks = marks, .err = err};
+	if (marks)
+		*marks = (struct td_schema_marks){.file = file_name};
 	if (len_bytes > TD_SCHEMA_YAML_MAX)
 		return td_err_set(err, EFBIG, TD_REASON_CONFIG_SYNTAX, "%s: %zu bytes: a file has at most %u", file_name, len_bytes,
 			TD_SCHEMA_YAML_MAX);

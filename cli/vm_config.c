@@ -196,6 +196,7 @@ static const struct td_schema_key vm_keys[] = {
 		.item_bytes = sizeof(struct td_vm_disk_config),
 		.items_max = TD_VM_DISKS_MAX,
 		.count_offset = offsetof(struct td_vm_file_config, disk_count),
+		.mark_offset = offsetof(struct td_vm_disk_config, mark),
 		.help = "Virtio disks, up to 8"},
 	{.name = "rng",
 		.kind = TD_SCHEMA_BOOL,
@@ -227,6 +228,7 @@ static const struct td_schema_key vm_keys[] = {
 		.item_bytes = sizeof(struct td_vm_net_config),
 		.items_max = TD_VM_NETS_MAX,
 		.count_offset = offsetof(struct td_vm_file_config, net_count),
+		.mark_offset = offsetof(struct td_vm_net_config, mark),
 		.help = "Hybrid NICs, up to 8"},
 	{.name = NULL},
 };
@@ -335,14 +337,15 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 
 int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
+	struct td_schema_marks marks = {0};
 	memset(config, 0, sizeof(*config));
 	int r = td_schema_defaults(vm_keys, config, err);
 	if (!r)
-		r = td_schema_read_yaml(vm_keys, config, file_name, text, len_bytes, err);
+		r = td_schema_read_yaml_marked(vm_keys, config, file_name, text, len_bytes, &marks, err);
 	if (!r)
 		r = derive(config, file_name, err);
 	if (!r)
-		r = td_vm_config_check(config, err);
+		r = td_vm_config_check(config, &marks, err);
 	if (r)
 		td_vm_config_fini(config);
 	return r;
@@ -378,7 +381,7 @@ static bool given_before(char **argv, int index, const char *flag)
 	return false;
 }
 
-static int read_flags(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
+static int read_flags(struct td_vm_file_config *config, int argc, char **argv, struct td_schema_marks *marks, struct td_err *err)
 {
 	for (int i = 0; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) != 0)
@@ -391,7 +394,7 @@ static int read_flags(struct td_vm_file_config *config, int argc, char **argv, s
 		const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
 		if (!td_schema_flag_repeats(vm_keys, flag) && given_before(argv, at, flag))
 			return td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: given twice: give it once", flag);
-		int r = value ? td_schema_read_flag(vm_keys, config, flag, value, err)
+		int r = value ? td_schema_read_flag(vm_keys, config, flag, value, marks, err)
 			      : td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: needs a value: see tandem run --help", flag);
 		if (r)
 			return r;
@@ -402,6 +405,7 @@ static int read_flags(struct td_vm_file_config *config, int argc, char **argv, s
 static int read_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
 {
 	td_auto_free char *text = NULL;
+	struct td_schema_marks marks = {0};
 	const char *file;
 	size_t len = 0;
 	int r = find_file(argc, argv, &file, err);
@@ -410,12 +414,12 @@ static int read_args(struct td_vm_file_config *config, int argc, char **argv, st
 	if (!r && file)
 		r = read_whole(file, &text, &len, err);
 	if (!r && file)
-		r = td_schema_read_yaml(vm_keys, config, file, text, len, err);
+		r = td_schema_read_yaml_marked(vm_keys, config, file, text, len, &marks, err);
 	if (!r)
-		r = read_flags(config, argc, argv, err);
+		r = read_flags(config, argc, argv, &marks, err);
 	if (!r)
 		r = derive(config, file, err);
-	return r ? r : td_vm_config_check(config, err);
+	return r ? r : td_vm_config_check(config, &marks, err);
 }
 
 int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)

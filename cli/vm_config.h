@@ -47,6 +47,11 @@ enum td_nic_model { TD_NIC_VIRTIO, TD_NIC_IGBVF };
 enum td_serial_mode { TD_SERIAL_MODE_TTY, TD_SERIAL_MODE_PTY, TD_SERIAL_MODE_FILE, TD_SERIAL_MODE_OFF };
 enum td_vhost_mode { TD_VHOST_MODE_AUTO, TD_VHOST_MODE_ON, TD_VHOST_MODE_OFF };
 
+/* Where an item of a list begins in its file; 0, 0: it came by a flag. */
+struct td_vm_mark {
+	unsigned line, column;
+};
+
 struct td_vm_net_config {
 	char *id;
 	enum td_nic_mode mode;
@@ -60,11 +65,13 @@ struct td_vm_net_config {
 	bool start_on_vf;
 	bool warm;
 	uint64_t unplug_timeout_ms, plug_timeout_ms;
+	struct td_vm_mark mark;
 };
 
 struct td_vm_disk_config {
 	char *path;
 	bool readonly, direct;
+	struct td_vm_mark mark;
 };
 
 struct td_vm_file_config {
@@ -90,8 +97,12 @@ struct td_vm_file_config {
 int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err);
 /* "vm.yaml:12:7: memory.size: '12Q' is not a size: a number with K, M, G or T". text need not be NUL-terminated. */
 int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
-/* What no single key can say: two NICs with one MAC, one VF twice, a failover NIC without PF or VF, ... */
-int td_vm_config_check(const struct td_vm_file_config *config, struct td_err *err);
+/*
+ * What no single key can say: two NICs with one MAC, one VF twice, a failover NIC without PF or VF, ... marks: where values stand in the
+ * file, for messages; or NULL.
+ */
+struct td_schema_marks;
+int td_vm_config_check(const struct td_vm_file_config *config, const struct td_schema_marks *marks, struct td_err *err);
 void td_vm_config_fini(struct td_vm_file_config *config);
 
 /* The table, for --help and the man page. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tests of cli/vm_config.c and cli/vm_check.c: what a VM's file and flags give, and the exact words for what is wrong with them. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -173,7 +174,7 @@ static void hostile_sizes(void **state)
 	assert_non_null(exact);
 	memcpy(exact, "name: a", 7);
 	assert_int_not_equal(td_vm_config_from_yaml(&config, "f", exact, 7, &err), 0);
-	assert_string_equal(err.text, "payload.kernel: missing: give the kernel's path (payload: {kernel: PATH}, or --kernel PATH)");
+	assert_string_equal(err.text, "f: payload.kernel: missing: give the kernel's path (payload: {kernel: PATH}, or --kernel PATH)");
 	free(exact);
 	free(text);
 }
@@ -181,32 +182,35 @@ static void hostile_sizes(void **state)
 static void what_keys_say_together(void **state)
 {
 	static const struct bad_input inputs[] = {
-		{"", TD_REASON_CONFIG_VALUE, "payload.kernel: missing: give the kernel's path (payload: {kernel: PATH}, or --kernel PATH)"},
-		{KERNEL "memory: {size: 1048577}\n", TD_REASON_CONFIG_VALUE, "memory.size: 1048577 bytes is not a multiple of 4K"},
+		{"", TD_REASON_CONFIG_VALUE,
+			"f: payload.kernel: missing: give the kernel's path (payload: {kernel: PATH}, or --kernel PATH)"},
+		{KERNEL "memory: {size: 1048577}\n", TD_REASON_CONFIG_VALUE, "f:2:16: memory.size: 1048577 bytes is not a multiple of 4K"},
 		{KERNEL "memory: {size: 3M, hugepages: on}\n", TD_REASON_CONFIG_VALUE,
-			"memory.size: 3145728 bytes is not a multiple of 2M, as hugepages need"},
-		{KERNEL "serial: {mode: file}\n", TD_REASON_CONFIG_VALUE, "serial.file: missing: mode file needs the file's path"},
+			"f:2:16: memory.size: 3145728 bytes is not a multiple of 2M, as hugepages need"},
+		{KERNEL "serial: {mode: file}\n", TD_REASON_CONFIG_VALUE, "f:2:16: serial.file: missing: mode file needs the file's path"},
 		{KERNEL "serial: {mode: pty, file: x}\n", TD_REASON_CONFIG_VALUE,
-			"serial.file: is given, but the mode is not file: leave one of them out"},
-		{KERNEL "disks: [{readonly: on}]\n", TD_REASON_CONFIG_VALUE, "disks[0].path: missing: give the image's path"},
+			"f:2:27: serial.file: is given, but the mode is not file: leave one of them out"},
+		{KERNEL "disks: [{readonly: on}]\n", TD_REASON_CONFIG_VALUE, "f:2:9: disks[0].path: missing: give the image's path"},
 		{KERNEL "net: [{mode: failover}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net0: mode failover needs a VF: give pf or vf, or mode emulated"},
-		{KERNEL "net: [{mode: vf}]\n", TD_REASON_CONFIG_VALUE, "nic net0: mode vf needs a VF: give pf or vf, or mode emulated"},
+			"f:2:14: nic net0: mode failover needs a VF: give pf or vf, or mode emulated"},
+		{KERNEL "net: [{mode: vf}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:14: nic net0: mode vf needs a VF: give pf or vf, or mode emulated"},
 		{KERNEL "net: [{mode: emulated, pf: pf0}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net0: mode emulated uses no VF: leave pf and vf out, or give mode failover"},
+			"f:2:28: nic net0: mode emulated uses no VF: leave pf and vf out, or give mode failover"},
 		{KERNEL "net: [{pf: pf0, vf: '0000:02:10.0'}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net0: pf and vf are both given: give pf (any free VF of it) or vf (exactly that one)"},
+			"f:2:21: nic net0: pf and vf are both given: give pf (any free VF of it) or vf (exactly that one)"},
 		{KERNEL "net: [{mode: vf, pf: pf0, bridge: br0}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net0: mode vf has no emulated path: leave bridge and tap out, or give mode failover"},
+			"f:2:35: nic net0: mode vf has no emulated path: leave bridge and tap out, or give mode failover"},
 		{KERNEL "net: [{vlan: 3}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net0: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN"},
-		{KERNEL "net: [{id: a}, {id: a}]\n", TD_REASON_CONFIG_VALUE, "nic a: two NICs have this id: give each its own"},
-		{KERNEL "net: [{}, {id: net0}]\n", TD_REASON_CONFIG_VALUE, "nic net0: two NICs have this id: give each its own"},
+			"f:2:14: nic net0: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN"},
+		{KERNEL "net: [{id: a}, {id: a}]\n", TD_REASON_CONFIG_VALUE, "f:2:21: nic a: two NICs have this id: give each its own"},
+		{KERNEL "net: [{}, {id: net0}]\n", TD_REASON_CONFIG_VALUE, "f:2:16: nic net0: two NICs have this id: give each its own"},
 		{KERNEL "net: [{mac: '52:54:00:00:00:01'}, {mac: '52:54:00:00:00:01'}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net1: mac 52:54:00:00:00:01 is nic net0's too: give each its own"},
+			"f:2:41: nic net1: mac 52:54:00:00:00:01 is nic net0's too: give each its own"},
 		{KERNEL "net: [{vf: '0000:02:10.0'}, {vf: '02:10.0'}]\n", TD_REASON_CONFIG_VALUE,
-			"nic net1: vf 0000:02:10.0 is nic net0's too: give each its own"},
-		{KERNEL "net: [{tap: t0}, {tap: t0}]\n", TD_REASON_CONFIG_VALUE, "nic net1: tap t0 is nic net0's too: give each its own"},
+			"f:2:34: nic net1: vf 0000:02:10.0 is nic net0's too: give each its own"},
+		{KERNEL "net: [{tap: t0}, {tap: t0}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:24: nic net1: tap t0 is nic net0's too: give each its own"},
 	};
 	(void)state;
 	for (size_t i = 0; i < TD_COUNT(inputs); i++)
@@ -394,6 +398,21 @@ static void flags_stand_over_the_file(void **state)
 	assert_int_equal(config.net_count, 2);
 	assert_string_equal(config.net[1].id, "y");
 	td_vm_config_fini(&config);
+
+	/* What is wrong is blamed on the flag or on the file, whichever said it. */
+	char *by_flag[] = {path, "--memory", "size=1048577"}, *by_both[] = {path, "--net", "bridge=b,id=x"}, expected[160];
+	assert_int_equal(td_vm_config_from_args(&config, (int)TD_COUNT(by_flag), by_flag, &err), -EINVAL);
+	assert_string_equal(err.text, "memory.size: 1048577 bytes is not a multiple of 4K");
+	assert_int_equal(td_vm_config_from_args(&config, (int)TD_COUNT(by_both), by_both, &err), -EINVAL);
+	assert_string_equal(err.text, "nic x: two NICs have this id: give each its own");
+	char *huge[] = {path, "--memory", "hugepages=on"};
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(KERNEL "memory: {size: 3M}\n", file);
+	fclose(file);
+	assert_int_equal(td_vm_config_from_args(&config, (int)TD_COUNT(huge), huge, &err), -EINVAL);
+	snprintf(expected, sizeof(expected), "%s:2:16: memory.size: 3145728 bytes is not a multiple of 2M, as hugepages need", path);
+	assert_string_equal(err.text, expected);
 	remove(path);
 }
 
