@@ -100,11 +100,14 @@ static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 
 static int prepare(struct td_hybrid *nic, struct td_err *err)
 {
+	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
 	struct td_transparent *t = &nic->transparent;
 	int rc = td_hybrid_vf_open(nic, err);
 
 	t->prepared = *td_igbvf_state(nic->igbvf);
-	return rc < 0 ? rc : td_hw82576_prepare(nic->hw, &t->prepared, err);
+	if (rc == 0)
+		rc = td_hw82576_prepare(nic->hw, &t->prepared, err);
+	return rc < 0 ? rc : td_hw82576_connect(nic->hw, fds, err); /* milliseconds, so before the pause */
 }
 
 /* What td_hw82576_prepare() told hardware and PF still holds. */
@@ -160,13 +163,10 @@ static int try_rest(struct td_hybrid *nic, struct td_err *err)
  */
 static int give_rings(struct td_hybrid *nic, struct td_err *err)
 {
-	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
 	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
 	uint32_t tail = state.tx[0].tail;
-	int rc = td_hw82576_connect(nic->hw, fds, err);
+	int rc = td_transparent_join(nic, err);
 
-	if (rc == 0)
-		rc = td_transparent_join(nic, err);
 	if (rc < 0)
 		return rc;
 	state.tx[0].tail = state.tx[0].head;
@@ -234,6 +234,18 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 
 /* ---- to the emulated path ---- */
 
+/*
+ * A VF that is gone, or whose PF was reset, no longer knows the guest's rings: the driver is told by its PF to start anew, as it would be
+ * on hardware.
+ */
+static void start_anew(struct td_hybrid *nic)
+{
+	static const uint32_t words[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_PF_CONTROL | TD_VF_MAIL_ANSWER_NACK};
+
+	td_warn("nic %s: the VF lost the guest's rings, so its driver is told to start anew: its link drops for a moment", nic->config->id);
+	td_igbvf_pf_message(nic->igbvf, words);
+}
+
 /* The model has the rings again, as far as the hardware worked them. vCPUs are parked. */
 static void take_rings(struct td_hybrid *nic)
 {
@@ -243,10 +255,11 @@ static void take_rings(struct td_hybrid *nic)
 
 	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
-	if (lost)
-		td_warn("nic %s: the VF no longer answers: frames on their way may be lost", nic->config->id);
+	lost |= rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
 	td_transparent_keep_counters(nic, &rings);
 	td_igbvf_to_software(nic->igbvf, &rings);
+	if (lost && rings.handshaken && !nic->resetting)
+		start_anew(nic);
 	nic->transparent.on_hardware = false;
 	nic->path = TD_PATH_EMULATED;
 	nic->settle_until_ns = td_now_ns() + LATE_NS;
@@ -268,13 +281,21 @@ static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
 	return 0;
 }
 
-static int prepare_back(struct td_hybrid *nic, struct td_err *err)
+/*
+ * What helps to lose nothing. Neither is a reason to stay: a PF that no longer answers is why the guest should go. A VF that could not be
+ * told hears the multicasts it heard before, until its reset at the end.
+ */
+static void prepare_back(struct td_hybrid *nic)
 {
+	struct td_err err = {0};
 	int rc = 0;
 
 	if (!nic->config->vlan) /* the PF hears a VF's VLAN with its tag */
-		rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), nic->config->mac, err);
-	return rc < 0 ? rc : td_hw82576_quiet(nic->hw, err);
+		rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), nic->config->mac, &err);
+	if (rc == 0)
+		rc = td_hw82576_quiet(nic->hw, &err);
+	if (rc < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
 }
 
 static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
@@ -283,7 +304,10 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 	case TD_FLIP_PREPARE:
 		if (nic->lost)
 			return 0;
-		return td_igbvf_mail_pending(nic->igbvf) ? -EINPROGRESS : prepare_back(nic, err);
+		if (td_igbvf_mail_pending(nic->igbvf))
+			return -EINPROGRESS;
+		prepare_back(nic);
+		return 0;
 	case TD_FLIP_QUIESCE:
 		park(nic);
 		return 0;
@@ -448,10 +472,8 @@ static void tick(struct td_hybrid *nic)
 		if (td_hw82576_link_up(nic->hw))
 			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
 	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE && !td_igbvf_mail_pending(nic->igbvf)) {
-		if (prepare_back(nic, &err) < 0)
-			(void)td_flip_fail(&nic->flip, TD_FLIP_PREPARE, &err);
-		else
-			(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
+		prepare_back(nic);
+		(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
 	}
 }
 
