@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "cli/rundir.h"
 
@@ -164,50 +165,32 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 	return r;
 }
 
-static const struct {
-	const char *name;
-	int (*run)(const struct td_client_options *options, struct td_err *err);
-	const char *more, *usage, *help;
-	bool needs_nic;
-} verbs[] = {
-	{"list", run_list, "vm", "[--vm NAME]", "all hybrid NICs, or one VM's", false},
-	{"info", run_info, "vm", "NIC [--vm NAME]", "paths, counters and past flips of a NIC", true},
-	{"switch", run_switch, "vm to cold", "NIC --to vf|emulated [--cold] [--vm NAME]",
-		"flip it to the other path; --cold gives the VF back", true},
+static const struct td_cmd_verb verbs[] = {
+	{.name = "list",
+		.usage = "[VM] [--json]",
+		.help = "all hybrid NICs, or one VM's",
+		.run = run_list,
+		.options = "vm",
+		.words_max = 1},
+	{.name = "info",
+		.usage = "NIC [--vm NAME] [--json]",
+		.help = "paths, counters and past flips of a NIC",
+		.run = run_info,
+		.options = "vm",
+		.words_min = 1,
+		.words_max = 1},
+	{.name = "switch",
+		.usage = "NIC --to vf|emulated [--cold] [--vm NAME] [--json]",
+		.help = "flip it to the other path; --cold gives the VF back",
+		.run = run_switch,
+		.options = "vm to cold",
+		.words_min = 1,
+		.words_max = 1},
 };
-
-static int print_help(void)
-{
-	puts("usage: tandem nic VERB ... [--json]\n\nNIC is VM/NIC, or NIC alone where one running VM has it.\n");
-	for (unsigned i = 0; i < TD_COUNT(verbs); i++)
-		printf("  %s %s\n      %s\n", verbs[i].name, verbs[i].usage, verbs[i].help);
-	puts("\n  --json    the answer as JSON");
-	return 0;
-}
 
 int td_cmd_nic(int argc, char **argv)
 {
-	struct td_client_options options;
-	struct td_err err = {0};
-	const char *name = argc ? argv[0] : "";
-	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
-		return print_help();
-	if (!argc) {
-		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: no verb: give list, info or switch");
-		return td_cmd_fail(&err);
-	}
-	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
-		if (strcmp(name, verbs[i].name) != 0)
-			continue;
-		int r = td_client_parse(&options, argc - 1, argv + 1, verbs[i].more, &err);
-		if (!r && options.help)
-			return print_help();
-		if (!r && (options.word_count > 1 || (verbs[i].needs_nic && !options.word_count)))
-			r = td_err_set(&err, EINVAL, TD_REASON_USAGE, "usage: tandem nic %s %s", name, verbs[i].usage);
-		if (!r)
-			r = verbs[i].run(&options, &err);
-		return r ? td_cmd_fail(&err) : 0;
-	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic: unknown verb '%.32s': give list, info or switch", name);
-	return td_cmd_fail(&err);
+	static const struct td_cmd_verbs nic = {
+		"nic", "NIC is VM/NIC, or NIC alone where one running VM has it. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+	return td_cmd_verbs(&nic, argc, argv);
 }

@@ -6,19 +6,13 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/rundir.h"
 
 #define LIST_WAIT_MS 1000
 #define KILL_WAIT_MS 3000 /* for an orderly end; what lasts longer is ended by a signal */
-
-struct verb {
-	const char *name;
-	int (*run)(const struct td_client_options *options, struct td_err *err);
-	const char *command; /* of the control socket, for those that need no more than it */
-	const char *help;
-};
 
 /* What one line of `vm list` needs. A VM that does not answer has a state all the same. New reference. */
 static json_t *list_entry(const struct td_rundir_entry *entry)
@@ -160,49 +154,39 @@ static int run_console(const struct td_client_options *options, struct td_err *e
 	return r;
 }
 
-static const struct verb verbs[] = {
-	{"list", run_list, NULL, "all VMs of this host, also those whose process died (dead)"},
-	{"info", run_info, NULL, "state, sizes and counts of a VM"},
-	{"pause", NULL, "vm-pause", "stop its CPUs and devices where they are"},
-	{"resume", NULL, "vm-resume", "let it go on"},
-	{"shutdown", NULL, "vm-shutdown", "press its power button"},
-	{"kill", run_kill, NULL, "end it at once, whether it answers or not, and give its VFs back"},
-	{"console", run_console, NULL, "connect the terminal to its serial port (serial mode pty); Ctrl-A x leaves"},
-};
-
-static int print_help(void)
+static int run_pause(const struct td_client_options *options, struct td_err *err)
 {
-	puts("usage: tandem vm VERB [NAME] [--json]\n\nNAME may be left out where one VM runs.\n");
-	for (unsigned i = 0; i < TD_COUNT(verbs); i++)
-		printf("  %-9s %s\n", verbs[i].name, verbs[i].help);
-	puts("\n  --json    the answer as JSON");
-	return 0;
+	return run_simple(options, "vm-pause", err);
 }
+
+static int run_resume(const struct td_client_options *options, struct td_err *err)
+{
+	return run_simple(options, "vm-resume", err);
+}
+
+static int run_shutdown(const struct td_client_options *options, struct td_err *err)
+{
+	return run_simple(options, "vm-shutdown", err);
+}
+
+#define VERB(verb, text)                                                                                     \
+	{                                                                                                    \
+		.name = #verb, .usage = "[NAME] [--json]", .help = (text), .run = run_##verb, .words_max = 1 \
+	}
+static const struct td_cmd_verb verbs[] = {
+	{.name = "list", .usage = "[--json]", .help = "all VMs of this host, also those whose process died (dead)", .run = run_list},
+	VERB(info, "state, sizes and counts of a VM"),
+	VERB(pause, "stop its CPUs and devices where they are"),
+	VERB(resume, "let it go on"),
+	VERB(shutdown, "press its power button"),
+	VERB(kill, "end it at once, whether it answers or not, and give its VFs back"),
+	VERB(console, "connect the terminal to its serial port (serial mode pty); Ctrl-A x leaves"),
+};
+#undef VERB
 
 int td_cmd_vm(int argc, char **argv)
 {
-	struct td_client_options options;
-	struct td_err err = {0};
-	const char *name = argc ? argv[0] : "";
-	if (!strcmp(name, "--help") || !strcmp(name, "-h"))
-		return print_help();
-	if (!argc) {
-		td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm: no verb: give list, info, pause, resume, shutdown, kill or console");
-		return td_cmd_fail(&err);
-	}
-	for (unsigned i = 0; i < TD_COUNT(verbs); i++) {
-		if (strcmp(name, verbs[i].name) != 0)
-			continue;
-		int r = td_client_parse(&options, argc - 1, argv + 1, "", &err);
-		if (!r && options.help)
-			return print_help();
-		if (!r && options.word_count > 1)
-			r = td_err_set(&err, EINVAL, TD_REASON_USAGE, "vm %s: one VM at a time", name);
-		if (!r)
-			r = verbs[i].run ? verbs[i].run(&options, &err) : run_simple(&options, verbs[i].command, &err);
-		return r ? td_cmd_fail(&err) : 0;
-	}
-	td_err_set(
-		&err, EINVAL, TD_REASON_USAGE, "vm: unknown verb '%.32s': give list, info, pause, resume, shutdown, kill or console", name);
-	return td_cmd_fail(&err);
+	static const struct td_cmd_verbs vm = {
+		"vm", "NAME may be left out where one VM runs. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+	return td_cmd_verbs(&vm, argc, argv);
 }
