@@ -89,8 +89,13 @@ static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td
 
 static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 {
-	if (bar == TD_IGBVF_BAR_REGS)
-		td_igbvf_flip_map(from_pci(pci), on);
+	struct td_igbvf *dev = from_pci(pci);
+
+	if (bar != TD_IGBVF_BAR_REGS)
+		return;
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER); /* ends what igbvf_direct.c has there */
+	td_igbvf_flip_map(dev, on);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
 }
 
 static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
@@ -146,6 +151,7 @@ static void destroy(struct td_igbvf *dev)
 	td_igbvf_io_fini(dev);
 	if (dev->pci.vm) {
 		td_pci_detach(&dev->pci);
+		td_igbvf_direct_fini(dev);
 		td_igbvf_mail_fini(dev);
 		if (dev->msix_ready)
 			td_msix_fini(&dev->msix);
@@ -230,7 +236,7 @@ static void init_fields(struct td_igbvf *dev, const struct td_igbvf_config *conf
 	memcpy(dev->state.mac, config->mac, sizeof(dev->state.mac));
 	dev->link_up = true;
 	dev->io.epoll_fd = dev->io.wake_fd = -1;
-	dev->held = TD_IGBVF_HOLD_REGISTER; /* until all is there */
+	dev->held = TD_IGBVF_HOLD_REST; /* until all is there */
 	dev->irq.held = dev->io.park = true;
 	pthread_mutex_init(&dev->irq.lock, NULL);
 	pthread_mutex_init(&dev->io.lock, NULL);
@@ -249,6 +255,7 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 	if (!dev)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
 	init_fields(dev, config);
+	td_igbvf_direct_init(dev);
 	rc = init_function(dev, vm, config->name, err);
 	if (!rc)
 		rc = open_tap(dev, config, err);
@@ -262,7 +269,7 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 		return rc;
 	}
 	td_vm_add_device(vm, &dev->pci.device);
-	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
 	*ret_dev = dev;
 	return 0;
 }
@@ -309,6 +316,7 @@ void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats
 		.rx_no_buffer = load(&now->rx_no_buffer),
 		.interrupts = load(&now->interrupts),
 		.bad_descriptors = load(&now->bad_descriptors),
+		.direct = load(&now->direct),
 	};
 }
 

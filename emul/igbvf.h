@@ -120,6 +120,7 @@ struct td_igbvf_stats {
 	uint64_t rx_frames, tx_frames;
 	uint64_t rx_no_buffer; /* frames dropped because the guest posted none in time */
 	uint64_t interrupts, bad_descriptors;
+	uint64_t direct; /* times the transmit registers became memory, for the guest sent much: no traps then */
 };
 void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats);
 

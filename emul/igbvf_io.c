@@ -117,7 +117,7 @@ static void *run(void *opaque)
 		due = td_igbvf_irq_run(dev);
 		if (did && poll_a_little(dev))
 			continue;
-		sleep_until(dev, TD_MIN(due, tell));
+		sleep_until(dev, TD_MIN(TD_MIN(due, tell), td_igbvf_direct_nap(dev)));
 	}
 	return NULL;
 }
@@ -148,6 +148,7 @@ void td_igbvf_io_hold(struct td_igbvf *dev, uint32_t why)
 		pthread_cond_wait(&io->changed, &io->lock);
 	pthread_mutex_unlock(&io->lock);
 	td_igbvf_irq_hold(dev, true);
+	td_igbvf_direct_leave(dev);
 }
 
 void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why)

@@ -26,7 +26,8 @@
 #define TD_IGBVF_BAR_MSIX      3U
 #define TD_IGBVF_DESC_BYTES    16U
 #define TD_IGBVF_CRC_BYTES     4U
-#define TD_IGBVF_FRAME_MAX     16128U /* with CRC: the largest SET_LPE that is taken */
+#define TD_IGBVF_INDEX_BITS    0xffffU /* of heads and tails */
+#define TD_IGBVF_FRAME_MAX     16128U  /* with CRC: the largest SET_LPE that is taken */
 #define TD_IGBVF_FRAME_MIN     64U
 #define TD_IGBVF_CAUSE_RX(q)   (2U * (q))
 #define TD_IGBVF_CAUSE_TX(q)   (2U * (q) + 1U)
@@ -55,8 +56,10 @@ struct td_igbvf_ring {
 	struct td_vf82576_ring *state;
 	uint64_t *desc; /* NULL: is not to be worked */
 	uint32_t count;
-	uint32_t seen;	 /* the tail at which nothing more could be done */
-	const char *why; /* the guest broke the ring: not worked until it is set up again */
+	const uint32_t *tail; /* where the guest writes it */
+	uint32_t *head_shown; /* where it reads the head, if that is not in state */
+	uint32_t seen;	      /* the tail at which nothing more could be done */
+	const char *why;      /* the guest broke the ring: not worked until it is set up again */
 };
 
 /* What a context descriptor said (datasheet §7.2.2.2.3). */
@@ -71,6 +74,22 @@ struct td_igbvf_tx {
 	unsigned done;	   /* descriptors worked off, of which the guest was not told yet */
 	size_t done_bytes; /* that they sent */
 	uint64_t done_ns;  /* when the first of them was */
+};
+
+/* Transmit registers as memory: igbvf_direct.c. */
+struct td_igbvf_direct {
+	uint32_t *page; /* NULL: not to be had */
+	bool on;	/* atomic; written with the VM's lock */
+	unsigned memslot;
+	unsigned writes; /* trapped ones since since_ns */
+	uint64_t since_ns;
+	struct td_work leave;
+	/* The I/O thread's: */
+	bool seen;	  /* that it is on */
+	bool frozen;	  /* the guest wrote more than tails: nothing is sent until that is sorted out */
+	uint32_t packets; /* sent since it is on */
+	uint32_t packets_at_look, packets_at_nap;
+	uint64_t look_ns, nap_ns;
 };
 
 struct td_igbvf_rx {
@@ -111,6 +130,7 @@ struct td_igbvf {
 	struct td_igbvf_io io;
 	struct td_igbvf_rx rx;
 	struct td_igbvf_tx tx[TD_VF82576_QUEUES];
+	struct td_igbvf_direct direct;
 
 	bool on_hardware;
 	struct td_igbvf_hardware hardware;
@@ -156,6 +176,17 @@ const struct td_state_table *td_igbvf_state_table(void);
 
 /* igbvf_regs.c */
 enum td_result td_igbvf_regs_access(struct td_igbvf *dev, struct td_access *access);
+/* A ring's register as if the guest had written it, and nothing else. Parked. */
+void td_igbvf_regs_set(struct td_igbvf *dev, uint32_t at, uint32_t value);
+
+/* igbvf_direct.c */
+void td_igbvf_direct_init(struct td_igbvf *dev);
+void td_igbvf_direct_fini(struct td_igbvf *dev);
+void td_igbvf_direct_tail_written(struct td_igbvf *dev, unsigned queue, uint32_t tail); /* by an exit */
+void td_igbvf_direct_leave(struct td_igbvf *dev);					/* parked */
+/* The I/O thread: before each round; and when to look again at the latest. */
+void td_igbvf_direct_round(struct td_igbvf *dev);
+uint64_t td_igbvf_direct_nap(struct td_igbvf *dev);
 
 /* igbvf_mail.c: V2PMAILBOX and VMBMEM, and the PF's part. */
 uint32_t td_igbvf_mail_read(struct td_igbvf *dev);
@@ -201,6 +232,8 @@ static inline uint32_t td_igbvf_ring_head(const struct td_igbvf_ring *ring)
 static inline void td_igbvf_ring_set_head(struct td_igbvf_ring *ring, uint32_t head)
 {
 	__atomic_store_n(&ring->state->head, head, __ATOMIC_RELAXED);
+	if (ring->head_shown)
+		__atomic_store_n(ring->head_shown, head, __ATOMIC_RELAXED);
 }
 static inline uint32_t td_igbvf_ring_next(const struct td_igbvf_ring *ring, uint32_t at)
 {

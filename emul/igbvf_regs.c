@@ -11,7 +11,6 @@
 #define QUEUE_STEP     0x100U
 #define BASE_LOW_BITS  0xffffff80U
 #define LEN_BITS       0x000fff80U
-#define INDEX_BITS     0xffffU
 #define ALL_BITS       0xffffffffU
 #define NS_PER_FRTIMER 1000U
 
@@ -163,6 +162,8 @@ static void write_ring(struct td_igbvf *dev, const struct reg *reg, unsigned ind
 static void write_tail(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t value)
 {
 	__atomic_store_n(field_of(dev, reg, index), value & reg->bits, __ATOMIC_RELEASE);
+	if (reg->at == TD_VF_TDT)
+		td_igbvf_direct_tail_written(dev, index, value);
 	td_igbvf_io_wake(dev);
 }
 
@@ -174,9 +175,9 @@ static void write_tail(struct td_igbvf *dev, const struct reg *reg, unsigned ind
 	{                                                                                 \
 		at, TD_VF82576_QUEUES, QUEUE_STEP, MAPPED, read_ring, write_ring, f, bits \
 	}
-#define TAIL(at)                                                                                          \
-	{                                                                                                 \
-		at, TD_VF82576_QUEUES, QUEUE_STEP, MAPPED, read_ring, write_tail, FIELD(tail), INDEX_BITS \
+#define TAIL(at)                                                                                                   \
+	{                                                                                                          \
+		at, TD_VF82576_QUEUES, QUEUE_STEP, MAPPED, read_ring, write_tail, FIELD(tail), TD_IGBVF_INDEX_BITS \
 	}
 #define COUNTER(at)                                                 \
 	{                                                           \
@@ -218,14 +219,14 @@ static const struct reg table[] = {
 	RING(TD_VF_RDBAH, FIELD_HIGH(base), ALL_BITS),
 	RING(TD_VF_RDLEN, FIELD(len_bytes), LEN_BITS),
 	RING(TD_VF_SRRCTL, FIELD(srrctl), ALL_BITS),
-	RING(TD_VF_RDH, FIELD(head), INDEX_BITS),
+	RING(TD_VF_RDH, FIELD(head), TD_IGBVF_INDEX_BITS),
 	RING(TD_VF_DCA_RXCTRL, FIELD(dca), ALL_BITS),
 	RING(TD_VF_RXDCTL, FIELD(control), ALL_BITS),
 	{TD_VF_RQDPC, TD_VF82576_QUEUES, QUEUE_STEP, MAPPED, read_zero, write_nothing, 0, 0},
 	RING(TD_VF_TDBAL, FIELD(base), BASE_LOW_BITS),
 	RING(TD_VF_TDBAH, FIELD_HIGH(base), ALL_BITS),
 	RING(TD_VF_TDLEN, FIELD(len_bytes), LEN_BITS),
-	RING(TD_VF_TDH, FIELD(head), INDEX_BITS),
+	RING(TD_VF_TDH, FIELD(head), TD_IGBVF_INDEX_BITS),
 	RING(TD_VF_DCA_TXCTRL, FIELD(dca), ALL_BITS),
 	RING(TD_VF_TXDCTL, FIELD(control), ALL_BITS),
 	RING(TD_VF_TDWBAL, FIELD(writeback), ALL_BITS),
@@ -288,6 +289,15 @@ static void write_on_hardware(struct td_igbvf *dev, const struct reg *reg, unsig
 		reg->write(dev, reg, index, value);
 	if (reg->where == BOTH || reg->where == THERE || reg->where == TAKEN || reg->where == MAPPED)
 		dev->hardware.write(dev->hardware.opaque, at, value);
+}
+
+void td_igbvf_regs_set(struct td_igbvf *dev, uint32_t at, uint32_t value)
+{
+	unsigned index;
+	const struct reg *reg = find(at, &index);
+
+	if (reg->where == MAPPED && reg->bits)
+		*field_of(dev, reg, index) = value & reg->bits;
 }
 
 enum td_result td_igbvf_regs_access(struct td_igbvf *dev, struct td_access *access)

@@ -23,6 +23,8 @@ void td_igbvf_ring_prepare(struct td_igbvf *dev, struct td_igbvf_ring *ring, str
 	ring->state = state;
 	ring->desc = NULL;
 	ring->count = state->len_bytes / TD_IGBVF_DESC_BYTES;
+	ring->tail = &state->tail;
+	ring->head_shown = NULL;
 	ring->seen = UINT32_MAX;
 	if (!on)
 		ring->why = NULL; /* what was wrong is forgiven when it is set up again */
@@ -49,7 +51,7 @@ bool td_igbvf_ring_tail(struct td_igbvf *dev, struct td_igbvf_ring *ring, uint32
 
 	if (!ring->desc)
 		return false;
-	tail = __atomic_load_n(&ring->state->tail, __ATOMIC_ACQUIRE);
+	tail = __atomic_load_n(ring->tail, __ATOMIC_ACQUIRE) & TD_IGBVF_INDEX_BITS;
 	if (tail >= ring->count) {
 		td_igbvf_ring_break(dev, ring, "a tail beyond the ring's end");
 		return false;

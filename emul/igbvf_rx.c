@@ -88,7 +88,7 @@ bool td_igbvf_rx_waiting(struct td_igbvf *dev)
 {
 	struct td_igbvf_ring *ring = &dev->rx.ring;
 
-	return ring->desc && dev->rx.ready && __atomic_load_n(&ring->state->tail, __ATOMIC_ACQUIRE) != ring->seen;
+	return ring->desc && dev->rx.ready && __atomic_load_n(ring->tail, __ATOMIC_ACQUIRE) != ring->seen;
 }
 
 /* ---- what a VF hears ---- */

@@ -59,14 +59,14 @@ static bool ring_waiting(const struct td_igbvf_ring *ring)
 
 	if (!ring->desc)
 		return false;
-	tail = __atomic_load_n(&ring->state->tail, __ATOMIC_ACQUIRE);
+	tail = __atomic_load_n(ring->tail, __ATOMIC_ACQUIRE) & TD_IGBVF_INDEX_BITS;
 	return tail != td_igbvf_ring_head(ring) && tail != ring->seen;
 }
 
 bool td_igbvf_tx_waiting(struct td_igbvf *dev)
 {
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
-		if (ring_waiting(&dev->tx[i].ring))
+		if (!dev->direct.frozen && ring_waiting(&dev->tx[i].ring))
 			return true;
 	return false;
 }
@@ -221,6 +221,7 @@ static bool transmit(struct td_igbvf *dev, struct td_igbvf_tx *tx)
 	set_offloads(tx, &g);
 	count_packet(dev, __atomic_load_n(&dev->link_up, __ATOMIC_RELAXED) && td_igbvf_packet_send(&g.packet, dev->tap.fd[0]), &g.packet);
 	report_done(tx, &g);
+	dev->direct.packets++;
 	td_igbvf_ring_set_head(&tx->ring, g.next);
 	return true;
 }
@@ -229,7 +230,8 @@ bool td_igbvf_tx_round(struct td_igbvf *dev)
 {
 	bool did = false;
 
-	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
+	td_igbvf_direct_round(dev);
+	for (unsigned i = 0; i < TD_VF82576_QUEUES && !dev->direct.frozen; i++) {
 		unsigned sent = 0;
 
 		while (sent < ROUND_PACKETS && transmit(dev, &dev->tx[i]))
