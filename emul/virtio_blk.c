@@ -322,19 +322,6 @@ static void done_ready(struct td_watch *watch, uint32_t events)
 
 /* ---- the transport's ops ---- */
 
-static bool features_ok(const struct td_virtio_pci *dev, uint64_t features)
-{
-	(void)dev;
-	(void)features;
-	return true;
-}
-
-static int start(struct td_virtio_pci *dev)
-{
-	(void)dev;
-	return 0;
-}
-
 /* Requests that are under way write into guest RAM: they are waited for, and their answers given. */
 static void stop(struct td_virtio_pci *dev)
 {
@@ -352,21 +339,10 @@ static void stop(struct td_virtio_pci *dev)
 		publish(blk);
 }
 
-static void do_nothing(struct td_virtio_pci *dev)
-{
-	(void)dev;
-}
-
 static void kicked(struct td_virtio_pci *dev, unsigned queue)
 {
 	if (dev->queue[queue].enabled)
 		work_off(from_dev(dev));
-}
-
-static void vector_changed(struct td_virtio_pci *dev, unsigned queue)
-{
-	(void)dev;
-	(void)queue;
 }
 
 static void destroy(struct td_virtio_pci *dev)
@@ -384,13 +360,13 @@ static void destroy(struct td_virtio_pci *dev)
 }
 
 static const struct td_virtio_ops ops = {
-	.features_ok = features_ok,
-	.start = start,
+	.features_ok = td_virtio_pci_any_features,
+	.start = td_virtio_pci_no_start,
 	.stop = stop,
-	.reset = do_nothing,
-	.broken = do_nothing,
+	.reset = td_virtio_pci_no_act,
+	.broken = td_virtio_pci_no_act,
 	.kicked = kicked,
-	.vector_changed = vector_changed,
+	.vector_changed = td_virtio_pci_no_vector_act,
 	.destroy = destroy,
 };
 
@@ -493,10 +469,7 @@ int td_virtio_blk_create(struct td_vm *vm, const struct td_virtio_blk_config *co
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
 	blk->fd = blk->done.fd = -1;
 	rc = set_up(blk, vm, config, err);
-	if (rc) {
-		blk->dev.pci.vm = vm;
-		td_virtio_pci_fini(&blk->dev);
-		destroy(&blk->dev);
-	}
+	if (rc)
+		td_virtio_pci_abandon(&blk->dev, vm);
 	return rc;
 }

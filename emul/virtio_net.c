@@ -303,9 +303,7 @@ int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *co
 		rc = td_virtio_pci_attach(&net->dev, err);
 	}
 	if (rc) {
-		net->dev.pci.vm = vm;
-		td_virtio_pci_fini(&net->dev);
-		destroy(&net->dev);
+		td_virtio_pci_abandon(&net->dev, vm);
 		return rc;
 	}
 	*ret_net = net;

@@ -439,3 +439,34 @@ void td_virtio_pci_fini(struct td_virtio_pci *dev)
 	dev->msix_ready = false;
 	td_pci_dev_fini(&dev->pci);
 }
+
+void td_virtio_pci_abandon(struct td_virtio_pci *dev, struct td_vm *vm)
+{
+	dev->pci.vm = vm;
+	td_virtio_pci_fini(dev);
+	dev->ops->destroy(dev);
+}
+
+bool td_virtio_pci_any_features(const struct td_virtio_pci *dev, uint64_t features)
+{
+	(void)dev;
+	(void)features;
+	return true;
+}
+
+int td_virtio_pci_no_start(struct td_virtio_pci *dev)
+{
+	(void)dev;
+	return 0;
+}
+
+void td_virtio_pci_no_act(struct td_virtio_pci *dev)
+{
+	(void)dev;
+}
+
+void td_virtio_pci_no_vector_act(struct td_virtio_pci *dev, unsigned queue)
+{
+	(void)dev;
+	(void)queue;
+}

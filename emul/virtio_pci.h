@@ -121,6 +121,14 @@ int td_virtio_pci_init(struct td_virtio_pci *dev, struct td_vm *vm, const struct
 int td_virtio_pci_add_queue(struct td_virtio_pci *dev, uint16_t size_max, bool served_by_main, struct td_err *err);
 int td_virtio_pci_attach(struct td_virtio_pci *dev, struct td_err *err);
 void td_virtio_pci_fini(struct td_virtio_pci *dev);
+/* A device whose making failed at any step: that, and ops->destroy(). */
+void td_virtio_pci_abandon(struct td_virtio_pci *dev, struct td_vm *vm);
+
+/* Ops of devices that have nothing to do there: any features will do, queues are only looked at in kicked(). */
+bool td_virtio_pci_any_features(const struct td_virtio_pci *dev, uint64_t features);
+int td_virtio_pci_no_start(struct td_virtio_pci *dev);
+void td_virtio_pci_no_act(struct td_virtio_pci *dev);
+void td_virtio_pci_no_vector_act(struct td_virtio_pci *dev, unsigned queue);
 
 /* Marks the device broken: stops it, sets DEVICE_NEEDS_RESET, tells the driver. `why` is static text. */
 void td_virtio_pci_break(struct td_virtio_pci *dev, const char *why);

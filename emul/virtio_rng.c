@@ -20,30 +20,6 @@ struct rng {
 	struct td_virtio_pci dev; /* first */
 };
 
-static bool features_ok(const struct td_virtio_pci *dev, uint64_t features)
-{
-	(void)dev;
-	(void)features;
-	return true;
-}
-
-static int start(struct td_virtio_pci *dev)
-{
-	(void)dev;
-	return 0;
-}
-
-static void do_nothing(struct td_virtio_pci *dev)
-{
-	(void)dev; /* requests are served whole inside kicked(): nothing is ever under way */
-}
-
-static void vector_changed(struct td_virtio_pci *dev, unsigned queue)
-{
-	(void)dev;
-	(void)queue;
-}
-
 static void destroy(struct td_virtio_pci *dev)
 {
 	free(TD_CONTAINER_OF(dev, struct rng, dev));
@@ -85,14 +61,15 @@ static void kicked(struct td_virtio_pci *dev, unsigned queue)
 		td_virtio_pci_kick(dev, queue);
 }
 
+/* Requests are served whole inside kicked(): nothing is ever under way. */
 static const struct td_virtio_ops ops = {
-	.features_ok = features_ok,
-	.start = start,
-	.stop = do_nothing,
-	.reset = do_nothing,
-	.broken = do_nothing,
+	.features_ok = td_virtio_pci_any_features,
+	.start = td_virtio_pci_no_start,
+	.stop = td_virtio_pci_no_act,
+	.reset = td_virtio_pci_no_act,
+	.broken = td_virtio_pci_no_act,
 	.kicked = kicked,
-	.vector_changed = vector_changed,
+	.vector_changed = td_virtio_pci_no_vector_act,
 	.destroy = destroy,
 };
 
@@ -109,9 +86,7 @@ int td_virtio_rng_create(struct td_vm *vm, const char *name, struct td_err *err)
 		rc = td_virtio_pci_add_queue(&rng->dev, QUEUE_ENTRIES, true, err);
 	if (!rc)
 		rc = td_virtio_pci_attach(&rng->dev, err);
-	if (rc) {
-		td_virtio_pci_fini(&rng->dev);
-		free(rng);
-	}
+	if (rc)
+		td_virtio_pci_abandon(&rng->dev, vm);
 	return rc;
 }
