@@ -181,7 +181,10 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 	return rc;
 }
 
-/* Frames that come by the tap now are older than those that will come to the VF; after the announcement there are only few. */
+/*
+ * Frames that wait in the tap are older than any that will come to the VF, so they go there first, and the outside is told, before the
+ * guest sends anything by the VF, which would tell it too.
+ */
 static void move_outside(struct td_hybrid *nic)
 {
 	uint64_t end_ns;
@@ -200,9 +203,11 @@ static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
 
 	if (rc == 0)
 		rc = td_hybrid_vf_steer(nic, true, err);
-	if (rc == 0)
-		td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
-	return rc;
+	if (rc < 0)
+		return rc;
+	move_outside(nic);
+	td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
+	return 0;
 }
 
 static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
@@ -223,7 +228,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 		unpark(nic);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
-		move_outside(nic);
+		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */
 		return 0;
 	case TD_FLIP_VERIFY:
 		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
