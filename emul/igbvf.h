@@ -118,7 +118,7 @@ int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, s
 struct td_igbvf_stats {
 	uint64_t traps; /* accesses to registers that left the guest */
 	uint64_t rx_frames, tx_frames;
-	uint64_t rx_no_buffer; /* frames dropped because the guest posted none in time */
+	uint64_t rx_no_buffer; /* times that frames waited in the tap because the guest had posted too few buffers */
 	uint64_t interrupts, bad_descriptors;
 	uint64_t direct; /* times the transmit registers became memory, for the guest sent much: no traps then */
 };

@@ -63,7 +63,8 @@ static void enter(struct td_igbvf *dev)
 	struct td_igbvf_direct *direct = &dev->direct;
 	const struct td_pci_bar *bar = &dev->pci.bar[TD_IGBVF_BAR_REGS];
 
-	if (!bar->mapped || dev->held || direct->on)
+	/* Where taking a memslot away drops all mappings of the guest, that would cost more than the exits do. */
+	if (!bar->mapped || dev->held || !dev->pci.vm->kvm.no_slot_zap)
 		return;
 	memset(direct->page, 0, TD_PAGE);
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {

@@ -313,6 +313,7 @@ static int receive(struct td_igbvf *dev, unsigned *given)
 	if (!td_igbvf_ring_tail(dev, &rx->ring, &tail))
 		return 0;
 	if (available(&rx->ring, tail) < TD_MIN(rx->need, rx->ring.count - 1)) {
+		td_igbvf_count(&dev->stats.rx_no_buffer, rx->ring.seen != tail);
 		rx->ring.seen = tail;
 		return 0;
 	}

@@ -16,6 +16,7 @@ static void take_frames(struct driver *d, unsigned count)
 /* Sends until the registers are memory. */
 static void make_busy(struct driver *d)
 {
+	d->vm->kvm.no_slot_zap = true; /* or it is not done */
 	driver_up(d);
 	memset(driver_ram(d, DRIVER_DATA), 3, 100);
 	for (unsigned i = 0; i < 200 && !d->dev->direct.on; i++) {
