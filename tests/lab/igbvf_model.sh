@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The software 82576 VF alone, under the guest's stock igbvf, kernels 6.1 and 6.12: frames small and large both ways, offloads on and off,
+# ring and frame sizes, a VLAN, the interface and the driver up and down. No VF is in use in the host.
+# KERNELS ("6.12 6.1")
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+HOST_ADDRESS=10.1.0.9 # on the bridge: large frames needn't leave the machine
+VLAN=100 VLAN_HOST=10.9.0.1 VLAN_GUEST=10.9.0.2
+
+# vlan_modules KERNEL: WORK/modules with what VLANs need in a guest.
+vlan_modules() {
+	local tree file
+	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
+	mkdir -p "$WORK/modules"
+	for file in net/llc/llc net/802/stp net/802/mrp net/802/garp net/8021q/8021q; do
+		cp "$tree"/usr/lib/modules/"$1".*/kernel/$file.ko* "$WORK/modules/"
+	done
+	for file in "$WORK/modules/"*.xz; do [ ! -e "$file" ] || xz -df "$file"; done
+}
+
+answers() { busybox ping -q -c 3 -i 0.2 -W 2 "$@" >/dev/null; }
+unanswered() { ! answers "$@"; }
+
+# streams ADDRESS: UDP and checked TCP, both ways at once, nothing lost but what floods; then bulk each way.
+streams() {
+	timeout 60 tandem-stream --connect "$1" flow --rate 200 --tcp 50 --duration 3 >"$WORK/stream.json" &&
+		jq -e '[.client, .server | .tcp.corrupt, .tcp.send_error, .tcp.receive_error, .udp.duplicated, .udp.bad] | add == 0' \
+			"$WORK/stream.json" >/dev/null &&
+		timeout 60 tandem-stream --connect "$1" up --proto tcp --count 40 >"$WORK/up.json" &&
+		timeout 60 tandem-stream --connect "$1" down --proto tcp --count 40 >"$WORK/down.json" &&
+		jq -es 'map(.server.bytes // .client.bytes) | all(. > 1000000)' "$WORK/up.json" "$WORK/down.json" >/dev/null
+}
+
+# carrier WANTED SECONDS
+carrier() {
+	local limit=$((SECONDS + $2))
+	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
+		((SECONDS < limit)) || return 1
+		sleep 0.3
+	done
+}
+
+resized() { # MTU
+	guest "ip link set eth0 mtu $1" && carrier 1 20
+}
+
+try() {
+	local kernel=$1 round
+	vlan_modules "$kernel"
+	guest_image "$kernel" --add /usr/sbin/ethtool:/bin/ethtool --add "$WORK/modules:/m"
+	GUEST_CMDLINE=modules=igbvf vm_start model --cpus boot=2 --net "id=net0,mode=emulated,model=igbvf,mac=$GUEST_MAC,bridge=br0,mtu=9000"
+	console_wait '@up' 120
+	carrier 1 20 || fail 'no link'
+	check "$kernel: small and middling frames" answers "$GUEST_ADDRESS"
+	check "$kernel: frames longer than the driver asked for are dropped" unanswered -s 4000 "$GUEST_ADDRESS"
+	check "$kernel: streams" streams "$GUEST_ADDRESS"
+	guest 'ethtool -K eth0 tso off'
+	check "$kernel: streams without segmentation offload" streams "$GUEST_ADDRESS"
+	guest 'ethtool -K eth0 tx off rx off'
+	check "$kernel: streams without checksum offload" streams "$GUEST_ADDRESS"
+	guest 'ethtool -K eth0 tx on rx on tso on >/dev/null; ethtool -G eth0 rx 128 tx 80'
+	carrier 1 20 || fail 'no link after the rings changed'
+	check "$kernel: streams with small rings" streams "$GUEST_ADDRESS"
+	check "$kernel: MTU 9000" resized 9000
+	check "$kernel: large frames" answers -s 8900 "$GUEST_ADDRESS"
+	check "$kernel: streams of large frames" streams "$GUEST_ADDRESS"
+	check "$kernel: MTU 600" resized 600
+	check "$kernel: streams of short frames" streams "$GUEST_ADDRESS"
+	check "$kernel: MTU 1500" resized 1500
+	guest "for m in llc stp mrp garp 8021q; do insmod /m/\$m.ko; done; vconfig add eth0 $VLAN >/dev/null; ip link set eth0.$VLAN up; ip addr add $VLAN_GUEST/24 dev eth0.$VLAN"
+	check "$kernel: a VLAN" answers "$VLAN_GUEST"
+	check "$kernel: streams in a VLAN" streams "$VLAN_GUEST"
+	guest "vconfig rem eth0.$VLAN >/dev/null"
+	for round in 1 2 3; do
+		guest 'ip link set eth0 down; ip link set eth0 up'
+		check "$kernel: down and up, $round" carrier 1 20
+	done
+	guest "rmmod igbvf; modprobe igbvf; ip link set eth0 up; ip addr add $GUEST_ADDRESS/24 dev eth0"
+	check "$kernel: the driver loaded anew" carrier 1 20
+	check "$kernel: answers" answers "$GUEST_ADDRESS"
+	guest "dmesg | grep -ciE 'Tx Unit Hang|reset adapter|PF still|transmit queue'" || true
+	check "$kernel: the driver is content" [ "${GUEST_OUTPUT%%[!0-9]*}" = 0 ]
+	grep -i 'queue stopped' "$WORK/errors" && check "$kernel: the model is content" false
+	vm_stop
+}
+
+network_up 1
+ip link set up0 mtu 9000
+ip link set br0 mtu 9000
+ip address add "$HOST_ADDRESS/24" dev br0
+ip link add link br0 name br0.$VLAN type vlan id $VLAN
+ip address add $VLAN_HOST/24 dev br0.$VLAN
+ip link set br0.$VLAN up
+for kernel in ${KERNELS:-6.12 6.1}; do try "$kernel"; done
+finish
