@@ -4,6 +4,15 @@
 #include "cli/commands.h"
 
 static const struct td_cmd_verb verbs[] = {
+	{.name = "plan",
+		.usage = "[FILE] [--json]",
+		.help = "what apply would change to make this host what host.yaml says; exit status 2 when there is something",
+		.main = td_cmd_host_plan},
+	{.name = "apply",
+		.usage = "[FILE] [--force] [--allow-disconnect] [--wait SECONDS] [--json]",
+		.help = "changes it: VFs, networks, teams, huge pages, modules; what fails is undone",
+		.main = td_cmd_host_apply},
+	{.name = "status", .usage = "[FILE] [--json]", .help = "each object of the file: in sync, or how not", .main = td_cmd_host_status},
 	{.name = "doctor",
 		.usage = "[--root DIR|FILE] [--record FILE] [--json]",
 		.help = "says why VMs cannot have VFs on this host, or are slower than they need be",

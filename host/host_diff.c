@@ -41,8 +41,8 @@ enum rank {
 	RANK_MARK,
 	RANK_UP, /* NICs, bonds, VLAN links, bridges: 4 ranks */
 	RANK_VF = RANK_UP + 4,
-	RANK_BIND_VF,
-	RANK_DOWN, /* PFs that are no longer used: not before their VFs are as they were */
+	RANK_BIND_VF = RANK_VF + TD_HOST_ATTR_COUNT, /* attribute by attribute, each for all VFs */
+	RANK_DOWN,				     /* PFs that are no longer used: not before their VFs are as they were */
 };
 
 /* 0: NIC, 1: bond, 2: VLAN link, 3: bridge */
@@ -270,6 +270,10 @@ static void diff_up(const struct diff *diff, const struct td_host_object *is, co
 	const char *kind = want->value[TD_HOST_ATTR_KIND] ? want->value[TD_HOST_ATTR_KIND] : value_of(is, TD_HOST_ATTR_KIND);
 	const char *now = fresh || !is ? "no" : value_of(is, TD_HOST_ATTR_UP), *then = want->value[TD_HOST_ATTR_UP];
 	bool pause = pauses(diff, want->name) && !strcmp(now, "yes");
+	const char *master = value_of(want, TD_HOST_ATTR_MASTER);
+	if (!strcmp(then, "yes") && level_of(td_host_state_get(diff->want, TD_HOST_LINK, master, TD_HOST_ATTR_KIND)) == 1 &&
+		(strcmp(master, value_of(is, TD_HOST_ATTR_MASTER)) != 0 || comes(diff, master) || empties(diff, master)))
+		return; /* a bond brings its members up */
 	if (pause)
 		emit_link(diff, want->name, TD_HOST_ATTR_UP, "yes", "no", RANK_PAUSE);
 	if (pause)
@@ -295,7 +299,7 @@ static const struct {
 	{TD_HOST_ATTR_MARK, RANK_MARK},
 };
 
-/* What a port has is new when it joins anew; new bonds have no primary, and marks come with the making. */
+/* What a port has is new when it joins anew; new links have what the kernel gives them, and their mark. */
 static const char *plain_from(
 	const struct diff *diff, enum td_host_attr attr, const struct td_host_object *is, const struct td_host_object *want, bool fresh)
 {
@@ -313,6 +317,12 @@ static const char *plain_from(
 		return refilled ? "" : is->value[attr];
 	case TD_HOST_ATTR_MARK:
 		return fresh ? TD_HOST_MARK : value_of(is, attr);
+	case TD_HOST_ATTR_HASH:
+		return fresh ? "layer2" : is->value[attr];
+	case TD_HOST_ATTR_LACP_RATE:
+		return fresh ? "slow" : is->value[attr];
+	case TD_HOST_ATTR_VLAN_FILTERING:
+		return fresh ? "no" : is->value[attr];
 	default:
 		return fresh || !is ? NULL : is->value[attr];
 	}
@@ -373,7 +383,7 @@ static void diff_vf(const struct diff *diff, const struct td_host_object *want)
 			from = "none";
 		if (!to || (!fresh && !from) || (from && !strcmp(from, to)))
 			continue;
-		emit(diff, TD_HOST_VF, want->name, attr, from, to, is_driver ? RANK_BIND_VF : RANK_VF);
+		emit(diff, TD_HOST_VF, want->name, attr, from, to, is_driver ? RANK_BIND_VF : RANK_VF + (unsigned)attr);
 	}
 }
 

@@ -60,5 +60,8 @@ int td_sriov_set_vlan(const char *pf_name, unsigned vf_index, uint16_t vlan, str
 int td_sriov_set_trust(const char *pf_name, unsigned vf_index, bool on, struct td_err *err);
 int td_sriov_set_spoofchk(const char *pf_name, unsigned vf_index, bool on, struct td_err *err);
 int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_sriov_link state, struct td_err *err);
+/* Transmit rates in Mbit/s, 0: none. Cards refuse to set them while the PF has no link. */
+int td_sriov_get_rate(const char *pf_name, unsigned vf_index, uint32_t *ret_min, uint32_t *ret_max, struct td_err *err);
+int td_sriov_set_rate(const char *pf_name, unsigned vf_index, uint32_t min, uint32_t max, struct td_err *err);
 
 #endif

@@ -24,6 +24,7 @@ struct reply {
 	unsigned vf_index;
 	struct td_sriov_vf_settings settings;
 	struct td_sriov_stats stats;
+	uint32_t min_tx_rate, max_tx_rate;
 	int found;     /* 0, or -errno of the parse */
 	int errnum;    /* what the kernel answered */
 	char said[96]; /* its words, if it had some */
@@ -63,6 +64,7 @@ static void parse_vf(struct nlattr **field, struct reply *reply)
 	const struct ifla_vf_spoofchk *spoofchk = FIELD(field, IFLA_VF_SPOOFCHK, struct ifla_vf_spoofchk);
 	const struct ifla_vf_trust *trust = FIELD(field, IFLA_VF_TRUST, struct ifla_vf_trust);
 	const struct ifla_vf_link_state *link = FIELD(field, IFLA_VF_LINK_STATE, struct ifla_vf_link_state);
+	const struct ifla_vf_rate *rate = FIELD(field, IFLA_VF_RATE, struct ifla_vf_rate);
 
 	memset(&reply->settings, 0, sizeof(reply->settings));
 	memcpy(reply->settings.mac, mac->mac, sizeof(reply->settings.mac));
@@ -72,6 +74,8 @@ static void parse_vf(struct nlattr **field, struct reply *reply)
 	reply->settings.trust = trust && trust->setting == 1;
 	reply->settings.link_state =
 		link && link->link_state <= TD_SRIOV_LINK_DISABLE ? (enum td_sriov_link)link->link_state : TD_SRIOV_LINK_AUTO;
+	reply->min_tx_rate = rate ? rate->min_tx_rate : 0;
+	reply->max_tx_rate = rate ? rate->max_tx_rate : 0;
 	parse_stats(field[IFLA_VF_STATS], &reply->stats);
 	reply->found = 0;
 }
@@ -275,4 +279,23 @@ int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_srio
 	struct ifla_vf_link_state request = {.vf = vf_index, .link_state = state};
 
 	return set(pf_name, vf_index, IFLA_VF_LINK_STATE, &request, sizeof(request), "set link state", err);
+}
+
+int td_sriov_get_rate(const char *pf_name, unsigned vf_index, uint32_t *ret_min, uint32_t *ret_max, struct td_err *err)
+{
+	struct reply reply = {.vf_index = vf_index};
+	int rc = get(pf_name, &reply, err);
+
+	if (rc == 0) {
+		*ret_min = reply.min_tx_rate;
+		*ret_max = reply.max_tx_rate;
+	}
+	return rc;
+}
+
+int td_sriov_set_rate(const char *pf_name, unsigned vf_index, uint32_t min, uint32_t max, struct td_err *err)
+{
+	struct ifla_vf_rate request = {.vf = vf_index, .min_tx_rate = min, .max_tx_rate = max};
+
+	return set(pf_name, vf_index, IFLA_VF_RATE, &request, sizeof(request), "set transmit rate", err);
 }

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_load.c - options, the file, the running VMs, the lock. */
+#include "cli/host_load.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/client.h"
+#include "cli/host_schema.h"
+#include "host/host_want.h"
+
+static bool knows(const char *more, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = more; (at = strstr(at, word)); at += len)
+		if ((at == more || at[-1] == ' ') && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
+static int parse_wait(const char *text, unsigned *ret_wait_s, struct td_err *err)
+{
+	char *end;
+	unsigned long seconds = text ? strtoul(text, &end, 10) : 0;
+	if (!text || *text < '0' || *text > '9' || *end || seconds > 3600)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--wait: give seconds, 0 to 3600");
+	*ret_wait_s = (unsigned)seconds;
+	return 0;
+}
+
+int td_host_load_parse(struct td_host_load_options *options, int argc, char **argv, const char *more, struct td_err *err)
+{
+	*options = (struct td_host_load_options){.file = NULL};
+	for (int i = 0; i < argc; i++) {
+		int r = 0;
+		if (!strcmp(argv[i], "--json"))
+			options->json = true;
+		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			options->help = true;
+		else if (!strcmp(argv[i], "--force") && knows(more, "force"))
+			options->force = true;
+		else if (!strcmp(argv[i], "--allow-disconnect") && knows(more, "allow-disconnect"))
+			options->disconnect = true;
+		else if (!strcmp(argv[i], "--wait") && knows(more, "wait"))
+			r = parse_wait(++i < argc ? argv[i] : NULL, &options->wait_s, err);
+		else if (!strncmp(argv[i], "--wait=", 7) && knows(more, "wait"))
+			r = parse_wait(argv[i] + 7, &options->wait_s, err);
+		else if (argv[i][0] == '-' && argv[i][1])
+			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.40s: unknown option", argv[i]);
+		else if (options->file)
+			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: one argument too many: give one file", argv[i]);
+		else
+			options->file = argv[i];
+		if (r)
+			return r;
+	}
+	if (!options->file)
+		options->file = TD_HOST_LOAD_FILE;
+	return 0;
+}
+
+static int read_file(const char *file, char **ret_text, size_t *ret_len, struct td_err *err)
+{
+	struct stat st;
+	td_auto_close int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st))
+		return td_err_sys(err, errno, TD_REASON_CONFIG_SYNTAX, "%s: open", file);
+	if (!S_ISREG(st.st_mode) || st.st_size > TD_SCHEMA_YAML_MAX)
+		return td_err_set(err, EINVAL, TD_REASON_CONFIG_SYNTAX, "%s: not a file of at most %u bytes", file, TD_SCHEMA_YAML_MAX);
+	td_auto_free char *text = malloc((size_t)st.st_size + 1);
+	ssize_t len = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
+	if (len < 0)
+		return td_err_sys(err, text ? errno : ENOMEM, TD_REASON_CONFIG_SYNTAX, "%s: read", file);
+	text[len] = '\0';
+	*ret_text = td_take_ptr(text);
+	*ret_len = (size_t)len;
+	return 0;
+}
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+	return text ? text : "";
+}
+
+/* Taps of one VM. One that does not answer is starting or ending: its taps are seen as ports, without a name. */
+static void collect_vm(struct td_host_load *load, const char *vm)
+{
+	json_t *nics = NULL, *nic;
+	size_t index;
+	if (td_client_call(vm, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, NULL))
+		return;
+	json_array_foreach(nics, index, nic)
+	{
+		const char *tap = text_of(nic, "tap");
+		struct td_host_user *more = realloc(load->users, (load->user_count + 1) * sizeof(*more));
+		if (!*tap || strlen(tap) >= sizeof(more->tap) || !more)
+			continue;
+		load->users = more;
+		struct td_host_user *user = &load->users[load->user_count++];
+		snprintf(user->tap, sizeof(user->tap), "%s", tap);
+		snprintf(user->who, sizeof(user->who), "%.63s/%.15s%s", vm, text_of(nic, "id"),
+			strcmp(text_of(nic, "path"), "vf") ? "" : " (on its VF)");
+	}
+	json_decref(nics);
+}
+
+static void collect_users(struct td_host_load *load)
+{
+	td_auto_free struct td_rundir_entry *entries = NULL;
+	unsigned count = 0;
+	if (td_rundir_list(load->run_dir, &entries, &count, NULL))
+		return;
+	for (unsigned i = 0; i < count; i++)
+		if (entries[i].alive)
+			collect_vm(load, entries[i].name);
+}
+
+/* ---- a VF taken away by --force */
+
+static int switch_off_vf(const char *vm, const char *nic, struct td_err *err)
+{
+	json_t *flip = NULL, *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", "emulated", "cold", 1);
+	int r = td_client_call(vm, "nic-switch", args, -1, &flip, err);
+	json_decref(args);
+	json_decref(flip);
+	return r;
+}
+
+/* "VM web1" gives its VF back by going to its emulated path, cold. Another program's VF is not ours to take. */
+static int free_vf(const char *bdf, const char *holder, struct td_err *err)
+{
+	const char *vm = !strncmp(holder, "VM ", 3) ? holder + 3 : NULL;
+	json_t *nics = NULL, *nic;
+	size_t index;
+	int r = -ENOENT;
+	if (!vm)
+		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: %s has it: end that first", bdf, holder);
+	if (td_client_call(vm, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, err))
+		return td_err_prefix(err, "vf %s", bdf);
+	json_array_foreach(nics, index, nic)
+	{
+		if (r == -ENOENT && !strcmp(text_of(json_object_get(nic, "vf"), "bdf"), bdf))
+			r = switch_off_vf(vm, text_of(nic, "id"), err);
+	}
+	json_decref(nics);
+	if (r == -ENOENT)
+		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: VM %s has it: shut it down first", bdf, vm);
+	return r ? td_err_prefix(err, "vf %s: VM %s", bdf, vm) : 0;
+}
+
+/* ---- all of it */
+
+/* "192.0.2.7 50000 192.0.2.1 22" */
+static char *ssh_client(void)
+{
+	const char *connection = getenv("SSH_CONNECTION");
+	return connection && *connection ? strndup(connection, strcspn(connection, " ")) : NULL;
+}
+
+static int load_all(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err)
+{
+	int r = read_file(options->file, &load->text, &load->len_bytes, err);
+	if (!r)
+		r = td_host_schema_read(&load->config, options->file, load->text, load->len_bytes, err);
+	if (r)
+		return r;
+	load->has_config = true;
+	r = td_rundir_root(load->run_dir, err);
+	if (!r && mkdir(load->run_dir, 0755) && errno != EEXIST && geteuid() == 0)
+		r = td_err_sys(err, errno, TD_REASON_RUN_DIR, "run directory %s", load->run_dir);
+	if (!r)
+		r = td_host_netlink_open(&load->kernel.netlink, err);
+	if (!r)
+		r = td_host_record_load(load->run_dir, &load->record, err);
+	load->has_record = !r;
+	return r;
+}
+
+int td_host_load(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err)
+{
+	*load = (struct td_host_load){.len_bytes = 0};
+	int r = load_all(load, options, err);
+	if (r) {
+		td_host_load_fini(load);
+		return r;
+	}
+	collect_users(load);
+	load->kernel.run_dir = load->run_dir;
+	load->kernel.free_vf = free_vf;
+	load->kernel.observe = (struct td_host_observe){.run_dir = load->run_dir,
+		.ssh_client = ssh_client(),
+		.modules = (const char *const *)load->config.modules,
+		.module_count = load->config.module_count,
+		.users = load->users,
+		.user_count = load->user_count};
+	load->engine = (struct td_host_engine){.config = &load->config,
+		.file_name = options->file,
+		.ops = &td_host_kernel_ops,
+		.opaque = &load->kernel,
+		.record = &load->record,
+		.force = options->force,
+		.disconnect = options->disconnect,
+		.settle_ms = TD_HOST_SETTLE_MS};
+	return 0;
+}
+
+void td_host_load_fini(struct td_host_load *load)
+{
+	if (load->has_config)
+		td_host_schema_fini(&load->config);
+	if (load->has_record)
+		td_host_record_fini(&load->record);
+	if (load->kernel.netlink.sock)
+		td_host_netlink_close(&load->kernel.netlink);
+	free((char *)(uintptr_t)load->kernel.observe.ssh_client);
+	free(load->users);
+	free(load->text);
+	*load = (struct td_host_load){.len_bytes = 0};
+}
+
+int td_host_load_check_unchanged(const struct td_host_load *load, const char *file, struct td_err *err)
+{
+	td_auto_free char *text = NULL;
+	size_t len = 0;
+	if (!read_file(file, &text, &len, NULL) && len == load->len_bytes && !memcmp(text, load->text, len))
+		return 0;
+	return td_err_set(err, EAGAIN, TD_REASON_FILE_CHANGED, "%s: changed meanwhile: what was applied is what it said before", file);
+}
+
+static void sleep_ms(unsigned ms)
+{
+	struct timespec time = {.tv_nsec = (long)ms * 1000000L};
+	nanosleep(&time, NULL);
+}
+
+int td_host_load_wait(struct td_host_load *load, unsigned wait_s, struct td_err *err)
+{
+	char name[TD_HOST_NAME_BYTES];
+	for (unsigned waited = 0;; waited += 100) {
+		struct td_host_state is;
+		int r = td_host_observe(&load->kernel.observe, &load->kernel.netlink, &is, err);
+		unsigned missing = r ? 0 : td_host_want_missing(&load->config, &is, name);
+		td_host_state_fini(&is);
+		if (r || !missing)
+			return r;
+		if (waited >= wait_s * 1000)
+			return td_err_set(err, ENODEV, TD_REASON_LINK_MISSING, "%s: no such network interface after %u s", name, wait_s);
+		sleep_ms(100);
+	}
+}
+
+int td_host_load_lock(const struct td_host_load *load, int *ret_fd, struct td_err *err)
+{
+	char path[TD_RUNDIR_PATH_MAX + 16], pid[16] = "";
+	snprintf(path, sizeof(path), "%s/host.lock", load->run_dir);
+	td_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "%s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		ssize_t len = pread(fd, pid, sizeof(pid) - 1, 0);
+		pid[len > 0 ? len : 0] = '\0';
+		return td_err_set(err, EBUSY, TD_REASON_HOST_BUSY, "another tandem host apply runs, as process %s", *pid ? pid : "?");
+	}
+	int len = snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (ftruncate(fd, 0) || pwrite(fd, pid, (size_t)len, 0) != len)
+		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "%s", path);
+	*ret_fd = td_take_fd(&fd);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_print.h - plans and states of a host as tables and as JSON. */
+#ifndef TD_CLI_HOST_PRINT_H
+#define TD_CLI_HOST_PRINT_H
+
+#include <jansson.h>
+
+#include "host/host_apply.h"
+
+/* One row a change; the same change of neighbouring VFs is one row. */
+void td_host_print_plan(const struct td_host_look *look);
+/* One row an object: in sync, or how not. Returns how many are not. */
+unsigned td_host_print_status(const struct td_host_look *look);
+
+json_t *td_host_print_step_json(const struct td_host_step *step);
+/* [{kind, name, in_sync, differences: [{attribute, is, should}]}]; *ret_off: how many are not in sync. */
+json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_hold.c - /proc/locks has a line for each lock: "12: FLOCK  ADVISORY  WRITE 1234 00:19:567 0 EOF", with device and inode. */
+#include "host/host_hold.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool td_host_hold_is_locked(const char *locks, const char *path)
+{
+	struct stat st;
+	char inode[32];
+	if (stat(path, &st))
+		return false;
+	snprintf(inode, sizeof(inode), ":%llu ", (unsigned long long)st.st_ino);
+	for (const char *line = locks; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0')) {
+		unsigned major = 0, minor = 0;
+		size_t len = strcspn(line, "\n");
+		const char *at = memmem(line, len, inode, strlen(inode));
+		if (!at || !memmem(line, len, " FLOCK ", 7) || memmem(line, len, " -> ", 4))
+			continue;
+		while (at > line && at[-1] != ' ')
+			at--;
+		/* Of an overlay or btrfs, stat(2) tells another device than the lock does: there the inode must do. */
+		if (sscanf(at, "%x:%x:", &major, &minor) == 2)
+			return true;
+	}
+	return false;
+}
+
+static char *read_locks(void)
+{
+	char *text = NULL;
+	size_t room = 0;
+	FILE *file = fopen("/proc/locks", "re");
+	if (!file)
+		return NULL;
+	if (getdelim(&text, &room, '\0', file) < 0) {
+		free(text);
+		text = NULL;
+	}
+	fclose(file);
+	return text;
+}
+
+static void read_holder(const char *path, char *text, size_t room)
+{
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t len = fd < 0 ? 0 : read(fd, text, room - 1);
+	text[len > 0 ? len : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+}
+
+static void hold_vf(const char *run_dir, const char *locks, struct td_host_state *is, const char *vf, const char *bdf)
+{
+	char path[PATH_MAX], who[64];
+	snprintf(path, sizeof(path), "%s/vf-%s.lock", run_dir, bdf);
+	if (!td_host_hold_is_locked(locks, path))
+		return;
+	read_holder(path, who, sizeof(who));
+	td_host_state_setf(is, TD_HOST_VF, vf, TD_HOST_ATTR_HOLDER, "VM %s", *who ? who : "(starting)");
+}
+
+void td_host_hold(const char *run_dir, struct td_host_state *is)
+{
+	td_auto_free char *locks = read_locks();
+	for (unsigned i = 0; locks && i < is->count; i++) {
+		const struct td_host_object *vf = &is->object[i];
+		if (vf->kind == TD_HOST_VF && vf->value[TD_HOST_ATTR_BDF])
+			hold_vf(run_dir, locks, is, vf->name, vf->value[TD_HOST_ATTR_BDF]);
+	}
+}

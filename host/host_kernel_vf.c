@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_kernel_vf.c - the number of VFs, their settings in the PF, their drivers: vfio/sriov.h, and what takes a moment. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/host_kernel.h"
+#include "host/host_kmod.h"
+#include "host/host_words.h"
+#include "vfio/sriov.h"
+
+#define APPEAR_MS 5000 /* VFs in sysfs after sriov_numvfs was written; a PF's link after that */
+#define LOOK_MS	  20
+
+static void sleep_ms(unsigned ms)
+{
+	struct timespec time = {.tv_nsec = (long)ms * 1000000L};
+	nanosleep(&time, NULL);
+}
+
+static bool write_text(const char *path, const char *text)
+{
+	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
+}
+
+static bool read_text(const char *path, char *text, size_t room)
+{
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
+	text[len > 0 ? len : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return len > 0;
+}
+
+/* The kernel said yes: are all of them there? */
+int td_host_kernel_num_vfs(const char *pf, const char *to, struct td_err *err)
+{
+	unsigned wanted = (unsigned)strtoul(to, NULL, 10), count = 0;
+	int r = td_sriov_set_count(pf, wanted, err);
+	for (unsigned waited = 0; !r; waited += LOOK_MS) {
+		td_auto_free struct td_sriov_vf *vfs = NULL;
+		if (!td_sriov_list(pf, &vfs, &count, err) && count == wanted)
+			return 0;
+		if (waited >= APPEAR_MS)
+			r = td_err_set(err, EIO, TD_REASON_NO_SRIOV, "%s: %s VFs asked for, %u made", pf, to, count);
+		sleep_ms(LOOK_MS);
+	}
+	return r;
+}
+
+/* Cards refuse rates without a link, and the link is away for 2 s when VFs were made. */
+static int set_rate(const char *pf, unsigned index, enum td_host_attr attr, const char *to, struct td_err *err)
+{
+	uint32_t min, max, value = (uint32_t)strtoul(to, NULL, 10);
+	bool up = false, carrier = false;
+	int r = td_sriov_get_rate(pf, index, &min, &max, err);
+	if (r)
+		return r;
+	*(attr == TD_HOST_ATTR_MAX_TX_RATE ? &max : &min) = value;
+	for (unsigned waited = 0; waited < APPEAR_MS; waited += LOOK_MS) {
+		if (td_sriov_pf_link(pf, &up, &carrier, NULL) || !up || carrier)
+			break;
+		sleep_ms(LOOK_MS);
+	}
+	return td_sriov_set_rate(pf, index, min, max, err);
+}
+
+static int fail_probe(const struct td_sriov_vf *vf, struct td_err *err)
+{
+	return td_err_set(err, ENODEV, TD_REASON_VFIO_DRIVER, "vf %s: no network driver took it: is its module there?", vf->bdf);
+}
+
+/* With autoprobe off the kernel matches no driver to a VF: it is on for the moment. */
+static int bind_netdevice(const struct td_sriov_vf *vf, struct td_err *err)
+{
+	char path[96], alias[128], autoprobe[8] = "0";
+	struct td_sriov_vf now;
+	if (vf->driver[0] && strcmp(vf->driver, "vfio-pci") != 0)
+		return 0;
+	int r = td_sriov_unbind_vfio(vf->bdf, "", err);
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/modalias", vf->bdf);
+	if (read_text(path, alias, sizeof(alias)))
+		(void)td_host_kmod_load(alias, NULL); /* it may be built in, or loaded by udev meanwhile */
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe", vf->pf_bdf);
+	(void)read_text(path, autoprobe, sizeof(autoprobe));
+	(void)write_text(path, "1");
+	bool probed = write_text("/sys/bus/pci/drivers_probe", vf->bdf);
+	(void)write_text(path, autoprobe);
+	if (!probed || td_sriov_lookup(vf->bdf, &now, NULL) || !now.driver[0])
+		return fail_probe(vf, err);
+	return 0;
+}
+
+static int set_driver(const char *pf, unsigned index, const char *to, struct td_err *err)
+{
+	td_auto_free struct td_sriov_vf *vfs = NULL;
+	unsigned count = 0;
+	int r = td_sriov_list(pf, &vfs, &count, err);
+	if (r)
+		return r;
+	if (index >= count)
+		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "%s: VF %u: is not there", pf, index);
+	if (!strcmp(to, "netdevice"))
+		return bind_netdevice(&vfs[index], err);
+	if (!strcmp(to, "none"))
+		return vfs[index].driver[0] ? td_sriov_unbind_vfio(vfs[index].bdf, "", err) : 0;
+	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK))
+		r = td_host_kmod_load("vfio-pci", err);
+	return r ? r : td_sriov_bind_vfio(vfs[index].bdf, NULL, err);
+}
+
+int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, struct td_err *err)
+{
+	char pf[16];
+	unsigned index;
+	if (!td_host_state_split_vf(vf, pf, &index))
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "'%.32s' is no VF's name", vf);
+	switch (attr) {
+	case TD_HOST_ATTR_DRIVER:
+		return set_driver(pf, index, to, err);
+	case TD_HOST_ATTR_TRUST:
+		return td_sriov_set_trust(pf, index, !strcmp(to, "yes"), err);
+	case TD_HOST_ATTR_SPOOFCHK:
+		return td_sriov_set_spoofchk(pf, index, !strcmp(to, "yes"), err);
+	case TD_HOST_ATTR_VLAN:
+		return td_sriov_set_vlan(pf, index, (uint16_t)strtoul(to, NULL, 10), err);
+	case TD_HOST_ATTR_LINK_STATE: {
+		int state = TD_HOST_WORDS_FIND(td_host_words_link_state, to);
+		return td_sriov_set_link_state(pf, index, (enum td_sriov_link)TD_MAX(state, 0), err);
+	}
+	case TD_HOST_ATTR_MAX_TX_RATE:
+	case TD_HOST_ATTR_MIN_TX_RATE:
+		return set_rate(pf, index, attr, to, err);
+	default:
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "%s: %s cannot be set", vf, td_host_state_attr_name(attr));
+	}
+}
