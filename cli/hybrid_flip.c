@@ -144,6 +144,7 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	nic->marks = (struct td_hybrid_marks){0};
 	nic->unplug_requests = nic->kicks = 0;
 	nic->relayed_before = nic->relay.relayed;
+	nic->caught_before = nic->catch.caught;
 	td_hybrid_open_stats(nic);
 	td_hybrid_packets(nic, &rx, &tx);
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
@@ -173,6 +174,7 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
 	record->sample_ms = (double)nic->blackout.longest_sample_ns / 1e6;
 	record->relayed = nic->relay.relayed - nic->relayed_before;
+	record->caught = nic->catch.caught - nic->caught_before;
 }
 
 static void measure(struct td_hybrid *nic)

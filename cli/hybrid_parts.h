@@ -42,7 +42,7 @@ struct td_hybrid_record {
 	uint64_t phase_ns[TD_FLIP_PHASES], total_ns, started_ns;
 	int64_t at; /* seconds since 1970 */
 	struct td_hybrid_marks marks;
-	uint64_t relayed;
+	uint64_t relayed, caught;
 	unsigned unplug_requests, kicks;
 	double rx_ms, tx_ms; /* blackout; < 0: no stream ran */
 	double sample_ms;    /* the longest time between two looks at the counters */
@@ -71,7 +71,9 @@ struct td_transparent {
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
 	struct td_vf82576_state prepared;  /* what hardware and PF were told */
 	unsigned preparations;
-	uint32_t tail; /* of the transmit ring, while the VF does not know it */
+	uint64_t rest_ns; /* since when the model rests, before the guest is stopped; 0: it does not */
+	uint32_t tail;	  /* of the transmit ring, while the VF does not know it */
+	bool tail_waits;  /* it does not */
 };
 
 struct td_hybrid {
@@ -110,7 +112,7 @@ struct td_hybrid {
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;
-	uint64_t relayed_before;
+	uint64_t relayed_before, caught_before;
 	struct td_hybrid_marks marks;
 
 	struct td_blackout blackout;

@@ -14,16 +14,20 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
-#define LATE_NS	       300000000ULL /* switches have learned by then */
-#define UNDER_WAY_NS   1000000ULL   /* what was sent to the old place before the outside was told */
-#define RETRY_FIRST_NS 1000000000ULL
-#define RETRY_LAST_NS  60000000000ULL
-#define PREPARATIONS   5U /* a guest that changes its filters in each of so many tries has a reason to */
+#define LATE_NS		 300000000ULL /* switches have learned by then */
+#define UNDER_WAY_NS	 1000000ULL   /* what was sent to the old place before the outside was told */
+#define RETRY_FIRST_NS	 1000000000ULL
+#define RETRY_LAST_NS	 60000000000ULL
+#define REST_NS		 50000000ULL
+#define PATIENCE_NS	 15000000ULL
+#define DESCRIPTOR_BYTES 16U
+#define PREPARATIONS	 5U /* a guest that changes its filters in each of so many tries has a reason to */
 
 /* ---- the pause ---- */
 
@@ -35,6 +39,12 @@ static uint64_t thread_cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
+/* During its reset, and while the VM is paused, the guest stands still already, and is not ours to let go. */
+static bool stops_vcpus(const struct td_hybrid *nic)
+{
+	return !nic->resetting && nic->host.vm->state == TD_VM_RUNNING;
+}
+
 static void park(struct td_hybrid *nic)
 {
 	struct td_transparent *t = &nic->transparent;
@@ -44,7 +54,7 @@ static void park(struct td_hybrid *nic)
 	t->parked = true;
 	t->parked_ns = td_now_ns();
 	t->parked_cpu_ns = thread_cpu_ns();
-	if (!nic->resetting)
+	if (stops_vcpus(nic))
 		td_vm_park(nic->host.vm);
 }
 
@@ -57,7 +67,7 @@ static void unpark(struct td_hybrid *nic)
 	t->parked = false;
 	nic->marks.pause_ns += td_now_ns() - t->parked_ns;
 	nic->marks.pause_cpu_ns += thread_cpu_ns() - t->parked_cpu_ns;
-	if (!nic->resetting)
+	if (stops_vcpus(nic))
 		td_vm_unpark(nic->host.vm);
 }
 
@@ -129,26 +139,71 @@ static int prepare_again(struct td_hybrid *nic, struct td_err *err)
 	return prepare(nic, err);
 }
 
+/* Does the hardware find buffers to receive into? It starts with what the guest has posted by then; a slow guest is not waited for. */
+static bool enough_posted(const struct td_vf82576_ring *ring, uint64_t waited_ns)
+{
+	uint32_t count = ring->len_bytes / DESCRIPTOR_BYTES, want = waited_ns < PATIENCE_NS ? count - count / 4 : count / 4;
+
+	return !(ring->control & TD_VF_QUEUE_ENABLE) || (ring->tail < count && ring->tail - ring->head >= want);
+}
+
+/* At rest the model raises nothing; the guest's driver takes buffers back and posts them again when it is raised for it. */
+static void raise_receive(struct td_hybrid *nic)
+{
+	unsigned vector = td_igbvf_state(nic->igbvf)->ivar0 & 0x7f;
+
+	if (vector < TD_VF82576_VECTORS)
+		(void)eventfd_write(td_igbvf_msix_fd(nic->igbvf, vector), 1);
+}
+
+/* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
+static bool burned_down(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+	unsigned burned = 0;
+	int rc;
+
+	td_igbvf_rest(nic->igbvf);
+	if (!t->rest_ns)
+		t->rest_ns = td_now_ns();
+	rc = td_igbvf_burn_to_start(nic->igbvf, &burned);
+	nic->marks.burned += burned;
+	if (rc == 0 && enough_posted(&td_igbvf_state(nic->igbvf)->rx[0], td_now_ns() - t->rest_ns))
+		return true;
+	if (td_now_ns() - t->rest_ns < REST_NS) {
+		raise_receive(nic);
+	} else {
+		t->rest_ns = 0;
+		td_igbvf_go(nic->igbvf);
+	}
+	return false;
+}
+
+static bool can_move(struct td_hybrid *nic, struct td_err *err)
+{
+	return td_igbvf_driver_up(nic->igbvf) && still_prepared(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0 &&
+	       td_igbvf_check(nic->igbvf, err) == 0;
+}
+
 /*
- * One try to find the model with its receive head at 0 and the guest stopped; vCPUs are parked when this returns 0. Between two tries the
- * guest posts the buffers again that it got back.
+ * One try to find the model at rest with its receive head at 0 and the guest stopped; vCPUs are parked when this returns 0. Frames wait in
+ * the tap meanwhile.
  */
 static int try_rest(struct td_hybrid *nic, struct td_err *err)
 {
-	unsigned burned = 0;
 	int rc = 0;
 
 	if (td_igbvf_mail_pending(nic->igbvf))
 		return -EINPROGRESS;
-	td_igbvf_rest(nic->igbvf);
-	if (td_igbvf_burn_to_start(nic->igbvf, &burned) == 0) {
+	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
+		if (!burned_down(nic))
+			return -EINPROGRESS;
 		park(nic);
-		if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0 &&
-			td_igbvf_check(nic->igbvf, err) == 0)
+		if (can_move(nic, err))
 			return 0;
 		unpark(nic);
 	}
-	nic->marks.burned += burned;
+	nic->transparent.rest_ns = 0;
 	if (!td_igbvf_driver_up(nic->igbvf))
 		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
 	td_igbvf_go(nic->igbvf);
@@ -172,7 +227,7 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 	state.tx[0].tail = state.tx[0].head;
 	rc = td_hw82576_restore(nic->hw, &state, err);
 	state.tx[0].tail = tail;
-	nic->transparent.on_hardware = rc == 0;
+	nic->transparent.on_hardware = nic->transparent.tail_waits = rc == 0;
 	nic->transparent.tail = tail;
 	if (rc == 0)
 		return 0;
@@ -207,6 +262,7 @@ static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
 		return rc;
 	move_outside(nic);
 	td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
+	nic->transparent.tail_waits = false;
 	return 0;
 }
 
@@ -217,6 +273,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
 		nic->transparent.preparations = 0;
+		nic->transparent.rest_ns = 0;
 		return prepare(nic, err);
 	case TD_FLIP_QUIESCE:
 		return try_rest(nic, err);
@@ -261,6 +318,8 @@ static void take_rings(struct td_hybrid *nic)
 	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 	lost |= rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
+	if (nic->transparent.tail_waits && !nic->resetting)
+		rings.tx[0].tail = nic->transparent.tail;
 	td_transparent_keep_counters(nic, &rings);
 	td_igbvf_to_software(nic->igbvf, &rings);
 	if (lost && rings.handshaken && !nic->resetting)
@@ -373,10 +432,12 @@ static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 
 	if (phase == TD_FLIP_STEER) {
 		nic->settle_until_ns = td_now_ns() + LATE_NS;
-		td_hybrid_announce(nic, TD_PATH_VF);
+		td_hybrid_announce(nic, nic->path);
 	}
 	if (phase == TD_FLIP_QUIESCE)
 		unpark(nic);
+	if (!nic->transparent.on_hardware) /* the rings are the model's already: what is late is still caught */
+		return;
 	if (phase == TD_FLIP_PREPARE)
 		td_catch_close(&nic->catch);
 	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(nic->hw, td_igbvf_state(nic->igbvf), &err) < 0)
