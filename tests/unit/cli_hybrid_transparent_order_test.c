@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transparent NIC's flips that go well: in which order things happen, how the guest's buffers and filters are waited for, which flips are
+ * tried without being asked for, and what becomes of the NIC when something happens between flips.
+ */
+#include "transparent_world.h"
+
+/* ---- order ---- */
+
+static void check_order(const char *const *names, unsigned count)
+{
+	unsigned at = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		while (at < fake.trace_count && strcmp(fake.trace[at], names[i]) != 0)
+			at++;
+		if (at == fake.trace_count)
+			fail_msg("'%s' is not where it should be", names[i]);
+		at++;
+	}
+}
+
+static void test_order_there(void **state)
+{
+	static const char *const names[] = {"lease", "open", "prepare", "connect", "rest", "burn", "park", "to hardware", "restore",
+		"filter on", "relay", "announce vf", "tail", "unpark", "announce vf"};
+
+	(void)state;
+	set_up_world();
+	fake.waiting = 3;
+	fake_count(0);
+	assert_true(flip(TD_PATH_VF));
+	check_order(names, TD_COUNT(names));
+	assert_int_equal(fake_calls_of("tail"), 1);
+	assert_int_equal(fake_calls_of("park"), 1);
+	assert_int_equal(fake.relayed, 3);
+	fake_run(SETTLE_MS, false);
+	check_settled();
+	tear_down_world();
+}
+
+static void test_order_back(void **state)
+{
+	static const char *const names[] = {"catch open", "quiet", "park", "listen", "announce emulated", "catch forget", "filter off",
+		"capture", "to software", "catch run", "unpark", "announce emulated", "catch run"};
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake_count(0);
+	assert_true(flip(TD_PATH_EMULATED));
+	fake_note("catch run"); /* the one of later comes by the tick */
+	check_order(names, TD_COUNT(names));
+	assert_int_equal(fake_calls_of("park"), 1);
+	tear_down_world();
+}
+
+/* A frame that comes by the tap while a flip to the VF settles is brought to the VF; the tap is deaf afterwards. */
+static void test_late_frames(void **state)
+{
+	(void)state;
+	set_up_world();
+	assert_true(flip(TD_PATH_VF));
+	fake.waiting = 2;
+	fake_run(50, false);
+	assert_int_equal(fake.relayed, 2);
+	assert_true(fake.listening);
+	fake_run(SETTLE_MS, false);
+	assert_false(fake.listening);
+	tear_down_world();
+}
+
+/* ---- the way to rest ---- */
+
+static void test_burn_rounds(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.burn_rounds = 7;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(td_hybrid_last_record(fake.nic)->marks.burned, 7 * 16 + 3);
+	assert_int_equal(fake.parks, 1); /* not for tries that fail */
+	tear_down_world();
+}
+
+static void change_filters(void)
+{
+	fake.state.hash_count = (fake.state.hash_count + 1) % TD_VF82576_HASHES_MAX;
+}
+
+static void change_filters_once(void)
+{
+	change_filters();
+	fake.hook = NULL;
+}
+
+static void test_filters_change(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake_count(0);
+	fake.hook_name = "burn";
+	fake.hook = change_filters_once;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(fake_calls_of("prepare"), 2);
+	assert_int_equal(fake.prepared.hash_count, fake.state.hash_count);
+	tear_down_world();
+
+	set_up_world();
+	fake_count(0);
+	fake.hook_name = "burn";
+	fake.hook = change_filters;
+	assert_false(flip(TD_PATH_VF));
+	assert_int_equal(ended.reason, TD_REASON_FLIP_ABORTED);
+	assert_in_range(fake_calls_of("prepare"), 2, 10);
+	fake.hook = NULL;
+	check_recovery();
+	tear_down_world();
+}
+
+static void leave(void)
+{
+	fake.driver_up = false;
+}
+
+static void test_driver_leaves(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.hook_name = "burn";
+	fake.hook = leave;
+	assert_false(flip(TD_PATH_VF));
+	assert_int_equal(ended.reason, TD_REASON_DRIVER_DOWN);
+	fake.hook = NULL;
+	assert_false(flip(TD_PATH_VF));
+	assert_int_equal(ended.reason, TD_REASON_DRIVER_DOWN);
+	check_recovery();
+	tear_down_world();
+}
+
+/* ---- tries that nobody asked for ---- */
+
+static void test_retries(void **state)
+{
+	unsigned before;
+	uint64_t last_ns = 0, gap_ns = 500000000U;
+
+	(void)state;
+	set_up_world();
+	fake.nic->wanted = TD_PATH_VF;
+	fake.fail_name = "lease";
+	td_hybrid_wake(fake.nic);
+	before = fake.nic->log_count;
+	for (unsigned i = 0; i < 9; i++) {
+		while (fake.nic->log_count == before)
+			fake_run(1, false);
+		before = fake.nic->log_count;
+		assert_true(td_hybrid_last_record(fake.nic)->automatic);
+		if (last_ns) {
+			gap_ns = TD_MIN(2 * gap_ns, 60000000000U);
+			assert_in_range(fake.now_ns - last_ns, gap_ns, gap_ns + 200000000U);
+		}
+		last_ns = fake.now_ns;
+	}
+	fake.driver_up = false; /* a driver that starts anew does not wait for what its predecessor met */
+	fake_run(500, false);
+	fake.driver_up = true;
+	fake.fail_name = NULL;
+	fake_run(500, false);
+	check_serving();
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	tear_down_world();
+}
+
+static void test_no_retry_unwanted(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	flip_well(TD_PATH_EMULATED);
+	fake_run(120000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	tear_down_world();
+}
+
+/* ---- at other times ---- */
+
+/* A VM that is paused stays so, whatever becomes of its VF. */
+static void test_lost_while_paused(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.parked = true;
+	fake.vm.state = TD_VM_PAUSED;
+	lose_vf();
+	assert_true(fake.parked);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	fake.parked = false;
+	fake.vm.state = TD_VM_RUNNING;
+	check_recovery();
+	tear_down_world();
+}
+
+static void test_rings_lost(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.capture_loses = true;
+	assert_true(flip(TD_PATH_EMULATED));
+	assert_int_equal(fake.anew, 1); /* only this may be seen by the guest */
+	fake.anew = 0;
+	fake.capture_loses = false;
+	check_recovery();
+	tear_down_world();
+}
+
+static void test_reset_on_vf(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.reset_wanted = true;
+	fake_run(1, false);
+	check_serving();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	check_recovery();
+	tear_down_world();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_there), cmocka_unit_test(test_order_back),
+		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change),
+		cmocka_unit_test(test_driver_leaves), cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted),
+		cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf)};
+
+	td_log_set_level(TD_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A transparent NIC's flips, each phase of both directions failed, stopped, and met by the VF's loss and the guest's reset; then each call
+ * that can fail, one after another.
+ */
+#include "transparent_world.h"
+
+/* ---- faults in phases ---- */
+
+enum fault { FAILS_BEFORE, FAILS_AFTER, STOPS, VF_LOST_WITHIN, VF_LOST_WAITING, RESET_WITHIN, RESET_WAITING, FAULTS };
+
+static const char *const fault_name[FAULTS] = {
+	"fails at once", "fails when done", "stops", "VF lost within", "VF lost while it waits", "reset within", "reset while it waits"};
+
+static struct {
+	enum fault fault;
+	enum td_path to;
+	enum td_flip_phase phase;
+	bool armed, waits;
+} plan;
+
+static bool waits_by_itself(void)
+{
+	return plan.to == TD_PATH_VF ? plan.phase == TD_FLIP_QUIESCE || plan.phase == TD_FLIP_VERIFY : plan.phase == TD_FLIP_PREPARE;
+}
+
+/* What the phase waits for does not come. */
+static void hold_up(bool on)
+{
+	fake.burn_stuck = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_QUIESCE;
+	fake.link = !(on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY);
+	fake.mail_pending = on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_PREPARE;
+}
+
+static int meet_fault(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	if (plan.fault == FAILS_BEFORE)
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
+	if (plan.waits && waits_by_itself())
+		hold_up(true);
+	rc = td_hybrid_transparent.begin(nic, plan.to, plan.phase, err);
+	if (rc < 0 && rc != -EINPROGRESS)
+		return rc;
+	if (plan.fault == FAILS_AFTER)
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
+	if (plan.fault == VF_LOST_WITHIN)
+		lose_vf();
+	fake.reset_wanted |= plan.fault == RESET_WITHIN;
+	return plan.waits ? -EINPROGRESS : rc;
+}
+
+static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+{
+	if (!plan.armed || to != plan.to || phase != plan.phase)
+		return td_hybrid_transparent.begin(nic, to, phase, err);
+	plan.armed = false;
+	return meet_fault(nic, err);
+}
+
+/* While a phase waits, the loop runs; then what is planned happens. */
+static void happen(void)
+{
+	if (!fake.nic->flip.active)
+		return;
+	fake_run(20, true);
+	assert_true(fake.nic->flip.active);
+	assert_int_equal(fake.nic->flip.phase, plan.phase);
+	if (plan.fault == VF_LOST_WAITING)
+		lose_vf();
+	fake.reset_wanted |= plan.fault == RESET_WAITING;
+	fake_run(60000, true);
+	hold_up(false);
+}
+
+static void check_verdict(enum td_path from)
+{
+	bool last = plan.phase == TD_FLIP_COMMIT;
+
+	if (plan.fault == FAILS_BEFORE || plan.fault == FAILS_AFTER || plan.fault == STOPS)
+		assert_int_equal(ended.ok, last);
+	if (plan.fault == STOPS && !last)
+		assert_true(ended.reason == TD_REASON_FLIP_TIMEOUT ||
+			    (ended.reason == TD_REASON_NO_CARRIER && plan.phase == TD_FLIP_VERIFY && plan.to == TD_PATH_VF));
+	if (plan.fault <= STOPS && plan.to == TD_PATH_VF && !last)
+		assert_int_equal(fake.nic->path, from);
+	if (plan.fault <= STOPS && plan.to == TD_PATH_EMULATED && plan.phase < TD_FLIP_STEER)
+		assert_int_equal(fake.nic->path, from);
+}
+
+static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault)
+{
+	enum td_path from = to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF;
+	struct td_hybrid_mode mode = td_hybrid_transparent;
+	struct td_err err = {0};
+
+	print_message("to %s, %s: %s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault]);
+	plan.armed = false;
+	mode.begin = begin_with_fault;
+	set_up_on(from);
+	memset(&ended, 0, sizeof(ended));
+	plan.fault = fault;
+	plan.to = to;
+	plan.phase = phase;
+	plan.waits = fault == STOPS || fault == VF_LOST_WAITING || fault == RESET_WAITING;
+	plan.armed = true;
+	fake.nic->mode = &mode;
+	assert_int_equal(td_hybrid_switch(fake.nic, to, false, on_done, NULL, &err), 0);
+	happen();
+	assert_int_equal(ended.calls, 1);
+	check_verdict(from);
+	check_recovery();
+	tear_down_world();
+}
+
+static void test_phases(void **state)
+{
+	(void)state;
+	for (unsigned to = TD_PATH_EMULATED; to <= TD_PATH_VF; to++)
+		for (unsigned phase = 0; phase < TD_FLIP_PHASES; phase++)
+			for (unsigned fault = 0; fault < FAULTS; fault++)
+				try_fault((enum td_path)to, (enum td_flip_phase)phase, (enum fault)fault);
+}
+
+/* ---- each call that can fail ---- */
+
+/* True when there was an n-th call. */
+static bool try_call(enum td_path to, unsigned n, bool *failed_phases)
+{
+	bool met;
+
+	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	fake_count(n);
+	(void)flip(to);
+	met = fake.failed;
+	fake_count(0);
+	if (!ended.ok)
+		failed_phases[fake.nic->flip.phase] = true;
+	assert_true(met || ended.ok);
+	check_recovery();
+	tear_down_world();
+	return met;
+}
+
+static void test_calls(void **state)
+{
+	bool there[TD_FLIP_PHASES] = {false}, back[TD_FLIP_PHASES] = {false};
+	unsigned n = 1;
+
+	(void)state;
+	while (try_call(TD_PATH_VF, n, there))
+		n++;
+	assert_in_range(n, 10, 40);
+	assert_true(there[TD_FLIP_RESERVE] && there[TD_FLIP_PREPARE] && there[TD_FLIP_STEER]);
+	n = 1;
+	while (try_call(TD_PATH_EMULATED, n, back))
+		n++;
+	assert_in_range(n, 4, 20);
+	assert_true(back[TD_FLIP_STEER]);
+	assert_false(back[TD_FLIP_PREPARE]); /* what merely helps is no reason to stay */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls)};
+
+	td_log_set_level(TD_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
