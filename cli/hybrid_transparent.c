@@ -287,6 +287,9 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */
 		return 0;
+	case TD_FLIP_COMMIT:
+		nic->transparent.patience_ns = RETRY_FIRST_NS;
+		return 0;
 	case TD_FLIP_VERIFY:
 		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
 	default:
@@ -407,15 +410,29 @@ static void back_to_software(struct td_hybrid *nic)
 		return;
 	park(nic);
 	td_igbvf_listen(nic->igbvf, true);
-	if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0)
+	if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0) {
 		td_warn("nic %s: %s", nic->config->id, err.text);
+		nic->give_back = true; /* the lease's end takes the filter away, or leaves that to its journal */
+	}
 	take_rings(nic);
 	unpark(nic);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
 }
 
+/* Counted from a flip's end: some take longer to fail than the guest should be left alone. */
+static void try_later(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+
+	t->patience_ns = TD_MAX(t->patience_ns, RETRY_FIRST_NS);
+	t->retry_at_ns = td_now_ns() + t->patience_ns;
+	t->patience_ns = TD_MIN(2 * t->patience_ns, RETRY_LAST_NS);
+}
+
 static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
 {
+	if (phase == TD_FLIP_RESERVE)
+		try_later(nic);
 	if (phase == TD_FLIP_STEER)
 		back_to_software(nic);
 	if (phase == TD_FLIP_QUIESCE) {
@@ -495,17 +512,16 @@ static void follow_driver(struct td_hybrid *nic)
 	}
 	if (!nic->reconsider || nic->give_back || td_now_ns() < t->retry_at_ns || td_igbvf_check(nic->igbvf, &err) < 0)
 		return;
-	t->retry_at_ns = td_now_ns() + t->patience_ns;
-	t->patience_ns = TD_MIN(2 * t->patience_ns, RETRY_LAST_NS);
 	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
 }
 
 /* What still comes to the path of before. */
 static void settle(struct td_hybrid *nic)
 {
-	td_catch_run(&nic->catch);
 	if (nic->path == TD_PATH_VF)
 		(void)relay(nic);
+	else
+		td_catch_run(&nic->catch); /* not on the VF, which has those frames itself, after a flip back so soon */
 	if (td_now_ns() < nic->settle_until_ns)
 		return;
 	nic->settle_until_ns = 0;
@@ -537,9 +553,9 @@ static void tick(struct td_hybrid *nic)
 	} else if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_VERIFY) {
 		if (td_hw82576_link_up(nic->hw))
 			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
-	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE && !td_igbvf_mail_pending(nic->igbvf)) {
-		prepare_back(nic);
-		(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
+	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE) {
+		if (begin_to_emulated(nic, TD_FLIP_PREPARE, &err) == 0)
+			(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
 	}
 }
 

@@ -54,6 +54,35 @@ static void test_order_back(void **state)
 	tear_down_world();
 }
 
+/* Back before the outside has learned: what the PF still catches, the VF hears itself. */
+static void test_back_so_soon(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	for (unsigned i = 0; i < 4; i++) {
+		assert_true(flip(i % 2 ? TD_PATH_VF : TD_PATH_EMULATED));
+		fake_run(20, false);
+		check_serving();
+		assert_true(fake.nic->settle_until_ns);
+	}
+	fake_run(SETTLE_MS, false);
+	check_settled();
+	tear_down_world();
+}
+
+/* A tagged VF's frames come to the PF with their tag: nothing is caught. */
+static void test_vlan(void **state)
+{
+	(void)state;
+	variant.vlan = 100;
+	set_up_on(TD_PATH_VF);
+	fake_count(0);
+	flip_well(TD_PATH_EMULATED);
+	assert_int_equal(fake_calls_of("catch open"), 0);
+	tear_down_world();
+	variant.vlan = 0;
+}
+
 /* A frame that comes by the tap while a flip to the VF settles is brought to the VF; the tap is deaf afterwards. */
 static void test_late_frames(void **state)
 {
@@ -171,6 +200,34 @@ static void test_retries(void **state)
 	tear_down_world();
 }
 
+/* A flip that takes long to fail is not followed by the next at once. */
+static void test_retry_after_end(void **state)
+{
+	uint64_t end_ns;
+
+	(void)state;
+	set_up_world();
+	fake.link = false;
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned before = fake.nic->log_count;
+
+		if (!i)
+			assert_false(flip(TD_PATH_VF));
+		while (fake.nic->log_count == before)
+			fake_run(1, false);
+		assert_int_equal(td_hybrid_last_record(fake.nic)->reason, TD_REASON_NO_CARRIER);
+		end_ns = fake.now_ns;
+		while (!fake.nic->flip.active)
+			fake_run(1, false);
+		assert_in_range(fake.now_ns - end_ns, 900000000ULL << i, 1200000000ULL << i);
+	}
+	fake.link = true;
+	fake_run(SETTLE_MS, false);
+	check_settled();
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	tear_down_world();
+}
+
 static void test_no_retry_unwanted(void **state)
 {
 	(void)state;
@@ -195,6 +252,21 @@ static void test_lost_while_paused(void **state)
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	fake.parked = false;
 	fake.vm.state = TD_VM_RUNNING;
+	check_recovery();
+	tear_down_world();
+}
+
+/* One that merely stands by is given back, and leased again when it is wanted. */
+static void test_lost_standby(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	flip_well(TD_PATH_EMULATED);
+	assert_true(fake.leased);
+	lose_vf();
+	fake_run(SETTLE_MS, false);
+	assert_false(fake.leased);
+	check_settled();
 	check_recovery();
 	tear_down_world();
 }
@@ -227,9 +299,11 @@ static void test_reset_on_vf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_there), cmocka_unit_test(test_order_back),
-		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change),
-		cmocka_unit_test(test_driver_leaves), cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted),
-		cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf)};
+		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_back_so_soon), cmocka_unit_test(test_vlan),
+		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves),
+		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
+		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
+		cmocka_unit_test(test_reset_on_vf)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

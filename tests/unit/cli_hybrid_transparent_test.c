@@ -116,7 +116,7 @@ static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault faul
 
 static void test_phases(void **state)
 {
-	(void)state;
+	variant.cold = *state != NULL;
 	for (unsigned to = TD_PATH_EMULATED; to <= TD_PATH_VF; to++)
 		for (unsigned phase = 0; phase < TD_FLIP_PHASES; phase++)
 			for (unsigned fault = 0; fault < FAULTS; fault++)
@@ -161,9 +161,33 @@ static void test_calls(void **state)
 	assert_false(back[TD_FLIP_PREPARE]); /* what merely helps is no reason to stay */
 }
 
+/* The PF's filter can be set, but, once something else has failed, not taken away again: the lease's end has to. */
+static void test_filter_stays(void **state)
+{
+	struct td_err err = {0};
+
+	(void)state;
+	set_up_world();
+	fake.link = false;
+	fake.fail_name = "filter off";
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, false, NULL, NULL, &err), 0);
+	fake_run(60000, true);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_true(fake.filter);
+	fake_run(900, false);
+	assert_false(fake.leased);
+	check_settled();
+	fake.link = true;
+	fake.fail_name = NULL;
+	check_recovery();
+	tear_down_world();
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls)};
+	static bool cold = true;
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test_prestate(test_phases, &cold),
+		cmocka_unit_test(test_calls), cmocka_unit_test(test_filter_stays)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

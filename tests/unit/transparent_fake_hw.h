@@ -29,7 +29,6 @@ void td_hw82576_destroy(struct td_hw82576 *hw)
 {
 	(void)hw;
 	assert_true(fake.hw_made);
-	assert_int_not_equal(fake.hw_phase, TD_HW82576_RUNNING);
 	fake.hw_made = fake.connected = false;
 	fake.hw_phase = TD_HW82576_CLOSED;
 }
@@ -296,8 +295,10 @@ void td_catch_close(struct td_catch *catch)
 void td_catch_run(struct td_catch *catch)
 {
 	(void)catch;
-	if (fake.catching)
-		fake_note("catch run");
+	if (!fake.catching)
+		return;
+	assert_false(fake.filter && fake.hw_phase == TD_HW82576_RUNNING); /* the VF hears those frames, too */
+	fake_note("catch run");
 }
 
 void td_catch_forget(struct td_catch *catch)

@@ -81,6 +81,12 @@ static inline void driver_comes_up(void)
 	fake.state.tx[0] = (struct td_vf82576_ring){.base = 0x2000, .len_bytes = 4096, .head = 5, .tail = FAKE_TAIL};
 }
 
+/* Of the NICs that follow. */
+static struct {
+	bool cold;
+	uint64_t vlan;
+} variant;
+
 static inline void set_up_world(void)
 {
 	static char id[] = "net0";
@@ -93,7 +99,8 @@ static inline void set_up_world(void)
 		.mode = TD_NIC_TRANSPARENT,
 		.model = TD_NIC_IGBVF,
 		.mac = {0x52, 0x54, 0, 1, 2, 3},
-		.warm = true,
+		.vlan = variant.vlan,
+		.warm = !variant.cold,
 		.unplug_timeout_ms = 2000,
 		.plug_timeout_ms = 10000};
 	assert_int_equal(td_hybrid_create(&host, &fake.config, &fake.nic, &err), 0);
@@ -104,9 +111,7 @@ static inline void set_up_world(void)
 
 static inline void tear_down_world(void)
 {
-	/* The machine stops a guest before it destroys NICs; a VF that runs is closed by its destruction. */
-	if (fake.hw_phase == TD_HW82576_RUNNING)
-		fake.hw_phase = TD_HW82576_OPEN;
+	fake.parked = true; /* the machine has stopped the guest */
 	td_hybrid_destroy(fake.nic);
 	assert_false(fake.leased || fake.hw_made || fake.relay_open || fake.catching);
 	for (unsigned i = 0; i < FAKE_TIMERS; i++)
