@@ -225,7 +225,7 @@ static int write_start_info(const struct td_boot *boot, struct td_err *err)
 
 int td_boot_elf_load(struct td_boot *boot, struct td_boot_entry *entry, struct td_err *err)
 {
-	struct td_boot_elf elf;
+	struct td_boot_elf elf = {0};
 	int r = td_boot_elf_segments(boot, &elf, err);
 
 	if (r < 0)

@@ -401,7 +401,7 @@ int td_control_create(struct td_loop *loop, const char *path, const struct td_co
 	if (strlen(path) >= sizeof(address.sun_path))
 		return td_err_set(err, ENAMETOOLONG, TD_REASON_CONTROL, "control socket %s: the path has %zu bytes, a socket's at most %zu",
 			path, strlen(path), sizeof(address.sun_path) - 1);
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	int fd = -1, r = clear_path(&address, err);
 	if (!r)
 		r = listen_at(&address, &fd, err);
@@ -414,7 +414,7 @@ int td_control_create(struct td_loop *loop, const char *path, const struct td_co
 			.loop = loop,
 			.commands = commands,
 			.opaque = opaque};
-		strcpy(control->path, path);
+		memcpy(control->path, address.sun_path, sizeof(control->path));
 		r = td_loop_watch(loop, &control->watch);
 	}
 	if (!control || r) {

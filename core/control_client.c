@@ -42,7 +42,7 @@ static int call_connect(struct call *call)
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	if (strlen(call->path) >= sizeof(address.sun_path))
 		return td_err_set(call->err, ENAMETOOLONG, TD_REASON_CONTROL, "control socket %s: the path is too long", call->path);
-	strcpy(address.sun_path, call->path);
+	memcpy(address.sun_path, call->path, strlen(call->path) + 1);
 	call->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (call->fd < 0)
 		return td_err_sys(call->err, errno, TD_REASON_CONTROL, "control socket %s: socket", call->path);

@@ -234,7 +234,7 @@ int td_state_load(const struct td_state_table *table, void *object, const uint8_
 	if (len_bytes < TD_STATE_HEADER_BYTES)
 		return refuse(table, "is shorter than its header", err);
 	memcpy(name, table->name, strlen(table->name));
-	if (memcmp(from, name, sizeof(name)))
+	if (memcmp(from, name, sizeof(name)) != 0)
 		return refuse(table, "is another device's", err);
 	version = get_number(from + TD_STATE_NAME_BYTES, 4);
 	payload = get_number(from + TD_STATE_NAME_BYTES + 4, 4);

@@ -318,6 +318,7 @@ static int receive(struct td_igbvf *dev, unsigned *given)
 		return 0;
 	}
 	rx->ring.seen = UINT32_MAX;
+	frame.len = 0;
 	if (rx->header_bytes) {
 		frame.piece[0] = (struct iovec){dev->io.scratch, rx->frame_max};
 		frame.pieces = 1;

@@ -215,7 +215,7 @@ static const char *check(const struct td_igbvf *dev, const struct saved *saved)
 {
 	const struct td_vf82576_state *vf = &saved->vf;
 
-	if (memcmp(vf->mac, dev->mac, sizeof(dev->mac)))
+	if (memcmp(vf->mac, dev->mac, sizeof(dev->mac)) != 0)
 		return "is of a NIC with another MAC";
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
 		if (!ring_ok(&vf->rx[i]) || !ring_ok(&vf->tx[i]))

@@ -79,7 +79,7 @@ static int find_bridge(struct td_tap *tap, const char *name, int *ret_index, str
 	if (rc < 0)
 		return td_err_set(err, nl_errno(rc), TD_REASON_BRIDGE, "bridge %s: %s", name, nl_geterror(rc));
 	const char *type = rtnl_link_get_type(link);
-	if (!type || strcmp(type, "bridge"))
+	if (!type || strcmp(type, "bridge") != 0)
 		return td_err_set(err, EINVAL, TD_REASON_BRIDGE, "%s is no bridge (%s)", name, type ? type : "a plain interface");
 	*ret_index = rtnl_link_get_ifindex(link);
 	return 0;

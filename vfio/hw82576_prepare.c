@@ -64,7 +64,7 @@ static int refused_by_pf(struct td_hw82576 *hw, struct td_err *err, const char *
 static int tell_multicast(struct td_hw82576 *hw, const uint16_t *hash, uint32_t count, uint64_t deadline_ns, struct td_err *err)
 {
 	uint32_t words[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_SET_MULTICAST | count << TD_VF_MAIL_COUNT_SHIFT};
-	bool taken;
+	bool taken = false;
 
 	for (unsigned i = 0; i < count; i++)
 		words[1 + i / 2] |= (uint32_t)hash[i] << (16 * (i % 2));
@@ -77,7 +77,7 @@ static int tell_vlans(struct td_hw82576 *hw, const struct td_vf82576_state *stat
 {
 	for (uint32_t id = 0; id < 32 * TD_VF82576_VLAN_WORDS; id++) {
 		const uint32_t words[] = {TD_VF_MAIL_SET_VLAN | 1U << TD_VF_MAIL_COUNT_SHIFT, id};
-		bool taken;
+		bool taken = false;
 
 		if (!(state->vlan[id / 32] & 1U << id % 32))
 			continue;
@@ -107,7 +107,7 @@ static int tell_promisc(struct td_hw82576 *hw, const struct td_vf82576_state *st
 static int tell_frame_max(struct td_hw82576 *hw, const struct td_vf82576_state *state, uint64_t deadline_ns, struct td_err *err)
 {
 	const uint32_t words[] = {TD_VF_MAIL_SET_LPE, state->frame_max_bytes};
-	bool taken;
+	bool taken = false;
 
 	if (!state->frame_max_bytes || state->frame_max_bytes == TD_VF82576_FRAME_BYTES)
 		return 0;
@@ -135,7 +135,7 @@ static int await_pf(struct td_hw82576 *hw, uint64_t deadline_ns, struct td_err *
 static int shake_hands(struct td_hw82576 *hw, uint64_t deadline_ns, struct td_err *err)
 {
 	const uint32_t word = TD_VF_MAIL_RESET;
-	bool taken;
+	bool taken = false;
 
 	td_hw82576_put(hw, TD_VF_CTRL, TD_VF_CTRL_RST);
 	(void)td_hw82576_get(hw, TD_VF_STATUS); /* the write has reached the card */

@@ -284,7 +284,7 @@ static int write_count(const char *sys, const char *pf_bdf, const char *pf_name,
 static int check_unused(const char *sys, const char *pf_name, struct td_err *err)
 {
 	td_auto_free struct td_sriov_vf *vfs = NULL;
-	unsigned count;
+	unsigned count = 0;
 	int rc = td_sriov_sysfs_list(sys, pf_name, &vfs, &count, err);
 
 	for (unsigned i = 0; rc == 0 && i < count; i++)
