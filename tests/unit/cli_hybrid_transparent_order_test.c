@@ -225,6 +225,12 @@ static void test_retry_after_end(void **state)
 	fake_run(SETTLE_MS, false);
 	check_settled();
 	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	flip_well(TD_PATH_EMULATED); /* one that went well ends the matter */
+	fake.fail_name = "prepare";
+	assert_false(flip(TD_PATH_VF));
+	fake.fail_name = NULL;
+	fake_run(1200, false);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
 	tear_down_world();
 }
 

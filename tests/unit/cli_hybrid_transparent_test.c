@@ -121,6 +121,7 @@ static void test_phases(void **state)
 		for (unsigned phase = 0; phase < TD_FLIP_PHASES; phase++)
 			for (unsigned fault = 0; fault < FAULTS; fault++)
 				try_fault((enum td_path)to, (enum td_flip_phase)phase, (enum fault)fault);
+	variant.cold = false;
 }
 
 /* ---- each call that can fail ---- */
