@@ -236,7 +236,7 @@ static void test_bridge_port(void **state)
 
 	(void)state;
 	if (run("ip link add br0 type bridge 2>/dev/null") < 0) {
-		print_message("skipped: no bridges in this kernel\n");
+		print_message("SKIP: test_bridge_port: no bridges in this kernel\n");
 		skip();
 	}
 	assert_int_equal(run("ip link set pf master br0"), 0);
@@ -280,7 +280,7 @@ int main(void)
 	int status;
 
 	if (why) {
-		printf("skipped: %s\n", why);
+		printf("SKIP: all of cli_catch_test: %s\n", why);
 		return 0;
 	}
 	net.wire_fd = packet_socket("wire");
