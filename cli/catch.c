@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <glob.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
@@ -55,19 +56,24 @@ static int listen_to(int fd, const char *name, const uint8_t mac[6])
 	return 0;
 }
 
-static bool is_bridge_port(const char *name)
+/* A port of a bridge or a team, or below a VLAN's interface: those hear the frames too, and may bring them to the tap. */
+static bool has_upper(const char *name)
 {
 	char path[64];
+	glob_t found;
+	bool is;
 
-	snprintf(path, sizeof(path), "/sys/class/net/%s/brport", name);
-	return access(path, F_OK) == 0;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/upper_*", name);
+	is = glob(path, GLOB_NOSORT, NULL, &found) == 0;
+	globfree(&found);
+	return is;
 }
 
 int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], struct td_err *err)
 {
 	int rc = 0;
 
-	if (catch->pf_fd >= 0 || is_bridge_port(pf_name))
+	if (catch->pf_fd >= 0 || has_upper(pf_name))
 		return 0;
 	catch->buffer = malloc(BUFFER_BYTES);
 	if (!catch->buffer)
@@ -107,6 +113,7 @@ void td_catch_run(struct td_catch *catch)
 
 void td_catch_forget(struct td_catch *catch)
 {
-	while (catch->pf_fd >= 0 && recv(catch->pf_fd, catch->buffer, BUFFER_BYTES, MSG_DONTWAIT | MSG_TRUNC) > 0)
-		;
+	for (unsigned i = 0; catch->pf_fd >= 0 && i < FRAMES_A_RUN; i++)
+		if (recv(catch->pf_fd, catch->buffer, BUFFER_BYTES, MSG_DONTWAIT | MSG_TRUNC) <= 0)
+			return;
 }

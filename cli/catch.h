@@ -16,7 +16,7 @@ struct td_catch {
 };
 
 /*
- * The PF hears all unicast from here on, and keeps what is meant for `mac`. A PF that is a port of a bridge hands such frames to the bridge
+ * The PF hears all unicast from here on, and keeps what is meant for `mac`. A PF below a bridge, a team or a VLAN hands such frames on
  * already: then nothing is opened, and 0 returned. Before the filter goes.
  */
 int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], struct td_err *err);

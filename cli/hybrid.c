@@ -181,6 +181,10 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_hybrid_close_stats(nic);
+	if (nic->transparent.on_hardware) {
+		nic->resetting = true; /* nobody is told anything any more */
+		nic->mode->force_off(nic);
+	}
 	td_hybrid_vf_release(nic);
 	free(nic);
 }

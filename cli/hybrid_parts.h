@@ -71,9 +71,10 @@ struct td_transparent {
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
 	struct td_vf82576_state prepared;  /* what hardware and PF were told */
 	unsigned preparations;
-	uint64_t rest_ns; /* since when the model rests, before the guest is stopped; 0: it does not */
-	uint32_t tail;	  /* of the transmit ring, while the VF does not know it */
-	bool tail_waits;  /* it does not */
+	uint64_t again_ns; /* the guest was slow to post: no try before */
+	uint64_t rest_ns;  /* since when the model rests, before the guest is stopped; 0: it does not */
+	uint32_t tail;	   /* of the transmit ring, while the VF does not know it */
+	bool tail_waits;   /* it does not */
 };
 
 struct td_hybrid {

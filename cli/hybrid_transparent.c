@@ -78,13 +78,10 @@ static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 	return td_igbvf_take_rx(opaque, frame, room_bytes);
 }
 
+/* Bounded: whoever floods the guest's address must not hold up the flip. */
 static bool relay(struct td_hybrid *nic)
 {
-	bool any = false;
-
-	while (td_relay_run(&nic->relay, take, nic->igbvf) > 0)
-		any = true;
-	return any;
+	return td_relay_run(&nic->relay, take, nic->igbvf) > 0;
 }
 
 static void wait_ns(uint64_t ns)
@@ -174,6 +171,7 @@ static bool burned_down(struct td_hybrid *nic)
 		raise_receive(nic);
 	} else {
 		t->rest_ns = 0;
+		t->again_ns = td_now_ns() + REST_NS;
 		td_igbvf_go(nic->igbvf);
 	}
 	return false;
@@ -193,7 +191,7 @@ static int try_rest(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = 0;
 
-	if (td_igbvf_mail_pending(nic->igbvf))
+	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < nic->transparent.again_ns)
 		return -EINPROGRESS;
 	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
 		if (!burned_down(nic))
@@ -242,9 +240,10 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
  */
 static void move_outside(struct td_hybrid *nic)
 {
-	uint64_t end_ns;
+	uint64_t end_ns = td_now_ns() + UNDER_WAY_NS;
 
-	relay(nic);
+	while (relay(nic) && td_now_ns() < end_ns)
+		;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + UNDER_WAY_NS;
 	while (td_now_ns() < end_ns)
@@ -273,7 +272,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
 		nic->transparent.preparations = 0;
-		nic->transparent.rest_ns = 0;
+		nic->transparent.rest_ns = nic->transparent.again_ns = 0;
 		return prepare(nic, err);
 	case TD_FLIP_QUIESCE:
 		return try_rest(nic, err);
@@ -316,16 +315,23 @@ static void take_rings(struct td_hybrid *nic)
 {
 	struct td_vf82576_state rings = *td_igbvf_state(nic->igbvf);
 	struct td_err err = {0};
-	bool lost = false;
+	bool lost = false, anew;
 
 	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
+	nic->give_back |= lost;
 	lost |= rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
 	if (nic->transparent.tail_waits && !nic->resetting)
 		rings.tx[0].tail = nic->transparent.tail;
+	anew = lost || (!rings.handshaken && rings.rx[0].control & TD_VF_QUEUE_ENABLE);
+	/* Where the VF was in its rings is not known: to go on with them would be to write to buffers that are the guest's again. */
+	for (unsigned i = 0; lost && i < TD_VF82576_QUEUES; i++) {
+		rings.rx[i].control &= ~TD_VF_QUEUE_ENABLE;
+		rings.tx[i].control &= ~TD_VF_QUEUE_ENABLE;
+	}
 	td_transparent_keep_counters(nic, &rings);
 	td_igbvf_to_software(nic->igbvf, &rings);
-	if (lost && rings.handshaken && !nic->resetting)
+	if (anew && !nic->resetting)
 		start_anew(nic);
 	nic->transparent.on_hardware = false;
 	nic->path = TD_PATH_EMULATED;
@@ -365,9 +371,19 @@ static void prepare_back(struct td_hybrid *nic)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
 
+/* A driver that does what the model does not know is better off where it is. A VF that knows no rings has lost them with its PF. */
+static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
+{
+	if (nic->lost || !td_igbvf_driver_up(nic->igbvf) || !td_hw82576_read(nic->hw, TD_VF_RDLEN))
+		return 0;
+	return td_igbvf_check(nic->igbvf, err);
+}
+
 static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
 {
 	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_leaving(nic, err);
 	case TD_FLIP_PREPARE:
 		if (nic->lost)
 			return 0;

@@ -135,10 +135,9 @@ static int device_quiesce(struct td_device *device)
 {
 	struct td_igbvf *dev = from_device(device);
 
-	if (dev->on_hardware)
-		return -EBUSY;
+	/* On hardware too: it may come back to the model while the VM is paused. */
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_QUIESCE);
-	return 0;
+	return dev->on_hardware ? -EBUSY : 0;
 }
 
 static void device_resume(struct td_device *device)

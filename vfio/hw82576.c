@@ -344,11 +344,14 @@ static bool is_mailbox(uint32_t reg)
 
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 {
-	if (!reachable(hw) || reg % 4 || reg >= TD_VF82576_BAR0_BYTES || is_mailbox(reg))
-		return 0;
+	bool there = reachable(hw);
+
+	/* Counters of a VF that is gone stay where they were: a driver takes one that goes back for one that wrapped. */
 	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
 		if (reg == td_vf82576_counter_reg[i])
-			return sample_one(hw, i);
+			return there ? sample_one(hw, i) : (uint32_t)hw->counter[i];
+	if (!there || reg % 4 || reg >= TD_VF82576_BAR0_BYTES || is_mailbox(reg))
+		return 0;
 	return td_hw82576_get(hw, reg);
 }
 

@@ -292,8 +292,10 @@ static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now, bool *ret_
 	drain(hw, &now->tx[0]);
 	start_ns = td_now_ns();
 	*ret_off = td_hw82576_queues_off(hw, CARD_NS);
-	if (!*ret_off)
+	if (!*ret_off) {
 		td_warn("%s: a queue of the VF does not go off", hw->name);
+		td_vfio_open_set_bus_master(&hw->open, false); /* heads that are read must not move any more */
+	}
 	hw->times.capture_wait_ns += td_now_ns() - start_ns;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
 		read_rx(hw, i, &now->rx[i]);
