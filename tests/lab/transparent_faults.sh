@@ -83,7 +83,7 @@ case_pf_down() {
 	ip link set pf0 down
 	sleep 1
 	check 'the PF goes down below the VF: to emulated' to emulated
-	check 'the guest answers' answers_soon 5
+	check 'its driver starts anew, and the guest answers' answers_soon 20
 	ip link set pf0 up
 	sleep 3
 	check 'and back' to vf
