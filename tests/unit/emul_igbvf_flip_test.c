@@ -211,6 +211,7 @@ static void test_registers_on_hardware(void **state)
 	rings = *td_igbvf_state(d->dev);
 	to_hardware(d, &fake);
 	assert_int_equal(d->dev->pci.device.ops->quiesce(&d->dev->pci.device), -EBUSY);
+	d->dev->pci.device.ops->resume(&d->dev->pci.device);
 	assert_int_equal(driver_read(d, TD_VF_STATUS), 0x83);
 	fake.reg[TD_VF_GPRC / 4] = 41;
 	assert_int_equal(driver_read(d, TD_VF_GPRC), 42); /* one by software */
