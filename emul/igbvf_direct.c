@@ -4,10 +4,12 @@
  *
  * Theory of operation. igbvf writes the transmit tail for each packet, and each trapped write is an exit. Once such writes come often, page
  * 3 of BAR 0 becomes a memslot: the guest writes its tails into memory, and the I/O thread looks there, again and again, with naps that
- * follow how much it finds. When too little comes to be worth that, or anything else in the page changes, the main loop takes the memslot
- * away again and brings the registers up to date; what the guest wrote meanwhile is not lost, for the thread looks at them afterwards.
- * Parking the thread ends it too: whoever parks it finds all registers where they belong. A write of another register is so seen some 100
- * us late, and of several to one register the last. igbvf disables the queue first and then waits 10 ms.
+ * follow how much it finds. A nap delays what is sent, so this is for a guest that sends more than it gets; one that answers each frame
+ * with one of its own is left to its exits, unless it does so very often. When too little comes to be worth that, or anything else in the
+ * page changes, the main loop takes the memslot away again and brings the registers up to date; what the guest wrote meanwhile is not lost,
+ * for the thread looks at them afterwards. Parking the thread ends it too: whoever parks it finds all registers where they belong. A write
+ * of another register is so seen some 200 us late, and of several to one register the last. igbvf disables the queue first and then waits
+ * 10 ms.
  */
 #include <string.h>
 #include <sys/mman.h>
@@ -20,8 +22,10 @@
 #define ENTER_NS      20000000ULL
 #define LEAVE_PACKETS 50U /* fewer than that in LEAVE_NS */
 #define LEAVE_NS      50000000ULL
+#define OFTEN_NS      50000U /* a packet in that time is very often */
+#define ASKED_FACTOR  2U     /* a sender sends so many for each frame it gets */
 #define NAP_MIN_NS    50000U
-#define NAP_MAX_NS    500000U
+#define NAP_MAX_NS    200000U
 #define NAP_FEW	      4U /* found after a nap: it may be longer */
 #define NAP_MANY      32U
 #define QUEUE_STEP    0x100U
@@ -54,6 +58,17 @@ static uint32_t *in_ring(struct td_igbvf *dev, size_t field, unsigned queue)
 static uint32_t load(const uint32_t *at)
 {
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+static uint64_t load64(const uint64_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* Of one that has sent `packets` in `ns`, since it had got rx_frames. */
+static bool is_sender(const struct td_igbvf *dev, uint32_t packets, uint64_t rx_frames, uint64_t ns)
+{
+	return packets >= ASKED_FACTOR * (load64(&dev->stats.rx_frames) - rx_frames) || (uint64_t)packets * OFTEN_NS >= ns;
 }
 
 /* ---- in and out: with the VM's lock ---- */
@@ -111,8 +126,10 @@ void td_igbvf_direct_tail_written(struct td_igbvf *dev, unsigned queue, uint32_t
 	if (now - direct->since_ns > ENTER_NS) {
 		direct->since_ns = now;
 		direct->writes = 0;
+		direct->rx_frames = load64(&dev->stats.rx_frames);
 	}
-	if (++direct->writes >= ENTER_WRITES)
+	direct->writes++;
+	if (direct->writes >= ENTER_WRITES && is_sender(dev, direct->writes, direct->rx_frames, now - direct->since_ns))
 		enter(dev);
 }
 
@@ -143,6 +160,7 @@ static void begin(struct td_igbvf *dev)
 	direct->nap_ns = NAP_MIN_NS;
 	direct->look_ns = td_now_ns();
 	direct->packets = direct->packets_at_look = direct->packets_at_nap = 0;
+	direct->rx_at_look = load64(&dev->stats.rx_frames);
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {
 		dev->tx[queue].ring.tail = in_page(dev, TD_VF_TDT, queue);
 		dev->tx[queue].ring.head_shown = in_page(dev, TD_VF_TDH, queue);
@@ -162,8 +180,11 @@ void td_igbvf_direct_round(struct td_igbvf *dev)
 		begin(dev);
 	now = td_now_ns();
 	if (now - direct->look_ns >= LEAVE_NS) {
-		enough = direct->packets - direct->packets_at_look >= LEAVE_PACKETS;
+		uint32_t packets = direct->packets - direct->packets_at_look;
+
+		enough = packets >= LEAVE_PACKETS && is_sender(dev, packets, direct->rx_at_look, now - direct->look_ns);
 		direct->packets_at_look = direct->packets;
+		direct->rx_at_look = load64(&dev->stats.rx_frames);
 		direct->look_ns = now;
 	}
 	direct->frozen = is_changed(dev);

@@ -82,14 +82,14 @@ struct td_igbvf_direct {
 	bool on;	/* atomic; written with the VM's lock */
 	unsigned memslot;
 	unsigned writes; /* trapped ones since since_ns */
-	uint64_t since_ns;
+	uint64_t since_ns, rx_frames;
 	struct td_work leave;
 	/* The I/O thread's: */
 	bool seen;	  /* that it is on */
 	bool frozen;	  /* the guest wrote more than tails: nothing is sent until that is sorted out */
 	uint32_t packets; /* sent since it is on */
 	uint32_t packets_at_look, packets_at_nap;
-	uint64_t look_ns, nap_ns;
+	uint64_t look_ns, nap_ns, rx_at_look;
 };
 
 struct td_igbvf_rx {

@@ -174,6 +174,28 @@ static void test_reset_and_bar(void **state)
 	make_busy(d); /* and destroyed like that */
 }
 
+/* Who answers each frame with one is not made to wait. */
+static void test_answers(void **state)
+{
+	struct driver *d = driver_get(state);
+	uint8_t frame[60];
+
+	d->vm->kvm.no_slot_zap = true;
+	driver_up(d);
+	memset(driver_ram(d, DRIVER_DATA), 3, 100);
+	driver_fill(frame, sizeof(frame), 1);
+	for (unsigned i = 0; i < 400; i++) {
+		driver_wire_send(d, NULL, frame, sizeof(frame));
+		assert_true(driver_rx_wait(d) & RXD_DD);
+		driver_rx_done(d);
+		usleep(80); /* fewer than what is very often */
+		driver_tx_frame(d, 0, 60);
+		driver_tx_go(d);
+		take_frames(d, 1);
+	}
+	assert_int_equal(d->dev->stats.direct, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +205,7 @@ int main(void)
 		TEST(test_head_written),
 		TEST(test_nonsense_in_page),
 		TEST(test_reset_and_bar),
+		TEST(test_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
