@@ -32,6 +32,22 @@ static void poke(struct driver *d, uint32_t reg, uint32_t value)
 	__atomic_store_n(&d->dev->direct.page[IN_PAGE(reg)], value, __ATOMIC_RELEASE);
 }
 
+static bool shows(struct driver *d, uint32_t reg, uint32_t value)
+{
+	const uint32_t *at = &d->dev->direct.page[IN_PAGE(reg)];
+
+	for (unsigned i = 0; i < 500 && __atomic_load_n(at, __ATOMIC_ACQUIRE) != value; i++)
+		usleep(1000);
+	return __atomic_load_n(at, __ATOMIC_ACQUIRE) == value;
+}
+
+static bool is_frozen(struct driver *d)
+{
+	for (unsigned i = 0; i < 500 && !__atomic_load_n(&d->dev->direct.frozen, __ATOMIC_ACQUIRE); i++)
+		usleep(1000);
+	return d->dev->direct.frozen;
+}
+
 static void expect_left(struct driver *d)
 {
 	for (unsigned i = 0; i < 100 && d->dev->direct.on; i++)
@@ -58,8 +74,7 @@ static void test_no_exit(void **state)
 	assert_int_equal(d->dev->stats.traps, traps);
 	assert_true(d->dev->direct.on);
 	/* Heads are shown; a tail beyond its 16 bits is what it would be by an exit. */
-	usleep(5000);
-	assert_int_equal(d->dev->direct.page[IN_PAGE(TD_VF_TDH)], d->tx_next);
+	assert_true(shows(d, TD_VF_TDH, d->tx_next));
 	driver_tx_frame(d, 0, 60);
 	poke(d, TD_VF_TDT, d->tx_next | 0xabcd0000);
 	take_frames(d, 1);
@@ -101,8 +116,7 @@ static void test_driver_goes_down(void **state)
 
 	make_busy(d);
 	poke(d, TD_VF_TXDCTL, 0);
-	usleep(20000);
-	assert_true(d->dev->direct.frozen);
+	assert_true(is_frozen(d));
 	poke(d, TD_VF_TDT, 7); /* not sent any more */
 	expect_left(d);
 	assert_int_equal(driver_read(d, TD_VF_TXDCTL), 0);
@@ -119,7 +133,7 @@ static void test_head_written(void **state)
 
 	make_busy(d);
 	poke(d, TD_VF_TXDCTL, 0);
-	usleep(20000);
+	assert_true(is_frozen(d));
 	poke(d, TD_VF_TDH, 0);
 	poke(d, TD_VF_TDT, 0);
 	poke(d, TD_VF_TXDCTL, TD_VF_QUEUE_ENABLE);
@@ -128,8 +142,7 @@ static void test_head_written(void **state)
 	driver_tx_frame(d, 0, 60);
 	driver_tx_go(d);
 	take_frames(d, 1);
-	usleep(5000);
-	assert_int_equal(driver_read(d, TD_VF_TDH), 1);
+	assert_true(driver_reads(d, TD_VF_TDH, 1));
 }
 
 static void test_nonsense_in_page(void **state)

@@ -331,6 +331,20 @@ static inline bool driver_tx_done(struct driver *d, uint32_t at)
 	return false;
 }
 
+/* Until a register reads so, half a second at most: a head goes on just after its descriptor is done. */
+static inline bool driver_reads(struct driver *d, uint32_t reg, uint32_t value)
+{
+	for (unsigned i = 0; i < 500 && driver_read(d, reg) != value; i++)
+		usleep(1000);
+	return driver_read(d, reg) == value;
+}
+
+/* The last one that was put. */
+static inline bool driver_tx_last_done(struct driver *d)
+{
+	return driver_tx_done(d, (d->tx_next + DRIVER_SIZE - 1) % DRIVER_SIZE);
+}
+
 struct driver_stop {
 	struct td_timer timer;
 	struct td_loop *loop;
