@@ -139,21 +139,17 @@ static void run_timers(struct td_loop *loop)
 	}
 }
 
-static void run_events(struct td_loop *loop, struct epoll_event *event, unsigned count)
+static void run_events(struct td_loop *loop)
 {
-	loop->batch = event;
-	loop->batch_count = count;
-	for (unsigned i = 0; i < count && !__atomic_load_n(&loop->stopping, __ATOMIC_RELAXED); i++) {
+	for (unsigned i = 0; i < loop->batch_count && !__atomic_load_n(&loop->stopping, __ATOMIC_RELAXED); i++) {
 		struct td_watch *watch;
 
 		loop_lock(loop);
-		watch = event[i].data.ptr;
+		watch = loop->batch[i].data.ptr;
 		if (watch)
-			watch->ready(watch, event[i].events);
+			watch->ready(watch, loop->batch[i].events);
 		loop_unlock(loop);
 	}
-	loop->batch = NULL;
-	loop->batch_count = 0;
 }
 
 int td_loop_run(struct td_loop *loop)
@@ -165,9 +161,13 @@ int td_loop_run(struct td_loop *loop)
 		count = epoll_wait(loop->epoll_fd, event, BATCH, next_timeout_ms(loop));
 		if (count < 0 && errno != EINTR)
 			return -errno;
+		/* Timers may take away watches of which an event is at hand already: td_loop_unwatch() looks here. */
+		loop->batch = event;
+		loop->batch_count = count > 0 ? (unsigned)count : 0;
 		run_timers(loop);
-		if (count > 0)
-			run_events(loop, event, (unsigned)count);
+		run_events(loop);
+		loop->batch = NULL;
+		loop->batch_count = 0;
 	}
 	__atomic_store_n(&loop->stopping, false, __ATOMIC_RELAXED);
 	return 0;

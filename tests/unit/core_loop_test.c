@@ -224,6 +224,37 @@ static void a_watch_removed_within_its_batch_is_not_called(void **state)
 	free(a);
 }
 
+struct removing_timer {
+	struct td_timer timer;
+	struct pair *pair;
+};
+
+static void remove_watch(struct td_timer *timer)
+{
+	struct removing_timer *removing = TD_CONTAINER_OF(timer, struct removing_timer, timer);
+
+	note('t');
+	td_loop_unwatch(&fixture->loop, &removing->pair->watch);
+	close(removing->pair->watch.fd);
+	free(removing->pair);
+}
+
+/* Both are at hand when the loop wakes, and timers come first. */
+static void a_watch_removed_by_a_timer_is_not_called(void **state)
+{
+	struct named_timer end = TIMER('e', true);
+	struct pair *pair = calloc(1, sizeof(*pair));
+	struct removing_timer removing = {.timer.expired = remove_watch, .pair = pair};
+
+	(void)state;
+	pair->watch = (struct td_watch){.fd = eventfd(1, EFD_CLOEXEC), .ready = remove_other, .events = EPOLLIN};
+	assert_int_equal(td_loop_watch(&fixture->loop, &pair->watch), 0);
+	td_loop_arm(&fixture->loop, &removing.timer, 0);
+	td_loop_arm(&fixture->loop, &end.timer, 5000000);
+	td_loop_run(&fixture->loop);
+	assert_string_equal(fixture->order, "te");
+}
+
 static void odd_descriptors_are_refused(void **state)
 {
 	struct td_watch closed = {.fd = 1000000, .events = EPOLLIN}, regular = {.events = EPOLLIN};
@@ -252,6 +283,7 @@ int main(void)
 		TEST(posting_twice_runs_once_and_cancelling_never),
 		TEST(more_work_than_one_round_takes_is_not_lost),
 		TEST(a_watch_removed_within_its_batch_is_not_called),
+		TEST(a_watch_removed_by_a_timer_is_not_called),
 		TEST(odd_descriptors_are_refused),
 	};
 
