@@ -130,8 +130,8 @@ static void add_row(struct td_table *table, const struct row *row)
 /* The same is to be said of the next VF as of those before: one row for all. */
 static bool extend_row(struct row *row, const struct row *next)
 {
-	if (row->kind != TD_HOST_VF || next->kind != TD_HOST_VF || !is_next_vf(row->last, next->first) || strcmp(row->how, next->how) ||
-		strcmp(row->note, next->note))
+	if (row->kind != TD_HOST_VF || next->kind != TD_HOST_VF || !is_next_vf(row->last, next->first) ||
+		strcmp(row->how, next->how) != 0 || strcmp(row->note, next->note) != 0)
 		return false;
 	memcpy(row->last, next->first, sizeof(row->last));
 	return true;

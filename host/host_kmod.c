@@ -55,7 +55,8 @@ static int open_kmod(struct kmod *kmod, struct td_err *err)
 	if (kmod->ctx)
 		return 0;
 	close_kmod(kmod);
-	return td_err_set(err, ENOENT, TD_REASON_MODULE, "libkmod.so.2: not there: apt-get install libkmod2");
+	(void)td_err_set(err, ENOENT, TD_REASON_MODULE, "libkmod.so.2: not there: apt-get install libkmod2");
+	return -ENOENT;
 }
 
 static struct kmod_list *look_up(struct kmod *kmod, const char *name)
