@@ -13,7 +13,11 @@
 
 #include "cli/client.h"
 #include "cli/host_schema.h"
+#include "host/host_hold.h"
 #include "host/host_want.h"
+
+#define RELEASE_MS	5000 /* a VF's reset, driver and settings */
+#define RELEASE_LOOK_MS 20
 
 static bool knows(const char *more, const char *word)
 {
@@ -124,6 +128,12 @@ static void collect_users(struct td_host_load *load)
 
 /* ---- a VF taken away by --force */
 
+static void sleep_ms(unsigned ms)
+{
+	struct timespec time = {.tv_nsec = (long)ms * 1000000L};
+	nanosleep(&time, NULL);
+}
+
 static int switch_off_vf(const char *vm, const char *nic, struct td_err *err)
 {
 	json_t *flip = NULL, *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", "emulated", "cold", 1);
@@ -131,6 +141,22 @@ static int switch_off_vf(const char *vm, const char *nic, struct td_err *err)
 	json_decref(args);
 	json_decref(flip);
 	return r;
+}
+
+/* The lock goes when all that the VM changed on the VF is as it was. */
+static int wait_for_release(const char *bdf, const char *vm, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX], path[TD_RUNDIR_PATH_MAX + 32];
+	int r = td_rundir_root(root, err);
+	if (r)
+		return r;
+	snprintf(path, sizeof(path), "%s/vf-%s.lock", root, bdf);
+	for (unsigned waited = 0; td_host_hold_locked(path); waited += RELEASE_LOOK_MS) {
+		if (waited >= RELEASE_MS)
+			return td_err_set(err, ETIMEDOUT, TD_REASON_VF_BUSY, "vf %s: VM %s does not give it back", bdf, vm);
+		sleep_ms(RELEASE_LOOK_MS);
+	}
+	return 0;
 }
 
 /* "VM web1" gives its VF back by going to its emulated path, cold. Another program's VF is not ours to take. */
@@ -152,7 +178,7 @@ static int free_vf(const char *bdf, const char *holder, struct td_err *err)
 	json_decref(nics);
 	if (r == -ENOENT)
 		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: VM %s has it: shut it down first", bdf, vm);
-	return r ? td_err_prefix(err, "vf %s: VM %s", bdf, vm) : 0;
+	return r ? td_err_prefix(err, "vf %s: VM %s", bdf, vm) : wait_for_release(bdf, vm, err);
 }
 
 /* ---- all of it */
@@ -232,12 +258,6 @@ int td_host_load_check_unchanged(const struct td_host_load *load, const char *fi
 	if (!read_file(file, &text, &len, NULL) && len == load->len_bytes && !memcmp(text, load->text, len))
 		return 0;
 	return td_err_set(err, EAGAIN, TD_REASON_FILE_CHANGED, "%s: changed meanwhile: what was applied is what it said before", file);
-}
-
-static void sleep_ms(unsigned ms)
-{
-	struct timespec time = {.tv_nsec = (long)ms * 1000000L};
-	nanosleep(&time, NULL);
 }
 
 int td_host_load_wait(struct td_host_load *load, unsigned wait_s, struct td_err *err)

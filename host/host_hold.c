@@ -65,6 +65,12 @@ static void hold_vf(const char *run_dir, const char *locks, struct td_host_state
 	td_host_state_setf(is, TD_HOST_VF, vf, TD_HOST_ATTR_HOLDER, "VM %s", *who ? who : "(starting)");
 }
 
+bool td_host_hold_locked(const char *path)
+{
+	td_auto_free char *locks = read_locks();
+	return locks && td_host_hold_is_locked(locks, path);
+}
+
 void td_host_hold(const char *run_dir, struct td_host_state *is)
 {
 	td_auto_free char *locks = read_locks();

@@ -11,7 +11,9 @@
 /* Fills in HOLDER of VFs. */
 void td_host_hold(const char *run_dir, struct td_host_state *is);
 
-/* Is a flock(2) held on this file? `locks` is the text of /proc/locks. */
+/* Is a flock(2) held on this file? */
+bool td_host_hold_locked(const char *path);
+/* So too; `locks` is the text of /proc/locks. */
 bool td_host_hold_is_locked(const char *locks, const char *path);
 
 #endif

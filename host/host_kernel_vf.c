@@ -60,7 +60,10 @@ static int set_rate(const char *pf, unsigned index, enum td_host_attr attr, cons
 	int r = td_sriov_get_rate(pf, index, &min, &max, err);
 	if (r)
 		return r;
-	*(attr == TD_HOST_ATTR_MAX_TX_RATE ? &max : &min) = value;
+	uint32_t *rate = attr == TD_HOST_ATTR_MAX_TX_RATE ? &max : &min;
+	if (*rate == value)
+		return 0;
+	*rate = value;
 	for (unsigned waited = 0; waited < APPEAR_MS; waited += LOOK_MS) {
 		if (td_sriov_pf_link(pf, &up, &carrier, NULL) || !up || carrier)
 			break;
@@ -115,6 +118,27 @@ static int set_driver(const char *pf, unsigned index, const char *to, struct td_
 	return r ? r : td_sriov_bind_vfio(vfs[index].bdf, NULL, err);
 }
 
+/* Only what differs is written: a driver that knows no such setting refuses it, were it to what it is. */
+static int set_setting(const char *pf, unsigned index, enum td_host_attr attr, const char *to, struct td_err *err)
+{
+	struct td_sriov_vf_settings now;
+	bool on = !strcmp(to, "yes");
+	uint16_t vlan = (uint16_t)strtoul(to, NULL, 10);
+	int state = TD_MAX(TD_HOST_WORDS_FIND(td_host_words_link_state, to), 0), r = td_sriov_get(pf, index, &now, err);
+	if (r)
+		return r;
+	switch (attr) {
+	case TD_HOST_ATTR_TRUST:
+		return on == now.trust ? 0 : td_sriov_set_trust(pf, index, on, err);
+	case TD_HOST_ATTR_SPOOFCHK:
+		return on == now.spoofchk ? 0 : td_sriov_set_spoofchk(pf, index, on, err);
+	case TD_HOST_ATTR_VLAN:
+		return vlan == now.vlan ? 0 : td_sriov_set_vlan(pf, index, vlan, err);
+	default:
+		return state == (int)now.link_state ? 0 : td_sriov_set_link_state(pf, index, (enum td_sriov_link)state, err);
+	}
+}
+
 int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, struct td_err *err)
 {
 	char pf[16];
@@ -125,15 +149,10 @@ int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, st
 	case TD_HOST_ATTR_DRIVER:
 		return set_driver(pf, index, to, err);
 	case TD_HOST_ATTR_TRUST:
-		return td_sriov_set_trust(pf, index, !strcmp(to, "yes"), err);
 	case TD_HOST_ATTR_SPOOFCHK:
-		return td_sriov_set_spoofchk(pf, index, !strcmp(to, "yes"), err);
 	case TD_HOST_ATTR_VLAN:
-		return td_sriov_set_vlan(pf, index, (uint16_t)strtoul(to, NULL, 10), err);
-	case TD_HOST_ATTR_LINK_STATE: {
-		int state = TD_HOST_WORDS_FIND(td_host_words_link_state, to);
-		return td_sriov_set_link_state(pf, index, (enum td_sriov_link)TD_MAX(state, 0), err);
-	}
+	case TD_HOST_ATTR_LINK_STATE:
+		return set_setting(pf, index, attr, to, err);
 	case TD_HOST_ATTR_MAX_TX_RATE:
 	case TD_HOST_ATTR_MIN_TX_RATE:
 		return set_rate(pf, index, attr, to, err);

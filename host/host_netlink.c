@@ -58,7 +58,8 @@ int td_host_netlink_open(struct td_host_netlink *netlink, struct td_err *err)
 		return td_err_set(err, EIO, TD_REASON_NETLINK, "rtnetlink: %s", nl_geterror(r));
 	}
 	(void)setsockopt(nl_socket_get_fd(netlink->sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	nl_socket_enable_msg_peek(netlink->sock); /* links with many VFs need large messages */
+	nl_socket_disable_seq_check(netlink->sock); /* it loses count where an answer has no acknowledgement */
+	nl_socket_enable_msg_peek(netlink->sock);   /* links with many VFs need large messages */
 	return 0;
 }
 

@@ -160,9 +160,13 @@ static int want_pf(const struct td_host_want_run *run, const struct td_host_obje
 		r = find_owner(run, pf, i, &owner);
 		if (r)
 			return r;
+		if (owner < 0)
+			continue;
 		/* A VF that somebody has is his to set; when it is made anew nobody has it. */
-		if (owner >= 0 && (changes || !td_host_state_get(run->is, TD_HOST_VF, name, TD_HOST_ATTR_HOLDER)))
+		if (changes || !td_host_state_get(run->is, TD_HOST_VF, name, TD_HOST_ATTR_HOLDER))
 			want_vf(run, pf->name, i, &run->config->pool[owner]);
+		else
+			td_host_state_add(run->want, TD_HOST_VF, name);
 	}
 	return 0;
 }
