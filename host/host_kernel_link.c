@@ -98,13 +98,28 @@ static int set_up(struct td_host_kernel *kernel, const char *name, bool up, stru
 	return change_link(kernel, name, changes, what_text(&what, name, "set", up ? "up" : "down"), err);
 }
 
-static int set_mtu(struct td_host_kernel *kernel, const char *name, const char *to, struct td_err *err)
+static int write_mtu(struct td_host_kernel *kernel, const char *name, unsigned mtu, const char *what, struct td_err *err)
 {
 	auto_link *changes = rtnl_link_alloc();
-	struct what what;
 	if (changes)
-		rtnl_link_set_mtu(changes, (unsigned)strtoul(to, NULL, 10));
-	return change_link(kernel, name, changes, what_text(&what, name, "mtu", to), err);
+		rtnl_link_set_mtu(changes, mtu);
+	return change_link(kernel, name, changes, what, err);
+}
+
+/*
+ * A bridge follows the MTU of its ports until somebody changes its own; telling it what it has is no change. So it is given another for a
+ * moment.
+ */
+static int set_mtu(struct td_host_kernel *kernel, const char *name, const char *to, struct td_err *err)
+{
+	char path[64];
+	struct what what;
+	unsigned mtu = (unsigned)strtoul(to, NULL, 10);
+	what_text(&what, name, "mtu", to);
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/bridge", name);
+	if (!access(path, F_OK))
+		(void)write_mtu(kernel, name, mtu + 1, what.text, NULL);
+	return write_mtu(kernel, name, mtu, what.text, err);
 }
 
 static int set_mark(struct td_host_kernel *kernel, const char *name, const char *to, struct td_err *err)
