@@ -276,6 +276,14 @@ static inline ssize_t driver_wire_take(struct driver *d, struct virtio_net_hdr_v
 	return got < (ssize_t)HEADER_BYTES ? -1 : got - (ssize_t)HEADER_BYTES;
 }
 
+/* A register once it holds the value, or what it holds after a second: frames are counted after they are sent. */
+static inline uint32_t driver_read_when(struct driver *d, uint32_t reg, uint32_t value)
+{
+	for (unsigned i = 0; i < 1000 && driver_read(d, reg) != value; i++)
+		usleep(1000);
+	return (uint32_t)driver_read(d, reg);
+}
+
 /* The status dword of the next receive descriptor once it is done, or 0 after half a second. */
 static inline uint32_t driver_rx_wait(struct driver *d)
 {
