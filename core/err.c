@@ -38,7 +38,7 @@ static void err_append(struct td_err *err, const char *separator, const char *te
 	snprintf(err->text + used, sizeof(err->text) - used, "%s%s", separator, text);
 }
 
-int td_err_set(struct td_err *err, int errnum, enum td_reason reason, const char *fmt, ...)
+int(td_err_set)(struct td_err *err, int errnum, enum td_reason reason, const char *fmt, ...)
 {
 	int code = err_code(errnum);
 	va_list args;
@@ -51,7 +51,7 @@ int td_err_set(struct td_err *err, int errnum, enum td_reason reason, const char
 	return code;
 }
 
-int td_err_sys(struct td_err *err, int errnum, enum td_reason reason, const char *fmt, ...)
+int(td_err_sys)(struct td_err *err, int errnum, enum td_reason reason, const char *fmt, ...)
 {
 	int code = err_code(errnum);
 	char buffer[128];

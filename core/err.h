@@ -102,6 +102,11 @@ int td_err_set(struct td_err *err, int errnum, enum td_reason reason, const char
 /* As td_err_set, with ": strerror(errnum)" behind the text. */
 int td_err_sys(struct td_err *err, int errnum, enum td_reason reason, const char *fmt, ...) TD_PRINTF(4, 5);
 
+#ifdef __clang_analyzer__ /* it does not see into err.c */
+#define td_err_set(...) ((void)(td_err_set)(__VA_ARGS__), -1)
+#define td_err_sys(...) ((void)(td_err_sys)(__VA_ARGS__), -1)
+#endif
+
 /* Puts "prefix: " before the text of an error that is set. Returns err->code. */
 int td_err_prefix(struct td_err *err, const char *fmt, ...) TD_PRINTF(2, 3);
 
