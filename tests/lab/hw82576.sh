@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # The hardware half of a transparent NIC on a real VF, without a guest: rings given to it and taken back under sequenced frames.
-# Environment: CYCLES (20)
+# lab/host -- env CYCLES=200 tests/lab/hw82576.sh: more than 20 cycles
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
