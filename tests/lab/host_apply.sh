@@ -179,6 +179,9 @@ own_route() {
 	ip link del pf0.9
 	ip address flush dev up0
 	nothing
+	# apply found them up, and left them so.
+	ip link set pf0 down
+	ip link set up0 down
 }
 
 nothing() {
