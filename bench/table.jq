@@ -8,7 +8,13 @@ def right($width): (" " * ([$width - length, 0] | max) // "") + .;
 def row($a; $b; $c; $d; $e; $e2; $f; $g; $h):
 	($a | left(52)) + ($b | left(10)) + ($c | right(10)) + ($d | right(10)) + ($e | right(10)) + ($e2 | right(10)) + ($f | right(8)) + "  " + ($g | left(19)) + $h;
 
+.environment as $e
+| .figures
+| "lab host: \($e.accelerator), QEMU \($e.qemu), Linux \($e.host_kernel), \($e.cpus) CPUs outside, load \($e.load | join(" before, ")) after",
+"guests: Linux \($e.guest_kernel), -cpu \($e.guest_cpu), \($e.guest_memory_mib) MiB; medians of \($e.rounds) rounds; tandem \($e.commit)",
+"",
 row(""; ""; "tandem"; "q35"; "microvm"; "mode vf"; "ratio"; "goal"; ""),
 (.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; .subjects.plain | figure;
 	if .ratio == null then "-" else .ratio | round_to(2) | tostring end; .goal // "";
 	if .ok == null then "" elif .ok then "met" else "MISSED" end))
+# The two do not say alike when a flip is done: tandem answers its request; QEMU tells of the device deleted, or the tap falls silent.

@@ -37,6 +37,8 @@ for ((flip = 1; flip <= FLIPS; flip++)); do
 done
 sleep 2
 stream_check
+by_flips=$(lost_by_flips)
+check "$by_flips packets were lost by $FLIPS flips: five a flip at most" test "$by_flips" -le $((FLIPS * 5))
 tandem nic info flip/net0 --json >"$WORK/info.json"
 [[ -z ${LAB_OUT:-} ]] || cp "$WORK"/{info,stream}.json "$WORK/console" "$WORK/errors" "$LAB_OUT/"
 

@@ -198,7 +198,7 @@ nic_wait() {
 	done
 }
 
-# switch_nic TO [FLAG]...: a flip of net0 that must be done; its record is in WORK/flip.json.
+# switch_nic TO [FLAG]...: a flip of net0 that must be done; its record is in WORK/flip.json, and at the end of WORK/flips.json.
 switch_nic() {
 	local to=$1
 	shift
@@ -206,6 +206,7 @@ switch_nic() {
 		cat "$WORK/flip.json" >&2
 		fail "flip to $to"
 	}
+	cat "$WORK/flip.json" >>"$WORK/flips.json"
 }
 
 answers() { in_peer ping -c 3 -i 0.3 -W 3 "${1:-$GUEST_ADDRESS}" >"$WORK/ping" 2>&1; }
@@ -226,6 +227,14 @@ stream_check() {
 	lost=$(jq -r '"\(.server.udp.lost) of \(.server.udp.peer_sent) to the guest, \(.client.udp.lost) of \(.client.udp.peer_sent) from it"' \
 		"$WORK/stream.json")
 	check "few were lost, on a machine that may be busy: $lost" both_ways ".udp.lost * ${1:-10} <= .udp.peer_sent"
+}
+
+# lost_by_flips: packets of the ended stream that were lost from the request of a flip in WORK/flips.json until 0.3 s after its end. A busy
+# lab host loses some at any time.
+lost_by_flips() {
+	jq -n -L "$CHECKOUT/bench" --slurpfile stream "$WORK/stream.json" --slurpfile flips "$WORK/flips.json" 'include "stream";
+		def near: . as $at | any($flips[]; $at >= .monotonic_s and $at < .monotonic_s + .total_ms / 1000 + 0.3);
+		[$stream[0] | to_guest, from_guest | .losses[] | select(.at | near) | .count] | add // 0'
 }
 
 both_ways() { jq -e "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }

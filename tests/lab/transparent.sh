@@ -45,10 +45,7 @@ for ((flip = 1; flip <= FLIPS; flip++)); do
 	to=$( ((flip % 2)) && echo emulated || echo vf)
 	cold=()
 	[[ -z ${COLD:-} || $to == vf ]] || cold=(--cold)
-	tandem nic switch transparent/net0 --to "$to" "${cold[@]}" --json >>"$WORK/flips.json" || {
-		tail -n 1 "$WORK/flips.json"
-		fail "flip $flip to $to"
-	}
+	switch_nic "$to" "${cold[@]}"
 	if ((flip % 10 < 2)); then
 		ethtool_counters >"$WORK/counters.new"
 		grown "$WORK/counters" "$WORK/counters.new" >>"$WORK/backwards" || backwards=$((backwards + 1))
@@ -75,10 +72,7 @@ jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($
 	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:6][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
 tail -n 3 "$WORK/ping"
-# Losses of a busy lab host come at any time; those of a flip from its request on.
-by_flips=$(jq -n -L "$CHECKOUT/bench" --slurpfile stream "$WORK/stream.json" --slurpfile flips "$WORK/flips.json" 'include "stream";
-	def near: . as $at | any($flips[]; $at >= .monotonic_s and $at < .monotonic_s + .total_ms / 1000 + 0.3);
-	[$stream[0] | to_guest, from_guest | .losses[] | select(.at | near) | .count] | add // 0')
+by_flips=$(lost_by_flips)
 say "$by_flips packets were lost within 0.3 s of a flip"
 both() { jq -e --argjson flips "$FLIPS" "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }
 check 'no flip lost a packet' test "$by_flips" = 0
