@@ -209,7 +209,12 @@ switch_nic() {
 	cat "$WORK/flip.json" >>"$WORK/flips.json"
 }
 
-answers() { in_peer ping -c 3 -i 0.3 -W 3 "${1:-$GUEST_ADDRESS}" >"$WORK/ping" 2>&1; }
+answers() {
+	in_peer ping -c 3 -i 0.3 -W 3 "${1:-$GUEST_ADDRESS}" >"$WORK/ping" 2>&1 && return
+	cat "$WORK/ping"
+	in_peer ip neigh
+	return 1
+}
 
 # stream_start SECONDS: 1,000 packets/s each way between peer and guest, and a checked TCP stream.
 stream_start() {
