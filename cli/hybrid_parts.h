@@ -2,7 +2,7 @@
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_failover.c and hybrid_failover_tick.c (what a flip does in mode failover),
- * hybrid_transparent.c and hybrid_transparent_hw.c (in mode transparent), hybrid_info.c (counters, JSON).
+ * hybrid_transparent*.c (in mode transparent), hybrid_info.c (counters, JSON).
  * Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H

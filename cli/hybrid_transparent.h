@@ -1,12 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hybrid_transparent.h - what the files of mode transparent share: hybrid_transparent.c (a flip's phases), hybrid_transparent_hw.c (the
- * guest's function in front of the hardware). Main loop, VM's lock held.
+ * hybrid_transparent.h - what the files of mode transparent share: hybrid_transparent.c (its table, undoing, between flips),
+ * hybrid_transparent_vf.c and hybrid_transparent_back.c (a flip's phases), hybrid_transparent_hw.c (the guest's function in front of the
+ * hardware). Main loop, VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_TRANSPARENT_H
 #define TD_CLI_HYBRID_TRANSPARENT_H
 
 #include "cli/hybrid_parts.h"
+
+#define TD_TRANSPARENT_LATE_NS	      300000000ULL /* switches have learned by then */
+#define TD_TRANSPARENT_UNDER_WAY_NS   1000000ULL   /* what was sent to the old place before the outside was told */
+#define TD_TRANSPARENT_RETRY_FIRST_NS 1000000000ULL
+
+/* hybrid_transparent.c */
+
+/* vCPUs stand still, and that is measured. Harmless when they do already, or do not. */
+void td_transparent_park(struct td_hybrid *nic);
+void td_transparent_unpark(struct td_hybrid *nic);
+/* What waits in the tap goes to the VF. Bounded: whoever floods the guest's address must not hold up the flip. False: nothing waited. */
+bool td_transparent_relay(struct td_hybrid *nic);
+void td_transparent_wait(uint64_t ns);
+
+/* hybrid_transparent_vf.c */
+
+int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err);
+/*
+ * One try to find the model at rest with its receive head at 0 and the guest stopped; vCPUs are parked when this returns 0. -EINPROGRESS:
+ * to be tried again.
+ */
+int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err);
+
+/* hybrid_transparent_back.c */
+
+int td_transparent_begin_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err);
+/* The model has the rings again, as far as the hardware worked them. vCPUs are parked. */
+void td_transparent_take_rings(struct td_hybrid *nic);
+
+/* hybrid_transparent_hw.c */
 
 /* The hardware VF of the lease, made and opened. */
 int td_transparent_open(struct td_hybrid *nic, struct td_err *err);

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_transparent_vf.c - the phases of a transparent NIC's flip to its hardware VF.
+ *
+ * Theory of operation. The hardware is made ready while the model still works: reset, handshake with the PF, filters, registers. Its heads
+ * start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0. Then vCPUs are
+ * stopped, the rings change hands, the PF's filter moves, and vCPUs go on. Frames that still come by the tap are sent into the PF, whose
+ * embedded switch hands them to the VF, for as long as switches outside may need to learn.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "cli/hybrid_transparent.h"
+#include "core/log.h"
+
+#define REST_NS		 50000000ULL
+#define PATIENCE_NS	 15000000ULL
+#define DESCRIPTOR_BYTES 16U
+#define PREPARATIONS	 5U /* a guest that changes its filters in each of so many tries has a reason to */
+
+static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	if (!td_igbvf_driver_up(nic->igbvf))
+		return td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver does not run the NIC", nic->config->id);
+	rc = td_igbvf_check(nic->igbvf, err);
+	if (rc == 0)
+		rc = td_hybrid_vf_acquire(nic, err);
+	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+}
+
+static int prepare(struct td_hybrid *nic, struct td_err *err)
+{
+	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
+	struct td_transparent *t = &nic->transparent;
+	int rc = td_hybrid_vf_open(nic, err);
+
+	t->prepared = *td_igbvf_state(nic->igbvf);
+	if (rc == 0)
+		rc = td_hw82576_prepare(nic->hw, &t->prepared, err);
+	return rc < 0 ? rc : td_hw82576_connect(nic->hw, fds, err); /* milliseconds, so before the pause */
+}
+
+/* What td_hw82576_prepare() told hardware and PF still holds. */
+static bool still_prepared(struct td_hybrid *nic)
+{
+	const struct td_vf82576_state *was = &nic->transparent.prepared, *is = td_igbvf_state(nic->igbvf);
+
+	return was->hash_count == is->hash_count && was->frame_max_bytes == is->frame_max_bytes && was->promisc == is->promisc &&
+	       was->psrtype == is->psrtype && was->ivar0 == is->ivar0 && was->ivar_misc == is->ivar_misc && was->eiac == is->eiac &&
+	       was->eiam == is->eiam && !memcmp(was->eitr, is->eitr, sizeof(is->eitr)) && !memcmp(was->hash, is->hash, sizeof(is->hash)) &&
+	       !memcmp(was->vlan, is->vlan, sizeof(is->vlan));
+}
+
+static int prepare_again(struct td_hybrid *nic, struct td_err *err)
+{
+	if (++nic->transparent.preparations >= PREPARATIONS)
+		return td_err_set(
+			err, EAGAIN, TD_REASON_FLIP_ABORTED, "nic %s: the guest's driver keeps changing its filters", nic->config->id);
+	return prepare(nic, err);
+}
+
+/* Does the hardware find buffers to receive into? It starts with what the guest has posted by then; a slow guest is not waited for. */
+static bool enough_posted(const struct td_vf82576_ring *ring, uint64_t waited_ns)
+{
+	uint32_t count = ring->len_bytes / DESCRIPTOR_BYTES, want = waited_ns < PATIENCE_NS ? count - count / 4 : count / 4;
+
+	return !(ring->control & TD_VF_QUEUE_ENABLE) || (ring->tail < count && ring->tail - ring->head >= want);
+}
+
+/* At rest the model raises nothing; the guest's driver takes buffers back and posts them again when it is raised for it. */
+static void raise_receive(struct td_hybrid *nic)
+{
+	unsigned vector = td_igbvf_state(nic->igbvf)->ivar0 & 0x7f;
+
+	if (vector < TD_VF82576_VECTORS)
+		(void)eventfd_write(td_igbvf_msix_fd(nic->igbvf, vector), 1);
+}
+
+/* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
+static bool burned_down(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+	unsigned burned = 0;
+	int rc;
+
+	td_igbvf_rest(nic->igbvf);
+	if (!t->rest_ns)
+		t->rest_ns = td_now_ns();
+	rc = td_igbvf_burn_to_start(nic->igbvf, &burned);
+	nic->marks.burned += burned;
+	if (rc == 0 && enough_posted(&td_igbvf_state(nic->igbvf)->rx[0], td_now_ns() - t->rest_ns))
+		return true;
+	if (td_now_ns() - t->rest_ns < REST_NS) {
+		raise_receive(nic);
+	} else {
+		t->rest_ns = 0;
+		t->again_ns = td_now_ns() + REST_NS;
+		td_igbvf_go(nic->igbvf);
+	}
+	return false;
+}
+
+static bool can_move(struct td_hybrid *nic, struct td_err *err)
+{
+	return td_igbvf_driver_up(nic->igbvf) && still_prepared(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0 &&
+	       td_igbvf_check(nic->igbvf, err) == 0;
+}
+
+/* Frames wait in the tap meanwhile. */
+int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = 0;
+
+	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < nic->transparent.again_ns)
+		return -EINPROGRESS;
+	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
+		if (!burned_down(nic))
+			return -EINPROGRESS;
+		td_transparent_park(nic);
+		if (can_move(nic, err))
+			return 0;
+		td_transparent_unpark(nic);
+	}
+	nic->transparent.rest_ns = 0;
+	if (!td_igbvf_driver_up(nic->igbvf))
+		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
+	td_igbvf_go(nic->igbvf);
+	if (rc == 0 && !still_prepared(nic))
+		rc = prepare_again(nic, err);
+	return rc < 0 ? rc : -EINPROGRESS;
+}
+
+/*
+ * The rings change hands. On failure the model has them as they were. What waits to be sent waits on: a PF that checks its VFs' source
+ * addresses drops it until it knows the MAC.
+ */
+static int give_rings(struct td_hybrid *nic, struct td_err *err)
+{
+	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
+	uint32_t tail = state.tx[0].tail;
+	int rc = td_transparent_join(nic, err);
+
+	if (rc < 0)
+		return rc;
+	state.tx[0].tail = state.tx[0].head;
+	rc = td_hw82576_restore(nic->hw, &state, err);
+	state.tx[0].tail = tail;
+	nic->transparent.on_hardware = nic->transparent.tail_waits = rc == 0;
+	nic->transparent.tail = tail;
+	if (rc == 0)
+		return 0;
+	memset(state.counter, 0, sizeof(state.counter));
+	td_igbvf_to_software(nic->igbvf, &state);
+	return rc;
+}
+
+/*
+ * Frames that wait in the tap are older than any that will come to the VF, so they go there first, and the outside is told, before the
+ * guest sends anything by the VF, which would tell it too.
+ */
+static void move_outside(struct td_hybrid *nic)
+{
+	uint64_t end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
+
+	while (td_transparent_relay(nic) && td_now_ns() < end_ns)
+		;
+	td_hybrid_announce(nic, TD_PATH_VF);
+	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
+	while (td_now_ns() < end_ns)
+		if (!td_transparent_relay(nic))
+			td_transparent_wait(TD_TRANSPARENT_UNDER_WAY_NS / 20);
+}
+
+static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = give_rings(nic, err);
+
+	if (rc == 0)
+		rc = td_hybrid_vf_steer(nic, true, err);
+	if (rc < 0)
+		return rc;
+	move_outside(nic);
+	td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
+	nic->transparent.tail_waits = false;
+	return 0;
+}
+
+int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_reserve(nic, err);
+	case TD_FLIP_PREPARE:
+		nic->transparent.preparations = 0;
+		nic->transparent.rest_ns = nic->transparent.again_ns = 0;
+		return prepare(nic, err);
+	case TD_FLIP_QUIESCE:
+		return td_transparent_try_rest(nic, err);
+	case TD_FLIP_STEER:
+		return steer_to_vf(nic, err);
+	case TD_FLIP_SWAP:
+		nic->path = TD_PATH_VF;
+		nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+		td_transparent_unpark(nic);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */
+		return 0;
+	case TD_FLIP_COMMIT:
+		nic->transparent.patience_ns = TD_TRANSPARENT_RETRY_FIRST_NS;
+		return 0;
+	case TD_FLIP_VERIFY:
+		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
+	default:
+		return 0;
+	}
+}
