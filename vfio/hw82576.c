@@ -148,7 +148,7 @@ static void close_parts(struct td_hw82576 *hw)
 	bool lent;
 
 	td_hw82576_mail_stop(hw);
-	hw->mail.busy = false;
+	hw->mail.busy = hw->mail.guest_waits = false;
 	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
 	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
 	hw->reset_due = false; /* the kernel resets it at the end of this */

@@ -92,7 +92,7 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
  */
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
-/* The guest's own reset of its VF; and its own message, answered by events.answer. -EBUSY: one is on its way. */
+/* The guest's own reset of its VF; and its message, answered by events.answer, after one of ours if that is on its way. -EBUSY: a second. */
 void td_hw82576_reset_queues(struct td_hw82576 *hw);
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
 void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */

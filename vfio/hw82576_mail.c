@@ -181,7 +181,7 @@ static void finish(struct td_hw82576 *hw, const uint32_t *answer)
 	uint32_t words[TD_VF_MAIL_WORDS];
 
 	hw->mail.step = TD_HW82576_MAIL_IDLE;
-	hw->mail.busy = false;
+	hw->mail.busy = hw->mail.guest_waits = false;
 	if (answer)
 		memcpy(words, answer, sizeof(words)); /* who hears it may send the next one */
 	if (hw->events.answer)
@@ -207,15 +207,28 @@ static void tick(struct td_hw82576 *hw)
 	td_hw82576_note_rings(hw);
 }
 
+static void start_guest(struct td_hw82576_mailbox *mail, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	memcpy(mail->request, words, sizeof(mail->request));
+	mail->busy = true;
+	mail->step = TD_HW82576_MAIL_SEND;
+	mail->deadline_ns = td_now_ns() + GUEST_WAIT_NS;
+	mail->looks = 0;
+}
+
 /* Each of the calls out may close the VF, or set it going anew. */
 static void pump(struct td_hw82576 *hw)
 {
 	int rc;
 
 	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost) {
-		if (hw->mail.busy)
+		if (hw->mail.busy || hw->mail.guest_waits)
 			finish(hw, NULL);
 		return;
+	}
+	if (hw->mail.guest_waits && !hw->mail.busy) {
+		hw->mail.guest_waits = false;
+		start_guest(&hw->mail, hw->mail.guest);
 	}
 	rc = step(hw);
 	td_loop_arm(&hw->vm->loop, &hw->mail.timer, hw->mail.busy && rc == 0 ? POLL_NS : IDLE_NS);
@@ -271,7 +284,7 @@ void td_hw82576_mail_stop(struct td_hw82576 *hw)
 {
 	td_loop_disarm(&hw->vm->loop, &hw->mail.timer);
 	hw->mail.message_waits = false;
-	if (hw->mail.busy)
+	if (hw->mail.busy || hw->mail.guest_waits)
 		td_loop_post(&hw->vm->loop, &hw->mail.work);
 }
 
@@ -281,13 +294,14 @@ int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS
 
 	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost)
 		return -ENODEV;
-	if (mail->busy)
+	if (mail->guest_waits || (mail->busy && !mail->ours))
 		return -EBUSY;
-	memcpy(mail->request, words, sizeof(mail->request));
-	mail->busy = true;
-	mail->step = TD_HW82576_MAIL_SEND;
-	mail->deadline_ns = td_now_ns() + GUEST_WAIT_NS;
-	mail->looks = 0;
+	if (mail->busy) { /* who sends ours goes on with this one */
+		memcpy(mail->guest, words, sizeof(mail->guest));
+		mail->guest_waits = true;
+		return 0;
+	}
+	start_guest(mail, words);
 	td_loop_post(&hw->vm->loop, &mail->work); /* timers are the main loop's */
 	return 0;
 }

@@ -3,8 +3,8 @@
  * hw82576_parts.h - what the files behind hw82576.h share: the VF's struct, the one way to its registers, and who calls whom. Nobody else
  * includes it, but for tests, which put a card of their own behind `bus`.
  *
- * Threads. All under the VM's lock, but for the mailbox while `mail.busy` and the lock is lent: then the main loop alone has it, and a
- * vCPU that wants to send is told -EBUSY. Registers may be touched by a vCPU meanwhile, each access is one of its own.
+ * Threads. All under the VM's lock, but for the mailbox while `mail.busy` and the lock is lent: then the main loop alone has it, and what
+ * a vCPU wants to send waits in `mail.guest`. Registers may be touched by a vCPU meanwhile, each access is one of its own.
  */
 #ifndef TD_VFIO_HW82576_PARTS_H
 #define TD_VFIO_HW82576_PARTS_H
@@ -41,6 +41,9 @@ enum td_hw82576_mail_step {
 
 struct td_hw82576_mailbox {
 	bool busy; /* a message is on its way: the guest's, or one of ours */
+	bool ours;
+	bool guest_waits; /* the guest sent one while ours was on its way: it is next */
+	uint32_t guest[TD_VF_MAIL_WORDS];
 	enum td_hw82576_mail_step step;
 	uint32_t seen; /* PFSTS, PFACK, RSTD: cleared by reading, so they are kept here until they are dealt with */
 	bool pf_resets;

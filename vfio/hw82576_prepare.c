@@ -271,12 +271,13 @@ static int tell_running(struct td_hw82576 *hw, const uint16_t *hash, uint32_t co
 		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: does not answer", hw->open.bdf);
 	if (hw->mail.busy)
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "vf %s: a message to its PF is on its way", hw->open.bdf);
-	hw->mail.busy = true;
+	hw->mail.busy = hw->mail.ours = true;
 	bool lent = td_vfio_open_lend_lock(&hw->open);
 	int rc = tell_multicast(hw, hash, count, start_ns + QUIET_NS, err);
 	td_vfio_open_take_lock(&hw->open, lent);
-	hw->mail.busy = false;
-	if (hw->mail.message_waits)
+	hw->mail.busy = hw->mail.ours = false;
+	/* Not at once: a flip that goes on from here ends with the software path, which answers the guest by itself. */
+	if (hw->mail.message_waits || hw->mail.guest_waits)
 		td_loop_post(&hw->vm->loop, &hw->mail.work);
 	hw->times.quiet_ns = td_now_ns() - start_ns;
 	return rc;

@@ -38,6 +38,8 @@ struct card {
 	unsigned forgets;      /* requests that it leaves unread */
 	unsigned resets;       /* looks for which RSTI is set */
 	uint32_t nack;	       /* bit: message of this number is refused */
+	bool guest_sends;      /* while the PF answers the next message, the guest sends one, and another */
+	int guest_result[2];
 	unsigned log_count;
 	uint32_t log[LOG_MAX][TD_VF_MAIL_WORDS];
 
@@ -71,6 +73,15 @@ static inline void card_reset(struct card *card)
 	}
 }
 
+static const uint32_t card_guest_mail[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_SET_PROMISC};
+
+static inline void card_guest_sends(struct card *card)
+{
+	card->guest_sends = false;
+	for (unsigned i = 0; i < TD_COUNT(card->guest_result); i++)
+		card->guest_result[i] = td_hw82576_mail(card->hw, card_guest_mail);
+}
+
 static inline void card_pf_answers(struct card *card)
 {
 	uint32_t *words = card_reg(card, TD_VF_MBMEM), type = words[0] & 0xff;
@@ -86,6 +97,8 @@ static inline void card_pf_answers(struct card *card)
 		card->mailbox |= TD_VF_MAIL_PFSTS;
 		return;
 	}
+	if (card->guest_sends)
+		card_guest_sends(card);
 	assert_true(card->log_count < LOG_MAX);
 	memcpy(card->log[card->log_count++], words, TD_VF_MAIL_WORDS * 4);
 	words[0] |= card->nack & 1U << type ? TD_VF_MAIL_ANSWER_NACK : TD_VF_MAIL_ANSWER_ACK;

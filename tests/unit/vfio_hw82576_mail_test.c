@@ -276,6 +276,37 @@ static void test_quiet(void **test)
 	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_RUNNING);
 }
 
+/* The guest's message waits while ours is on its way: it is answered later, not refused. */
+static void test_guest_waits(void **test)
+{
+	struct card *card = *test;
+	struct td_vf82576_state rings;
+	bool lost;
+
+	card_to_running(card);
+	card->log_count = 0;
+	card->guest_sends = true;
+	assert_int_equal(td_hw82576_quiet(card->hw, NULL), 0);
+	assert_int_equal(card->guest_result[0], 0);
+	assert_int_equal(card->guest_result[1], -EBUSY);
+	assert_int_equal(card->log_count, 1);
+	assert_int_equal(card->answers, 0);
+	assert_int_equal(td_hw82576_unquiet(card->hw, &card->state, NULL), 0); /* undone at once: the guest's is still behind */
+	assert_int_equal(card->answers, 0);
+	card_run(card, 20);
+	assert_int_equal(card->answers, 1);
+	assert_int_equal(card->answer, 0xa0000006);
+	assert_int_equal(card->log_count, 3);
+	/* The flip goes on meanwhile: nobody asks the PF any more, and whoever waits is told. */
+	card->guest_sends = true;
+	assert_int_equal(td_hw82576_quiet(card->hw, NULL), 0);
+	assert_int_equal(td_hw82576_capture(card->hw, &rings, &lost, NULL), 0);
+	card_run(card, 5);
+	assert_int_equal(card->answers, 2);
+	assert_int_equal(card->answer, 0);
+	assert_int_equal(card->log_count, 4);
+}
+
 /* What the guest may write and read of registers that are ours. */
 static void test_registers(void **test)
 {
@@ -320,6 +351,7 @@ int main(void)
 		TEST(test_pf_speaks),
 		TEST(test_found_gone),
 		TEST(test_quiet),
+		TEST(test_guest_waits),
 		TEST(test_registers),
 	};
 
