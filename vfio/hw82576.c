@@ -22,8 +22,9 @@
 #include "vfio/sriov_sysfs.h"
 #include "vfio/vfio_dev.h"
 
-#define NAP_NS	   50000
-#define NAP_ROUNDS 16U /* before that the answer may come any moment */
+#define NAP_NS	    50000
+#define NAP_ROUNDS  16U	  /* before that the answer may come any moment */
+#define VECTOR_BITS 0x7fU /* of a byte of IVAR0 */
 
 static uint32_t bar_read(void *opaque, uint32_t reg)
 {
@@ -355,6 +356,15 @@ uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 	return td_hw82576_get(hw, reg);
 }
 
+/* A queue's causes never go to our vector: a guest could keep the main loop busy with them. Such a queue has no interrupt on hardware. */
+static uint32_t guest_ivar(uint32_t value)
+{
+	for (unsigned i = 0; i < 4; i++)
+		if ((value >> (8 * i) & VECTOR_BITS) >= TD_HW82576_OURS)
+			value &= ~(0xffU << (8 * i));
+	return value;
+}
+
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 {
 	if (!reachable(hw) || reg % 4 || reg >= TD_VF82576_BAR0_BYTES || is_mailbox(reg))
@@ -368,6 +378,9 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 	case TD_VF_EIMC:
 	case TD_VF_EICR:
 		value &= TD_HW82576_GUEST_VECTORS;
+		break;
+	case TD_VF_IVAR0:
+		value = guest_ivar(value);
 		break;
 	case TD_VF_EIAC:
 		hw->eiac = value & TD_HW82576_GUEST_VECTORS;

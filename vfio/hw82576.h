@@ -87,8 +87,8 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
 /* ---- while running: what struct td_igbvf_hardware (emul/igbvf.h) is made of ---- */
 
 /*
- * Of counters, reading gives the growth since restore (32 bits of it). The mailbox reads as zero, and writes to it, to IVAR_MISC, CTRL and
- * of vector 2's bits are ignored: they are ours. Main loop or a vCPU's thread, as the three that follow.
+ * Of counters, reading gives the growth since restore (32 bits of it). The mailbox reads as zero, and writes to it, to IVAR_MISC, CTRL,
+ * of vector 2's bits, and of queues that would raise it are ignored: they are ours. Main loop or a vCPU's thread, as the three that follow.
  */
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);

@@ -307,6 +307,18 @@ static void test_guest_waits(void **test)
 	assert_int_equal(card->log_count, 4);
 }
 
+/* A queue of the guest's that names our vector has none. */
+static void test_ivar(void **test)
+{
+	struct card *card = *test;
+
+	card_to_running(card);
+	td_hw82576_write(card->hw, TD_VF_IVAR0, 0x80838182U);
+	assert_int_equal(*card_reg(card, TD_VF_IVAR0), 0x80008100U);
+	td_hw82576_write(card->hw, TD_VF_IVAR0, 0x8081U);
+	assert_int_equal(*card_reg(card, TD_VF_IVAR0), 0x8081U);
+}
+
 /* What the guest may write and read of registers that are ours. */
 static void test_registers(void **test)
 {
@@ -352,6 +364,7 @@ int main(void)
 		TEST(test_found_gone),
 		TEST(test_quiet),
 		TEST(test_guest_waits),
+		TEST(test_ivar),
 		TEST(test_registers),
 	};
 
