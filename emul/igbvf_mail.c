@@ -168,20 +168,22 @@ void td_igbvf_mail_unanswered(struct td_igbvf *dev)
 {
 	if (!dev->mail_pending)
 		return;
-	dev->mail_pending = dev->mail_again = false;
-	request(dev);
+	bool due = dev->mail_again || !dev->mail_stale;
+
+	dev->mail_pending = dev->mail_again = dev->mail_stale = false;
+	if (due)
+		request(dev);
 }
 
 void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	if (!dev->mail_pending)
 		return;
-	dev->mail_pending = false;
-	if (dev->mail_again) { /* the driver reset itself meanwhile, and no longer waits for this one */
-		dev->mail_again = false;
-		request(dev);
+	if (dev->mail_again || dev->mail_stale) { /* the driver reset itself meanwhile, and no longer waits for this one */
+		td_igbvf_mail_unanswered(dev);
 		return;
 	}
+	dev->mail_pending = false;
 	if (words[0] & TD_VF_MAIL_ANSWER_ACK && !(words[0] & TD_VF_MAIL_ANSWER_NACK))
 		apply(dev, dev->mail_asked);
 	put_answer(dev, words, TD_VF_MAIL_WORDS);
@@ -288,5 +290,6 @@ void td_igbvf_mail_reset(struct td_igbvf *dev)
 	dev->state.handshaken = false;
 	dev->control_due = false;
 	dev->mail_again = false;
+	dev->mail_stale = dev->mail_pending;
 	forget_filters(&dev->state);
 }

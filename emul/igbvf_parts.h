@@ -138,6 +138,7 @@ struct td_igbvf {
 	bool mapped; /* the queue pages are in the guest */
 
 	bool mail_pending; /* with the hardware's PF */
+	bool mail_stale;   /* the driver reset itself, and does not wait for that answer any more */
 	bool mail_again;   /* another came meanwhile, after a reset */
 	uint32_t mail_asked[TD_VF_MAIL_WORDS];
 	uint64_t mail_ns; /* when the guest last touched the mailbox */

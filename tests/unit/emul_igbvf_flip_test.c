@@ -316,6 +316,38 @@ static void test_reset_with_mail_pending(void **state)
 	assert_int_equal(driver_read(d, TD_VF_MBMEM), answer[0]);
 }
 
+/* The driver resets itself, and the old answer comes before it has said anything: it is nobody's. */
+static void test_answer_after_reset(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+	uint32_t stale[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_SET_LPE | TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_ACK};
+
+	driver_up(d);
+	rings = *td_igbvf_state(d->dev);
+	memset(rings.counter, 0, sizeof(rings.counter));
+	to_hardware(d, &fake);
+	driver_mail1(d, TD_VF_MAIL_SET_LPE, 2000);
+	driver_write(d, TD_VF_CTRL, TD_VF_CTRL_RST);
+	td_igbvf_answer(d->dev, stale);
+	assert_false(td_igbvf_mail_pending(d->dev));
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), 0);
+	assert_int_equal(d->dev->state.frame_max_bytes, TD_VF82576_FRAME_BYTES);
+	/* The next is a message like any other. */
+	fake.answer_at_once = d->dev;
+	driver_write(d, TD_VF_MBMEM, TD_VF_MAIL_RESET);
+	driver_write(d, TD_VF_V2PMAILBOX, TD_VF_MAIL_REQ);
+	assert_int_equal(fake.mails, 2);
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK);
+	/* Nor does the software path answer one that a reset has called off. */
+	fake.answer_at_once = NULL;
+	driver_mail1(d, TD_VF_MAIL_SET_LPE, 2000);
+	driver_write(d, TD_VF_CTRL, TD_VF_CTRL_RST);
+	to_software(d, &rings);
+	assert_int_equal(driver_read(d, TD_VF_V2PMAILBOX), 0);
+}
+
 /* The hardware goes with a message unanswered: the software path answers. */
 static void test_hardware_lost_with_mail_pending(void **state)
 {
@@ -475,6 +507,7 @@ int main(void)
 		TEST(test_registers_on_hardware),
 		TEST(test_mail_on_hardware),
 		TEST(test_reset_with_mail_pending),
+		TEST(test_answer_after_reset),
 		TEST(test_hardware_lost_with_mail_pending),
 		TEST(test_pf_speaks),
 		TEST(test_link_across),
