@@ -70,14 +70,29 @@ static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
 	return uses[mode];
 }
 
+/* A VF's link is its PF's; so its model's is that of the bridge's uplink. */
+static void on_uplink(void *opaque, bool up)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_info("nic %s: the uplink of its bridge is %s", nic->config->id, up ? "up" : "down");
+	td_igbvf_set_link(nic->igbvf, up);
+}
+
 static int create_igbvf(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_vm_net_config *config = nic->config;
 	struct td_igbvf_config igbvf = {
 		.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap, .bridge = config->bridge};
+	int rc;
 
 	memcpy(igbvf.mac, config->mac, sizeof(igbvf.mac));
-	return td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
+	rc = td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
+	if (rc == 0)
+		rc = td_uplink_open(&nic->uplink, &nic->host.vm->loop, td_igbvf_tap(nic->igbvf), on_uplink, nic, err);
+	if (rc == 0 && !nic->uplink.up)
+		on_uplink(nic, false);
+	return rc;
 }
 
 static int create_virtio(struct td_hybrid *nic, struct td_err *err)
@@ -157,7 +172,7 @@ int td_hybrid_create(
 	nic->host = *host;
 	nic->config = config;
 	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
-	nic->lease.vf_lock_fd = -1;
+	nic->lease.vf_lock_fd = nic->uplink.watch.fd = -1;
 	nic->mode = mode_of(config->mode);
 	td_hybrid_flip_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
@@ -180,6 +195,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
+	td_uplink_close(&nic->uplink);
 	td_hybrid_close_stats(nic);
 	if (nic->transparent.on_hardware) {
 		nic->resetting = true; /* nobody is told anything any more */

@@ -12,6 +12,7 @@
 #include "cli/catch.h"
 #include "cli/hybrid.h"
 #include "cli/relay.h"
+#include "cli/uplink.h"
 #include "core/loop.h"
 #include "emul/igbvf.h"
 #include "emul/virtio_net.h"
@@ -83,6 +84,7 @@ struct td_hybrid {
 	const struct td_vm_net_config *config; /* borrowed for the VM's life */
 	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
 	struct td_igbvf *igbvf;		       /* NULL: any other model */
+	struct td_uplink uplink;	       /* of igbvf's tap */
 	struct td_hw82576 *hw;		       /* behind igbvf; NULL: none */
 	struct td_transparent transparent;
 	struct td_lease lease;

@@ -210,6 +210,7 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */
 		return 0;
 	case TD_FLIP_COMMIT:
+		td_igbvf_tell_link(nic->igbvf); /* the bridge may have had none */
 		nic->transparent.patience_ns = TD_TRANSPARENT_RETRY_FIRST_NS;
 		return 0;
 	case TD_FLIP_VERIFY:

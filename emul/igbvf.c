@@ -328,7 +328,7 @@ void td_igbvf_set_link(struct td_igbvf *dev, bool up)
 	td_igbvf_update_tap(dev);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
 	if (!dev->on_hardware)
-		td_igbvf_mail_link_changed(dev);
+		td_igbvf_tell_link(dev);
 }
 
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes)

@@ -55,6 +55,8 @@ const char *td_igbvf_tap(const struct td_igbvf *dev);
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters);
 /* Link of the software path: STATUS.LU, and a message of the PF's when it changed. */
 void td_igbvf_set_link(struct td_igbvf *dev, bool up);
+/* Tells the driver to look at its link, if that is not what it has seen last. After a flip in either direction. */
+void td_igbvf_tell_link(struct td_igbvf *dev);
 /* As of virtio_net.h: a frame out of the tap's far side, as if the guest had sent it; 14..1514 bytes; any thread. */
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
 /* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */

@@ -256,6 +256,16 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 	td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_TX(0));
 	td_igbvf_update_tap(dev);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_HARDWARE | TD_IGBVF_HOLD_REST);
-	if (dev->link_shown != dev->link_up)
+	td_igbvf_tell_link(dev);
+}
+
+/* ---- after either ---- */
+
+void td_igbvf_tell_link(struct td_igbvf *dev)
+{
+	uint32_t status = dev->on_hardware ? read_reg(dev, TD_VF_STATUS) : 0;
+	bool up = dev->on_hardware ? status & TD_VF_STATUS_LU : dev->link_up;
+
+	if (status != UINT32_MAX && up != dev->link_shown)
 		td_igbvf_mail_link_changed(dev);
 }

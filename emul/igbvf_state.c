@@ -296,7 +296,6 @@ int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, s
 	dev->link_shown = saved.link_shown;
 	commit_function(dev, &saved);
 	td_igbvf_update_tap(dev);
-	if (dev->link_shown != dev->link_up)
-		td_igbvf_mail_link_changed(dev);
+	td_igbvf_tell_link(dev);
 	return 0;
 }

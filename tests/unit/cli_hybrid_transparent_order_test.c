@@ -23,7 +23,7 @@ static void check_order(const char *const *names, unsigned count)
 static void test_order_there(void **state)
 {
 	static const char *const names[] = {"lease", "open", "prepare", "connect", "rest", "burn", "park", "to hardware", "restore",
-		"filter on", "relay", "announce vf", "tail", "unpark", "announce vf"};
+		"filter on", "relay", "announce vf", "tail", "unpark", "announce vf", "tell link"};
 
 	(void)state;
 	set_up_world();
@@ -246,6 +246,19 @@ static void test_no_retry_unwanted(void **state)
 
 /* ---- at other times ---- */
 
+/* On either path, for the day the model serves the guest again. */
+static void test_uplink(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
+	assert_false(fake.model_link);
+	flip_well(TD_PATH_VF);
+	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
+	assert_true(fake.model_link);
+	tear_down_world();
+}
+
 /* A VM that is paused stays so, whatever becomes of its VF. */
 static void test_lost_while_paused(void **state)
 {
@@ -309,7 +322,7 @@ int main(void)
 		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves),
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
-		cmocka_unit_test(test_reset_on_vf)};
+		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

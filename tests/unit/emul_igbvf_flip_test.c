@@ -412,6 +412,15 @@ static void test_link_across(void **state)
 	driver_run(d, 60);
 	assert_true(driver_interrupted(d, 2));
 	assert_false(driver_read(d, TD_VF_STATUS) & TD_VF_STATUS_LU);
+	/* And the other way round, once the hardware has one. */
+	to_hardware(d, &fake);
+	td_igbvf_tell_link(d->dev);
+	driver_run(d, 60);
+	assert_true(driver_interrupted(d, 2));
+	assert_true(driver_read(d, TD_VF_STATUS) & TD_VF_STATUS_LU);
+	td_igbvf_tell_link(d->dev);
+	driver_run(d, 60);
+	assert_true(driver_quiet(d, 2, 0));
 }
 
 static void test_check(void **state)

@@ -40,7 +40,7 @@ struct fake {
 	enum fake_model model;
 	struct td_vf82576_state state, prepared;
 	struct td_igbvf_hardware front;
-	bool driver_up, mail_pending, listening, reset_wanted, parked;
+	bool driver_up, mail_pending, listening, reset_wanted, parked, model_link;
 	unsigned anew;		   /* times that the driver was told to start anew: its link drops */
 	bool burn_stuck;	   /* the guest posts nothing */
 	unsigned burn_rounds;	   /* that its buffers do not suffice for */
@@ -261,6 +261,34 @@ void td_igbvf_listen(struct td_igbvf *dev, bool on)
 	(void)dev;
 	fake_note(on ? "listen" : "deaf");
 	fake.listening = on;
+}
+
+void td_igbvf_set_link(struct td_igbvf *dev, bool up)
+{
+	(void)dev;
+	fake.model_link = up;
+}
+
+void td_igbvf_tell_link(struct td_igbvf *dev)
+{
+	(void)dev;
+	fake_note("tell link");
+}
+
+/* ---- the bridge's uplink ---- */
+
+int td_uplink_open(struct td_uplink *uplink, struct td_loop *loop, const char *tap, void (*changed)(void *opaque, bool up), void *opaque,
+	struct td_err *err)
+{
+	(void)loop, (void)err;
+	assert_string_equal(tap, "tap0");
+	*uplink = (struct td_uplink){.watch.fd = FAKE_FD, .up = true, .changed = changed, .opaque = opaque};
+	return 0;
+}
+
+void td_uplink_close(struct td_uplink *uplink)
+{
+	uplink->watch.fd = -1;
 }
 
 int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector)

@@ -93,7 +93,7 @@ static inline void set_up_world(void)
 	const struct td_hybrid_host host = {.vm = &fake.vm, .iommu = &fake.iommu, .run_dir = "/nowhere"};
 	struct td_err err = {0};
 
-	fake = (struct fake){.now_ns = 1000000000U, .announced = -1, .link = true, .pf_up = true, .carrier = true};
+	fake = (struct fake){.now_ns = 1000000000U, .announced = -1, .link = true, .model_link = true, .pf_up = true, .carrier = true};
 	fake.vm.state = TD_VM_RUNNING;
 	fake.config = (struct td_vm_net_config){.id = id,
 		.mode = TD_NIC_TRANSPARENT,
