@@ -2,9 +2,9 @@
 /*
  * hybrid_transparent_back.c - the phases of a transparent NIC's flip to its software model.
  *
- * Theory of operation. vCPUs are stopped first, so that nothing teaches the outside the old place again; then the outside is told; only
- * what is under way by then still comes to the VF, so its filter goes a moment later and its rings last. What came by the tap meanwhile
- * is behind it, in order.
+ * Theory of operation. vCPUs are stopped first and the VF sends what it has, so that nothing teaches the outside the old place again; then
+ * the outside is told; only what is under way by then still comes to the VF, so its filter goes a moment later and its rings last. What
+ * came by the tap meanwhile is behind it, in order. Of broadcasts in that time there are two, one by each: better than none.
  */
 #include <errno.h>
 #include <string.h>
@@ -56,6 +56,8 @@ static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
 	int rc;
 
 	td_igbvf_listen(nic->igbvf, true);
+	if (!nic->lost)
+		td_hw82576_drain(nic->hw);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
 	td_transparent_wait(TD_TRANSPARENT_UNDER_WAY_NS);
 	td_catch_forget(&nic->catch);

@@ -76,6 +76,11 @@ int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
 /* The other way round, for a flip that is undone while the VF still runs: the PF is told of `state`'s. Waits as quiet does. */
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 /*
+ * Running, vCPUs paused: what is to be sent is sent. Waits (20 ms at most). To be called before the outside is told of another path: each
+ * frame that leaves by the old one teaches it the old place again.
+ */
+void td_hw82576_drain(struct td_hw82576 *hw);
+/*
  * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
  * read into ret_rings->rx, ->tx (as the guest wrote them: not trusted), counters' growth since restore into ->counter; nothing else of it
  * is written. Then, when the main loop gets to it, bus mastering goes off, and beside it the vectors are let go and the VF is reset. A
@@ -92,7 +97,8 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
  */
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
-/* The guest's own reset of its VF; and its message, answered by events.answer, after one of ours if that is on its way. -EBUSY: a second. */
+/* The guest's own reset of its VF; and its message, answered by events.answer, after one of ours if that is on its way. -EBUSY: a second.
+ */
 void td_hw82576_reset_queues(struct td_hw82576 *hw);
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
 void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */

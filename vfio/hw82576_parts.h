@@ -71,6 +71,7 @@ struct td_hw82576 {
 	int guest_fd[2]; /* while connected; not owned */
 	bool reset_due;	 /* queues are off; bus mastering, vectors and the reset follow when the main loop gets to it */
 	struct td_work reset_work;
+	bool keeps_tx; /* what was to be sent was not, in the time for it */
 	struct td_hw82576_mailbox mail;
 	struct td_vf82576_state told;  /* as prepared for: PF and registers that are no rings */
 	struct td_vf82576_state known; /* rings as last read from the card: of use when it is gone */

@@ -232,6 +232,7 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 		return rc;
 	}
 	hw->known = *state;
+	hw->keeps_tx = false;
 	hw->phase = TD_HW82576_RUNNING;
 	td_hw82576_mail_start(hw);
 	unmask(hw, state);
@@ -271,9 +272,23 @@ void td_hw82576_reset_run(struct td_work *work)
 static void drain(struct td_hw82576 *hw, const struct td_vf82576_ring *tx)
 {
 	if (!is_on(tx) || tx->tail >= td_hw82576_ring_count(tx))
-		return; /* a tail that is nowhere is never reached */
-	if (!await(hw, TD_VF_TDH, UINT32_MAX, tx->tail, &hw->times.capture_wait_ns))
+		return;	  /* a tail that is nowhere is never reached */
+	if (hw->keeps_tx) /* it was waited for already */
+		return;
+	hw->keeps_tx = !await(hw, TD_VF_TDH, UINT32_MAX, tx->tail, &hw->times.capture_wait_ns);
+	if (hw->keeps_tx)
 		td_info("%s: the VF did not send all that was queued: software sends the rest", hw->name);
+}
+
+void td_hw82576_drain(struct td_hw82576 *hw)
+{
+	struct td_vf82576_ring tx = {0};
+
+	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost || td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
+		return;
+	tx.control = td_hw82576_get(hw, TD_VF_TXDCTL);
+	read_tx(hw, 0, &tx);
+	drain(hw, &tx);
 }
 
 /* False: the VF is gone, and what was read means nothing. *ret_off: its queues are off. */

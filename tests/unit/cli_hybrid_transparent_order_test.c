@@ -41,8 +41,8 @@ static void test_order_there(void **state)
 
 static void test_order_back(void **state)
 {
-	static const char *const names[] = {"catch open", "quiet", "park", "listen", "announce emulated", "catch forget", "filter off",
-		"capture", "to software", "catch run", "unpark", "announce emulated", "catch run"};
+	static const char *const names[] = {"catch open", "quiet", "park", "listen", "drain", "announce emulated", "catch forget",
+		"filter off", "capture", "to software", "catch run", "unpark", "announce emulated", "catch run"};
 
 	(void)state;
 	set_up_on(TD_PATH_VF);

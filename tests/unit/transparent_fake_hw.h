@@ -117,6 +117,14 @@ int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	return fake_tell_multicasts("unquiet", false, err);
 }
 
+void td_hw82576_drain(struct td_hw82576 *hw)
+{
+	(void)hw;
+	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
+	assert_true(fake.parked);
+	fake_note("drain");
+}
+
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err)
 {
 	(void)hw, (void)err;

@@ -231,6 +231,30 @@ static void test_capture(void **test)
 	assert_int_equal(card->losses, 0);
 }
 
+/* Before the outside is told: the VF still runs after that. */
+static void test_drain(void **test)
+{
+	struct card *card = *test;
+	uint64_t start_ns;
+
+	td_hw82576_drain(card->hw); /* it does not run */
+	fill_tx(card);
+	card_to_running(card);
+	*card_reg(card, TD_VF_TDT) = 50;
+	td_hw82576_drain(card->hw);
+	assert_int_equal(card->packets, 10);
+	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_RUNNING);
+	/* A card that sends nothing is waited for once, not twice. */
+	card->tx_stops = 0;
+	*card_reg(card, TD_VF_TDT) = 55;
+	td_hw82576_drain(card->hw);
+	start_ns = td_now_ns();
+	capture(card, false);
+	assert_true(td_now_ns() - start_ns < 15000000U);
+	assert_int_equal(rings.tx[0].head, 50);
+	assert_int_equal(rings.tx[0].tail, 55);
+}
+
 /* The card stops in the third descriptor of a packet that begins with a context. */
 static void test_capture_within_transmit(void **test)
 {
@@ -356,6 +380,7 @@ int main(void)
 		TEST(test_card_is_stuck),
 		TEST(test_vf_goes),
 		TEST(test_capture),
+		TEST(test_drain),
 		TEST(test_capture_within_transmit),
 		TEST(test_capture_within_receive),
 		TEST(test_capture_of_nonsense),
