@@ -17,6 +17,9 @@
 
 #define BUFFER_BYTES (sizeof(struct virtio_net_hdr) + 65536U)
 #define FRAMES_A_RUN 256U
+#define TAG_BYTES    4U
+#define TAG_AT	     (sizeof(struct virtio_net_hdr) + 12U)
+#define VID_MASK     0xfffU
 
 static int packet_socket(const char *name, uint16_t protocol)
 {
@@ -30,30 +33,42 @@ static int packet_socket(const char *name, uint16_t protocol)
 	return td_take_fd(&fd);
 }
 
-/* Incoming frames to this address, and no others: set before the socket is bound to a protocol, so that nothing slips in. */
-static int listen_to(int fd, const char *name, const uint8_t mac[6])
+/* Incoming frames to this address, and VLAN if there is one, and no others. */
+static int set_filter(int fd, const uint8_t mac[6], uint16_t vlan)
 {
 	uint32_t high = (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3];
 	uint32_t low = (uint32_t)mac[4] << 8 | mac[5];
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 5, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, 9, 0),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 3),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 7),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 1),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, low, 0, 5),
+		BPF_JUMP(BPF_JMP | BPF_JA, vlan ? 0 : 3, 0, 0),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_VLAN_TAG)), /* 0 without a tag */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, VID_MASK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, vlan, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 	};
 	const struct sock_fprog program = {.len = TD_COUNT(code), .filter = code};
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno : 0;
+}
+
+/* The filter is set before the socket is bound to a protocol, so that nothing slips in. */
+static int listen_to(int fd, const char *name, const uint8_t mac[6], uint16_t vlan)
+{
 	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)if_nametoindex(name)};
 	struct packet_mreq promiscuous = {.mr_ifindex = address.sll_ifindex, .mr_type = PACKET_MR_PROMISC};
+	int on = 1, rc = set_filter(fd, mac, vlan);
 
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ||
-		bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-		setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) < 0)
-		return -errno;
-	return 0;
+	if (rc == 0 && (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0 ||
+			       bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+			       setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof(promiscuous)) < 0))
+		rc = -errno;
+	return rc;
 }
 
 /* A port of a bridge or a team, or below a VLAN's interface: those hear the frames too, and may bring them to the tap. */
@@ -69,12 +84,14 @@ static bool has_upper(const char *name)
 	return is;
 }
 
-int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], struct td_err *err)
+int td_catch_open(
+	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	int rc = 0;
 
 	if (catch->pf_fd >= 0 || has_upper(pf_name))
 		return 0;
+	catch->vlan = vlan;
 	catch->buffer = malloc(BUFFER_BYTES);
 	if (!catch->buffer)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: late frames", pf_name);
@@ -83,7 +100,7 @@ int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_n
 	if (catch->tap_fd < 0 || catch->pf_fd < 0)
 		rc = catch->tap_fd < 0 ? catch->tap_fd : catch->pf_fd;
 	else
-		rc = listen_to(catch->pf_fd, pf_name, mac);
+		rc = listen_to(catch->pf_fd, pf_name, mac, vlan);
 	if (rc == 0)
 		return 0;
 	td_catch_close(catch);
@@ -99,16 +116,59 @@ void td_catch_close(struct td_catch *catch)
 	catch->buffer = NULL;
 }
 
+/* The kernel takes a tag out of the frame and says beside it what it was. */
+static bool tag_of(struct msghdr *message, uint8_t ret_tag[TAG_BYTES])
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA || c->cmsg_len < CMSG_LEN(sizeof(aux)))
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
+			return false;
+		ret_tag[0] = (uint8_t)(aux.tp_vlan_tpid >> 8);
+		ret_tag[1] = (uint8_t)aux.tp_vlan_tpid;
+		ret_tag[2] = (uint8_t)(aux.tp_vlan_tci >> 8);
+		ret_tag[3] = (uint8_t)aux.tp_vlan_tci;
+		return true;
+	}
+	return false;
+}
+
+/* One frame, from socket to socket. False: there is none. */
+static bool catch_one(struct td_catch *catch)
+{
+	struct virtio_net_hdr *header = (void *)catch->buffer;
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	struct iovec in = {catch->buffer, BUFFER_BYTES}, out[3];
+	struct msghdr message = {.msg_iov = &in, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	ssize_t len = recvmsg(catch->pf_fd, &message, MSG_DONTWAIT);
+	uint8_t tag[TAG_BYTES];
+	bool tagged;
+
+	if (len <= 0)
+		return false;
+	if (len < (ssize_t)TAG_AT)
+		return true;
+	tagged = !catch->vlan && tag_of(&message, tag);
+	if (tagged && header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		header->csum_start += TAG_BYTES;
+	if (tagged && header->gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		header->hdr_len += TAG_BYTES;
+	out[0] = (struct iovec){catch->buffer, TAG_AT};
+	out[1] = (struct iovec){tag, tagged ? TAG_BYTES : 0};
+	out[2] = (struct iovec){catch->buffer + TAG_AT, (size_t)len - TAG_AT};
+	message = (struct msghdr){.msg_iov = out, .msg_iovlen = TD_COUNT(out)};
+	catch->caught += sendmsg(catch->tap_fd, &message, MSG_DONTWAIT) >= 0;
+	return true;
+}
+
 void td_catch_run(struct td_catch *catch)
 {
-	for (unsigned i = 0; catch->pf_fd >= 0 && i < FRAMES_A_RUN; i++) {
-		ssize_t len = recv(catch->pf_fd, catch->buffer, BUFFER_BYTES, MSG_DONTWAIT);
-
-		if (len <= 0)
+	for (unsigned i = 0; catch->pf_fd >= 0 && i < FRAMES_A_RUN; i++)
+		if (!catch_one(catch))
 			return;
-		if (send(catch->tap_fd, catch->buffer, (size_t)len, MSG_DONTWAIT) == len)
-			catch->caught++;
-	}
 }
 
 void td_catch_forget(struct td_catch *catch)

@@ -75,11 +75,10 @@ static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
  */
 static void prepare_back(struct td_hybrid *nic)
 {
+	const struct td_vm_net_config *config = nic->config;
 	struct td_err err = {0};
-	int rc = 0;
+	int rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), config->mac, (uint16_t)config->vlan, &err);
 
-	if (!nic->config->vlan) /* the PF hears a VF's VLAN with its tag */
-		rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), nic->config->mac, &err);
 	if (rc == 0)
 		rc = td_hw82576_quiet(nic->hw, &err);
 	if (rc < 0)

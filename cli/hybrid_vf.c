@@ -17,7 +17,7 @@ static int set_up_vf(struct td_hybrid *nic, struct td_err *err)
 
 	if (nic->config->vlan && td_sriov_set_vlan(vf->pf_name, vf->index, (uint16_t)nic->config->vlan, err) < 0)
 		return err->code;
-	return td_relay_open(&nic->relay, vf->pf_name, nic->config->mac, err);
+	return td_relay_open(&nic->relay, vf->pf_name, nic->config->mac, (uint16_t)nic->config->vlan, err);
 }
 
 int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err)

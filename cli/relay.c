@@ -15,11 +15,13 @@
 
 #include "emul/virtio_net.h"
 
-#define BUFFER_BYTES  (TD_VIRTIO_NET_HEADER_BYTES + 65536U)
-#define FRAMES_A_RUN  256U
-#define SOCKET_HEADER sizeof(struct virtio_net_hdr) /* 10: without num_buffers */
+#define BUFFER_BYTES	(TD_VIRTIO_NET_HEADER_BYTES + 65536U)
+#define FRAMES_A_RUN	256U
+#define ADDRESSES_BYTES 12U
+#define TAG_BYTES	4U
+#define SOCKET_HEADER	sizeof(struct virtio_net_hdr) /* 10: without num_buffers */
 
-int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], struct td_err *err)
+int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	struct sockaddr_ll name = {.sll_family = AF_PACKET, .sll_ifindex = (int)if_nametoindex(pf_name)};
 	td_auto_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); /* protocol 0: receives nothing */
@@ -35,6 +37,7 @@ int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: packet socket", pf_name);
 	relay->fd = td_take_fd(&fd);
 	relay->index = name.sll_ifindex;
+	relay->vlan = vlan;
 	memcpy(relay->mac, mac, sizeof(relay->mac));
 	return 0;
 }
@@ -47,12 +50,28 @@ void td_relay_close(struct td_relay *relay)
 	relay->buffer = NULL;
 }
 
-static int send_parts(struct td_relay *relay, const void *header, const void *frame, size_t len_bytes)
+static int send_pieces(struct td_relay *relay, struct iovec *piece, unsigned count)
 {
-	struct iovec part[2] = {{(void *)(uintptr_t)header, SOCKET_HEADER}, {(void *)(uintptr_t)frame, len_bytes}};
-	struct msghdr message = {.msg_iov = part, .msg_iovlen = 2};
+	struct msghdr message = {.msg_iov = piece, .msg_iovlen = count};
 
 	return sendmsg(relay->fd, &message, MSG_DONTWAIT) < 0 ? -errno : 0;
+}
+
+/* One of the tap's, header and all. The PF's switch hands a VF with a VLAN only what carries its tag, and takes that off. */
+static int send_taken(struct td_relay *relay, size_t len_bytes)
+{
+	const uint8_t tag[TAG_BYTES] = {ETHERTYPE_VLAN >> 8, ETHERTYPE_VLAN & 0xff, (uint8_t)(relay->vlan >> 8), (uint8_t)relay->vlan};
+	uint8_t *frame = relay->buffer + TD_VIRTIO_NET_HEADER_BYTES;
+	struct virtio_net_hdr header;
+	struct iovec piece[] = {{&header, SOCKET_HEADER}, {frame, ADDRESSES_BYTES}, {(void *)(uintptr_t)tag, relay->vlan ? TAG_BYTES : 0},
+		{frame + ADDRESSES_BYTES, len_bytes - ADDRESSES_BYTES}};
+
+	memcpy(&header, relay->buffer, sizeof(header));
+	if (relay->vlan && header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
+		header.csum_start += TAG_BYTES;
+	if (relay->vlan && header.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		header.hdr_len += TAG_BYTES;
+	return send_pieces(relay, piece, TD_COUNT(piece));
 }
 
 unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
@@ -68,7 +87,7 @@ unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 		taken++;
 		relay->taken_bytes += (size_t)len > TD_VIRTIO_NET_HEADER_BYTES ? (size_t)len - TD_VIRTIO_NET_HEADER_BYTES : 0;
 		if (len < (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + ETHER_HDR_LEN) || memcmp(frame, relay->mac, 6) != 0 ||
-			send_parts(relay, relay->buffer, frame, (size_t)len - TD_VIRTIO_NET_HEADER_BYTES) < 0)
+			send_taken(relay, (size_t)len - TD_VIRTIO_NET_HEADER_BYTES) < 0)
 			relay->discarded++;
 		else
 			relay->relayed++;
@@ -78,7 +97,8 @@ unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 
 int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes)
 {
-	static const struct virtio_net_hdr none;
+	struct virtio_net_hdr none = {0};
+	struct iovec piece[] = {{&none, SOCKET_HEADER}, {(void *)(uintptr_t)frame, len_bytes}};
 
-	return relay->fd < 0 ? -EBADF : send_parts(relay, &none, frame, len_bytes);
+	return relay->fd < 0 ? -EBADF : send_pieces(relay, piece, TD_COUNT(piece));
 }

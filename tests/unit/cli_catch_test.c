@@ -105,6 +105,17 @@ static void send_frame(int fd, const uint8_t to[6], uint8_t mark)
 	assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
 }
 
+static void send_tagged(int fd, const uint8_t to[6], uint16_t tci, uint8_t mark)
+{
+	uint8_t frame[FRAME_BYTES + 4];
+
+	memset(frame, mark, sizeof(frame));
+	memcpy(frame, to, 6);
+	memcpy(frame + 6, other_mac, 6);
+	memcpy(frame + 12, (const uint8_t[]){0x81, 0, (uint8_t)(tci >> 8), (uint8_t)tci, ETHER_TYPE >> 8, ETHER_TYPE & 0xff}, 6);
+	assert_int_equal(send(fd, frame, sizeof(frame), 0), sizeof(frame));
+}
+
 static void pause_ms(long ms)
 {
 	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000}, NULL);
@@ -139,11 +150,11 @@ static int caught_mark(void)
 	return -1;
 }
 
-static void open_catch(void)
+static void open_catch(uint16_t vlan)
 {
 	struct td_err err = {0};
 
-	if (td_catch_open(&catch, "pf", "tap0", guest_mac, &err) < 0)
+	if (td_catch_open(&catch, "pf", "tap0", guest_mac, vlan, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(catch.pf_fd >= 0 && catch.tap_fd >= 0);
 }
@@ -166,7 +177,7 @@ static void test_catches(void **state)
 {
 	(void)state;
 	send_frame(net.wire_fd, guest_mac, 1); /* before anybody listens */
-	open_catch();
+	open_catch(0);
 	send_frame(net.wire_fd, other_mac, 2);
 	send_frame(net.wire_fd, broadcast, 3);
 	send_frame(net.pf_fd, guest_mac, 4); /* the host's own, on its way out */
@@ -180,10 +191,46 @@ static void test_catches(void **state)
 	assert_int_equal(catch.caught, 2);
 }
 
+/* A VF with a VLAN in its PF: what carries its tag comes without it; what does not is not the VF's. */
+static void test_vlan(void **state)
+{
+	(void)state;
+	open_catch(5);
+	send_frame(net.wire_fd, guest_mac, 1);
+	send_tagged(net.wire_fd, guest_mac, 6, 2);
+	send_tagged(net.wire_fd, other_mac, 5, 3);
+	send_tagged(net.wire_fd, guest_mac, 0x6005, 4); /* with a priority */
+	assert_int_equal(caught_mark(), 4);
+	pause_ms(5);
+	td_catch_run(&catch);
+	assert_int_equal(next_mark(), -1);
+	assert_int_equal(catch.caught, 1);
+}
+
+/* Without, the tags are the guest's own. */
+static void test_tags_stay(void **state)
+{
+	uint8_t frame[2048];
+	ssize_t len = -1;
+
+	(void)state;
+	open_catch(0);
+	send_tagged(net.wire_fd, guest_mac, 0x6007, 9);
+	for (int i = 0; i < 100 && (len < 16 || frame[15] != 7); i++) {
+		pause_ms(1);
+		td_catch_run(&catch);
+		len = read(net.tap_fd, frame, sizeof(frame));
+	}
+	assert_int_equal(len, FRAME_BYTES + 4);
+	assert_memory_equal(frame + 12, "\x81\x00\x60\x07\x88\xb5", 6);
+	assert_memory_equal(frame, guest_mac, 6);
+	assert_int_equal(frame[FRAME_BYTES + 3], 9);
+}
+
 static void test_forgets(void **state)
 {
 	(void)state;
-	open_catch();
+	open_catch(0);
 	for (uint8_t i = 1; i <= 10; i++)
 		send_frame(net.wire_fd, guest_mac, i);
 	pause_ms(5);
@@ -199,7 +246,7 @@ static void test_bounded(void **state)
 	int room = 1 << 20;
 
 	(void)state;
-	open_catch();
+	open_catch(0);
 	assert_return_code(setsockopt(catch.pf_fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)), errno);
 	for (unsigned i = 0; i < 400; i++)
 		send_frame(net.wire_fd, guest_mac, 1);
@@ -219,9 +266,9 @@ static void test_hears_all(void **state)
 
 	(void)state;
 	assert_int_equal(run("ip -d link show pf | grep -q 'promiscuity 0'"), 0);
-	open_catch();
+	open_catch(0);
 	assert_int_equal(run("ip -d link show pf | grep -q 'promiscuity 1'"), 0);
-	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, &err), 0); /* it is open */
+	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, 0, &err), 0); /* it is open */
 	assert_int_equal(open_fds(), before + 2);
 	td_catch_close(&catch);
 	assert_int_equal(run("ip -d link show pf | grep -q 'promiscuity 0'"), 0);
@@ -240,13 +287,13 @@ static void test_bridge_port(void **state)
 		skip();
 	}
 	assert_int_equal(run("ip link set pf master br0"), 0);
-	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, &err), 0);
+	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, 0, &err), 0);
 	assert_int_equal(catch.pf_fd, -1);
 	td_catch_forget(&catch);
 	td_catch_run(&catch);
 	td_catch_close(&catch);
 	assert_int_equal(run("ip link set pf nomaster && ip link del br0"), 0);
-	open_catch();
+	open_catch(0);
 }
 
 static void test_missing(void **state)
@@ -258,19 +305,21 @@ static void test_missing(void **state)
 	for (unsigned i = 0; i < TD_COUNT(names); i++) {
 		struct td_err err = {0};
 
-		assert_true(td_catch_open(&catch, names[i][0], names[i][1], guest_mac, &err) < 0);
+		assert_true(td_catch_open(&catch, names[i][0], names[i][1], guest_mac, 0, &err) < 0);
 		assert_true(err.code < 0 && err.text[0]);
 		assert_int_equal(catch.pf_fd, -1);
 		assert_int_equal(catch.tap_fd, -1);
 		assert_null(catch.buffer);
 	}
 	assert_int_equal(open_fds(), before);
-	open_catch();
+	open_catch(0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(test_catches, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_vlan, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tags_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_forgets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_hears_all, set_up, tear_down),

@@ -241,11 +241,12 @@ int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struc
 
 /* ---- packet sockets ---- */
 
-int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], struct td_err *err)
+int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	int rc = fake_try("relay open", err);
 
 	(void)pf_name, (void)mac;
+	assert_int_equal(vlan, fake.config.vlan);
 	fake.relay_open = rc == 0;
 	relay->fd = rc < 0 ? -1 : FAKE_FD;
 	return rc;
@@ -283,13 +284,15 @@ int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes
 	return 0;
 }
 
-int td_catch_open(struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], struct td_err *err)
+int td_catch_open(
+	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	int rc = fake_try("catch open", err);
 
 	(void)catch, (void)mac;
 	assert_string_equal(pf_name, "pf0");
 	assert_string_equal(tap_name, "tap0");
+	assert_int_equal(vlan, fake.config.vlan);
 	fake.catching |= rc == 0;
 	return rc;
 }
