@@ -76,6 +76,7 @@ struct td_transparent {
 	uint64_t rest_ns;  /* since when the model rests, before the guest is stopped; 0: it does not */
 	uint32_t tail;	   /* of the transmit ring, while the VF does not know it */
 	bool tail_waits;   /* it does not */
+	bool unheard;	   /* what waits in the tap came before the VF received */
 };
 
 struct td_hybrid {

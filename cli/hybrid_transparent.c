@@ -6,6 +6,7 @@
  * the hardware: hybrid_transparent_hw.c.
  */
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/hybrid_transparent.h"
@@ -57,14 +58,31 @@ void td_transparent_unpark(struct td_hybrid *nic)
 
 /* ---- the tap's frames ---- */
 
+/*
+ * A broadcast that came while neither model nor VF received: to send it into the PF would be to send it to the whole network again. So it
+ * goes to the guest alone, by the guest's own address; what is above Ethernet in the guest does not look at that.
+ */
+static void readdress(struct td_hybrid *nic, uint8_t *frame)
+{
+	if (frame[0] & 1 && td_igbvf_hears(nic->igbvf, frame))
+		memcpy(frame, nic->config->mac, sizeof(nic->config->mac));
+}
+
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
-	return td_igbvf_take_rx(opaque, frame, room_bytes);
+	struct td_hybrid *nic = opaque;
+	ssize_t len = td_igbvf_take_rx(nic->igbvf, frame, room_bytes);
+
+	if (len < 0)
+		nic->transparent.unheard = false; /* what comes from here on the VF hears, too */
+	else if (nic->transparent.unheard && len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + sizeof(nic->config->mac)))
+		readdress(nic, (uint8_t *)frame + TD_VIRTIO_NET_HEADER_BYTES);
+	return len;
 }
 
 bool td_transparent_relay(struct td_hybrid *nic)
 {
-	return td_relay_run(&nic->relay, take, nic->igbvf) > 0;
+	return td_relay_run(&nic->relay, take, nic) > 0;
 }
 
 void td_transparent_wait(uint64_t ns)

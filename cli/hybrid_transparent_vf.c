@@ -165,8 +165,10 @@ static void move_outside(struct td_hybrid *nic)
 {
 	uint64_t end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
 
+	nic->transparent.unheard = true;
 	while (td_transparent_relay(nic) && td_now_ns() < end_ns)
 		;
+	nic->transparent.unheard = false;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
 	while (td_now_ns() < end_ns)

@@ -61,6 +61,8 @@ void td_igbvf_tell_link(struct td_igbvf *dev);
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
 /* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes);
+/* Does the guest hear this address, by what it told its PF? At rest or on hardware. */
+bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6]);
 /*
  * On hardware: do frames for the guest wait in the tap, or are they dropped at its door? True from td_igbvf_to_hardware() on; false once
  * the software path has nothing to say any more; true again before the filter moves back. In software it depends on driver and link alone.

@@ -103,7 +103,7 @@ static bool hash_matches(const struct td_vf82576_state *state, const uint8_t add
 	return false;
 }
 
-static bool address_matches(const struct td_igbvf *dev, const uint8_t address[ETH_ALEN])
+bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6])
 {
 	static const uint8_t broadcast[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 	const struct td_vf82576_state *state = &dev->state;
@@ -119,7 +119,7 @@ static bool is_heard(const struct td_igbvf *dev, const struct frame *frame)
 {
 	unsigned vid = frame->info.tci & VID_MASK;
 
-	if (frame->len < ETH_HLEN || !address_matches(dev, frame->head))
+	if (frame->len < ETH_HLEN || !td_igbvf_hears(dev, frame->head))
 		return false;
 	return !frame->info.tagged || dev->state.vlan[vid / 32] & 1U << vid % 32;
 }

@@ -97,6 +97,22 @@ static void test_late_frames(void **state)
 	tear_down_world();
 }
 
+/* A broadcast that came before the VF received is brought to it; one that comes later it hears itself. */
+static void test_broadcasts(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.waiting = 7;
+	fake.waiting_groups = 4;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(fake.relayed, 3 + 2);
+	fake.waiting = fake.waiting_groups = 4;
+	fake_run(50, false);
+	assert_int_equal(fake.waiting, 0);
+	assert_int_equal(fake.relayed, 3 + 2);
+	tear_down_world();
+}
+
 /* ---- the way to rest ---- */
 
 static void test_burn_rounds(void **state)
@@ -321,7 +337,7 @@ int main(void)
 		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves),
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
-		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink)};
+		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -140,6 +140,12 @@ static void test_take_rx(void **state)
 	assert_int_equal(got[0], 0);
 	assert_memory_not_equal(got + HEADER_BYTES + 40, frame + 40, 2);
 	assert_int_equal(td_igbvf_take_rx(d->dev, got, sizeof(got)), -EAGAIN);
+	/* Who takes it may ask whether the guest wants it. */
+	assert_true(td_igbvf_hears(d->dev, (const uint8_t *)"\xff\xff\xff\xff\xff\xff"));
+	assert_true(td_igbvf_hears(d->dev, driver_mac));
+	assert_false(td_igbvf_hears(d->dev, (const uint8_t *)"\x01\x00\x5e\x01\x02\x03"));
+	assert_true(driver_mail1(d, TD_VF_MAIL_SET_MULTICAST | 1 << 16, 0x30 << 4) & TD_VF_MAIL_ANSWER_ACK);
+	assert_true(td_igbvf_hears(d->dev, (const uint8_t *)"\x01\x00\x5e\x01\x00\x30"));
 }
 
 static void test_burn(void **state)

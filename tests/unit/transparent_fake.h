@@ -45,6 +45,7 @@ struct fake {
 	bool burn_stuck;	   /* the guest posts nothing */
 	unsigned burn_rounds;	   /* that its buffers do not suffice for */
 	unsigned waiting, relayed; /* frames in the tap; brought to the VF */
+	unsigned waiting_groups;   /* so many of the last are broadcasts and multicasts, by turns */
 	unsigned parks;
 
 	bool hw_made, connected, quiet, link, capture_loses;
@@ -249,11 +250,25 @@ int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_by
 
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes)
 {
-	(void)dev, (void)frame, (void)room_bytes;
+	uint8_t *at = frame;
+
+	(void)dev;
 	if (fake.model == FAKE_GOES || !fake.waiting)
 		return -EAGAIN;
-	fake.waiting--;
+	memset(at, 0, room_bytes);
+	at += TD_VIRTIO_NET_HEADER_BYTES;
+	if (fake.waiting-- > fake.waiting_groups)
+		memcpy(at, fake.config.mac, 6);
+	else
+		memcpy(at, fake.waiting % 2 ? "\xff\xff\xff\xff\xff\xff" : "\x01\x00\x5e\x01\x02\x03", 6);
 	return 60;
+}
+
+/* Broadcasts; it is in no multicast group. */
+bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6])
+{
+	(void)dev;
+	return address[0] == 0xff;
 }
 
 void td_igbvf_listen(struct td_igbvf *dev, bool on)
