@@ -137,6 +137,8 @@ static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
 		td_igbvf_go(nic->igbvf); /* harmless when it goes already */
 		td_transparent_unpark(nic);
 	}
+	if (phase == TD_FLIP_PREPARE && nic->hw) /* while it stands by it must not hear the guest's multicasts */
+		td_hw82576_unprepare(nic->hw);
 	if (phase == TD_FLIP_RESERVE && (!nic->config->warm || nic->lost))
 		nic->give_back = true;
 }

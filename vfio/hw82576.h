@@ -8,7 +8,7 @@
  * Calls on the main loop with the VM's lock held. "Waits" says that a call waits for the PF's driver, for at most the time it names; the
  * lock is let go meanwhile where noted.
  *
- * State: closed --open--> open --prepare--> prepared --restore--> running --capture--> open
+ * State: closed --open--> open --prepare--> prepared --restore--> running --capture--> open; prepared --unprepare--> open
  */
 #ifndef TD_VFIO_HW82576_H
 #define TD_VFIO_HW82576_H
@@ -58,6 +58,8 @@ enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw);
  * let go): done while the guest still runs on software. May be repeated.
  */
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
+/* Prepared -> open: a reset, which is not waited for, makes the PF forget what it was told. Harmless in any other phase. */
+void td_hw82576_unprepare(struct td_hw82576 *hw);
 /* Vectors 0 and 1 signal these eventfds from now on, vector 2 is ours. At prepared. */
 int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *err);
 /*

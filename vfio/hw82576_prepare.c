@@ -261,6 +261,12 @@ int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	return 0;
 }
 
+void td_hw82576_unprepare(struct td_hw82576 *hw)
+{
+	if (hw->phase == TD_HW82576_PREPARED)
+		td_hw82576_let_go(hw, true);
+}
+
 static int tell_running(struct td_hw82576 *hw, const uint16_t *hash, uint32_t count, struct td_err *err)
 {
 	uint64_t start_ns = td_now_ns();

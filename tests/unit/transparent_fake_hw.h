@@ -64,6 +64,17 @@ int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	return rc;
 }
 
+void td_hw82576_unprepare(struct td_hw82576 *hw)
+{
+	(void)hw;
+	assert_true(fake.hw_made);
+	fake_note("unprepare");
+	if (fake.hw_phase != TD_HW82576_PREPARED)
+		return;
+	fake.connected = false;
+	fake.hw_phase = TD_HW82576_OPEN;
+}
+
 int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *err)
 {
 	int rc = fake_try("connect", err);

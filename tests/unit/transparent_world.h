@@ -31,6 +31,7 @@ static inline void check_serving(void)
 	assert_int_equal(nic->transparent.on_hardware, on_vf);
 	assert_int_equal(fake.model, on_vf ? FAKE_ON_HARDWARE : FAKE_GOES);
 	assert_int_equal(fake.hw_phase == TD_HW82576_RUNNING, on_vf);
+	assert_int_not_equal(fake.hw_phase, TD_HW82576_PREPARED); /* its PF was told of the guest's filters */
 	if (!nic->lost)
 		assert_int_equal(fake.filter, on_vf);
 	if (fake.announced >= 0)

@@ -54,6 +54,27 @@ static void test_prepare_again(void **test)
 	assert_int_equal(card->log_count, 4); /* RESET and VLAN 0, twice */
 }
 
+/* A flip that is undone: the VF is reset when the main loop gets to it, and can be prepared again. */
+static void test_unprepare(void **test)
+{
+	struct card *card = *test;
+
+	td_hw82576_unprepare(card->hw); /* it is not prepared */
+	assert_false(card->hw->reset_due);
+	card->hw->open.bus_master = true;
+	card_to_prepared(card);
+	td_hw82576_unprepare(card->hw);
+	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_OPEN);
+	assert_true(card->hw->reset_due);
+	assert_int_equal(td_hw82576_restore(card->hw, &card->state, NULL), -EINVAL);
+	card_run(card, 5);
+	assert_false(card->hw->reset_due);
+	assert_false(card->hw->open.bus_master);
+	card_to_running(card);
+	td_hw82576_unprepare(card->hw);
+	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_RUNNING);
+}
+
 static void refused(struct card *card, int code, enum td_reason reason)
 {
 	assert_int_equal(td_hw82576_prepare(card->hw, &card->state, &card->err), code);
@@ -352,6 +373,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_prepare),
 		TEST(test_prepare_again),
+		TEST(test_unprepare),
 		TEST(test_pf_refuses),
 		TEST(test_guest_refused),
 		TEST(test_pf_is_silent),
