@@ -37,7 +37,7 @@ static int prepare(struct td_hybrid *nic, struct td_err *err)
 	struct td_transparent *t = &nic->transparent;
 	int rc = td_hybrid_vf_open(nic, err);
 
-	t->prepared = *td_igbvf_state(nic->igbvf);
+	td_igbvf_copy_state(nic->igbvf, &t->prepared); /* the model works meanwhile */
 	if (rc == 0)
 		rc = td_hw82576_prepare(nic->hw, &t->prepared, err);
 	return rc < 0 ? rc : td_hw82576_connect(nic->hw, fds, err); /* milliseconds, so before the pause */

@@ -88,7 +88,12 @@ int td_igbvf_check(struct td_igbvf *dev, struct td_err *err);
 /* The model comes to rest: no DMA, no interrupt until td_igbvf_go() or one of the two below. Frames wait in the tap. */
 void td_igbvf_rest(struct td_igbvf *dev);
 void td_igbvf_go(struct td_igbvf *dev);
-/* At rest. What the guest programmed; on hardware all but the rings, which the hardware holds. Valid until the device goes on. */
+/* At any time, also while the model works: heads and counters are of one moment each. */
+void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_state);
+/*
+ * What the guest programmed; filters, vectors and what else only the guest's accesses change at any time, the rest (rings, masks,
+ * counters) at rest. On hardware all but the rings, which the hardware holds. Valid until the device goes on.
+ */
 const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev);
 /*
  * At rest: hands posted receive buffers back to the guest unused (DD, EOP and an error, on which igbvf posts them again) until the receive

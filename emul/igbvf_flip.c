@@ -34,6 +34,48 @@ const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev)
 	return &dev->state;
 }
 
+/* Those of a ring that the I/O thread writes, or that a guest may write without an exit. */
+static void copy_ring(struct td_vf82576_ring *to, const struct td_vf82576_ring *from)
+{
+	*to = (struct td_vf82576_ring){.base = from->base,
+		.len_bytes = from->len_bytes,
+		.head = __atomic_load_n(&from->head, __ATOMIC_RELAXED),
+		.tail = __atomic_load_n(&from->tail, __ATOMIC_RELAXED),
+		.control = from->control,
+		.dca = from->dca,
+		.srrctl = from->srrctl,
+		.writeback = from->writeback};
+}
+
+static void copy_filters(struct td_vf82576_state *to, const struct td_vf82576_state *from)
+{
+	to->psrtype = from->psrtype;
+	to->mailbox = from->mailbox;
+	memcpy(to->mail, from->mail, sizeof(to->mail));
+	to->handshaken = from->handshaken;
+	memcpy(to->mac, from->mac, sizeof(to->mac));
+	memcpy(to->hash, from->hash, sizeof(to->hash));
+	to->hash_count = from->hash_count;
+	memcpy(to->vlan, from->vlan, sizeof(to->vlan));
+	to->frame_max_bytes = from->frame_max_bytes;
+	to->promisc = from->promisc;
+}
+
+void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_state)
+{
+	const struct td_vf82576_state *from = &dev->state;
+
+	memset(ret_state, 0, sizeof(*ret_state));
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
+		copy_ring(&ret_state->rx[i], &from->rx[i]);
+		copy_ring(&ret_state->tx[i], &from->tx[i]);
+	}
+	copy_filters(ret_state, from);
+	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
+		ret_state->counter[i] = __atomic_load_n(&from->counter[i], __ATOMIC_RELAXED);
+	td_igbvf_irq_copy(dev, ret_state);
+}
+
 bool td_igbvf_mail_pending(const struct td_igbvf *dev)
 {
 	return dev->mail_pending;

@@ -5,6 +5,8 @@
  *
  * A cause whose vector may not fire yet stays in EICR; the I/O thread comes back for it. While held nothing is sent, only noted.
  */
+#include <string.h>
+
 #include "emul/igbvf_parts.h"
 
 #define VECTORS_MASK  ((1U << TD_VF82576_VECTORS) - 1)
@@ -109,6 +111,21 @@ void td_igbvf_irq_hold(struct td_igbvf *dev, bool held)
 {
 	pthread_mutex_lock(&dev->irq.lock);
 	dev->irq.held = held;
+	pthread_mutex_unlock(&dev->irq.lock);
+}
+
+void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to)
+{
+	const struct td_vf82576_state *from = &dev->state;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	to->eims = from->eims;
+	to->eiac = from->eiac;
+	to->eiam = from->eiam;
+	to->eicr = from->eicr;
+	memcpy(to->eitr, from->eitr, sizeof(to->eitr));
+	to->ivar0 = from->ivar0;
+	to->ivar_misc = from->ivar_misc;
 	pthread_mutex_unlock(&dev->irq.lock);
 }
 

@@ -212,6 +212,7 @@ void td_igbvf_irq_hold(struct td_igbvf *dev, bool held);
 /* Sends what may be sent by now; when to come back, or TD_IGBVF_NEVER. */
 uint64_t td_igbvf_irq_run(struct td_igbvf *dev);
 void td_igbvf_irq_reset(struct td_igbvf *dev);
+void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to); /* its registers, and nothing else */
 
 /* igbvf_io.c: the thread. */
 int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err);

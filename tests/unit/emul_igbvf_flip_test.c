@@ -177,6 +177,25 @@ static void test_burn(void **state)
 	check_frames(d);
 }
 
+/* While frames come and go, and at rest, when it is all there is. */
+static void test_copy_state(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct td_vf82576_state copy;
+
+	driver_up(d);
+	assert_true(driver_mail1(d, TD_VF_MAIL_SET_VLAN | 1 << 16, 33) & TD_VF_MAIL_ANSWER_ACK);
+	for (unsigned i = 0; i < 20; i++) {
+		check_frames(d);
+		td_igbvf_copy_state(d->dev, &copy);
+		assert_in_range(copy.rx[0].head, i, i + 1);
+	}
+	driver_write(d, TD_VF_EITR0 + 4, 0x188);
+	td_igbvf_rest(d->dev);
+	td_igbvf_copy_state(d->dev, &copy);
+	assert_memory_equal(&copy, td_igbvf_state(d->dev), sizeof(copy));
+}
+
 /* Too few are posted to get to the start. */
 static void test_burn_again(void **state)
 {
@@ -518,6 +537,7 @@ int main(void)
 		TEST(test_rest_and_go),
 		TEST(test_take_rx),
 		TEST(test_burn),
+		TEST(test_copy_state),
 		TEST(test_burn_again),
 		TEST(test_registers_on_hardware),
 		TEST(test_mail_on_hardware),

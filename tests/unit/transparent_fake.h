@@ -359,6 +359,12 @@ const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev)
 	return &fake.state;
 }
 
+void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_state)
+{
+	(void)dev;
+	*ret_state = fake.state;
+}
+
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 {
 	(void)dev;
