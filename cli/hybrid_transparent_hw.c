@@ -29,6 +29,13 @@ static void hw_reset(void *opaque)
 	td_hw82576_reset_queues(nic->hw);
 }
 
+static void hw_bus_master(void *opaque, bool on)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_hw82576_bus_master(nic->hw, on);
+}
+
 static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct td_hybrid *nic = opaque;
@@ -41,6 +48,7 @@ int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
 	const struct td_igbvf_hardware hardware = {.read = hw_read,
 		.write = hw_write,
 		.reset = hw_reset,
+		.bus_master = hw_bus_master,
 		.mail = hw_mail,
 		.queue_pages = td_hw82576_queue_pages(nic->hw),
 		.opaque = nic};

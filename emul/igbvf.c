@@ -39,7 +39,7 @@ static struct td_igbvf *from_device(struct td_device *device)
 void td_igbvf_update_tap(struct td_igbvf *dev)
 {
 	const struct td_vf82576_state *state = &dev->state;
-	bool running = dev->link_up && state->handshaken && state->rx[0].control & TD_VF_QUEUE_ENABLE;
+	bool running = dev->link_up && td_igbvf_may_dma(dev) && state->handshaken && state->rx[0].control & TD_VF_QUEUE_ENABLE;
 
 	td_tap_set_silent(&dev->tap, !(dev->on_hardware ? dev->listen : running));
 }
@@ -60,6 +60,21 @@ void td_igbvf_reset(struct td_igbvf *dev)
 	td_igbvf_irq_reset(dev);
 	td_igbvf_update_tap(dev);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+}
+
+/* A kernel that hands over to the next (kexec), or whose driver has gone, turns it off to be sure that nothing writes to its RAM. */
+static void update_bus_master(struct td_igbvf *dev)
+{
+	bool on = td_igbvf_may_dma(dev);
+
+	if (on == dev->bus_master)
+		return;
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	dev->bus_master = on;
+	td_igbvf_update_tap(dev);
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	if (dev->on_hardware)
+		dev->hardware.bus_master(dev->hardware.opaque, on);
 }
 
 static void reset_function(struct td_igbvf *dev)
@@ -105,11 +120,13 @@ static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned wid
 	uint16_t control = td_pci_get16(pci->config, at);
 
 	td_msix_config_written(&dev->msix, offset, width);
+	update_bus_master(dev);
 	if (offset >= at + 2 || offset + width <= at || !(control & PCI_EXP_DEVCTL_BCR_FLR))
 		return;
 	td_pci_set16(pci->config, at, control & PCIE_DEVCTL_RW); /* reads as zero */
 	reset_function(dev);
 	td_pci_dev_reset(pci);
+	update_bus_master(dev);
 }
 
 static void ejected(struct td_pci_dev *pci)

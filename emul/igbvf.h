@@ -37,6 +37,8 @@ struct td_igbvf_hardware {
 	void (*write)(void *opaque, uint32_t reg, uint32_t value);
 	/* The guest reset its VF (CTRL.RST). Queue pages stay as they are. */
 	void (*reset)(void *opaque);
+	/* It turned bus mastering on or off: without, there is no DMA. */
+	void (*bus_master)(void *opaque, bool on);
 	/*
 	 * A message of the guest's to the PF, already checked. The answer comes by td_igbvf_answer(), perhaps before this returns.
 	 * -errno: the PF can't be asked; the guest gets a NACK.
@@ -75,7 +77,7 @@ void td_igbvf_kick(struct td_igbvf *dev, unsigned vector);
 
 /* ---- what a flip needs ---- */
 
-/* Is there a driver that runs this device: handshake done and a receive queue on? */
+/* Is there a driver that runs this device: handshake done, a receive queue and bus mastering on? */
 bool td_igbvf_driver_up(const struct td_igbvf *dev);
 /* True when a message of the guest's is on its way to a hardware PF: wait until it is false before anything below. */
 bool td_igbvf_mail_pending(const struct td_igbvf *dev);

@@ -126,7 +126,7 @@ bool td_igbvf_driver_up(const struct td_igbvf *dev)
 {
 	uint32_t rxdctl = dev->on_hardware ? read_reg(dev, TD_VF_RXDCTL) : dev->state.rx[0].control;
 
-	return dev->state.handshaken && rxdctl != UINT32_MAX && rxdctl & TD_VF_QUEUE_ENABLE;
+	return td_igbvf_may_dma(dev) && dev->state.handshaken && rxdctl != UINT32_MAX && rxdctl & TD_VF_QUEUE_ENABLE;
 }
 
 /* What the hardware can be asked without harm while it runs. */

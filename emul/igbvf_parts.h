@@ -12,6 +12,7 @@
 #ifndef TD_EMUL_IGBVF_PARTS_H
 #define TD_EMUL_IGBVF_PARTS_H
 
+#include <linux/pci_regs.h>
 #include <pthread.h>
 
 #include "core/log.h"
@@ -118,6 +119,7 @@ struct td_igbvf {
 	struct td_msix msix;
 	bool msix_ready;
 	unsigned pcie_cap;
+	bool bus_master; /* as all were told last: what holds stands in the configuration space */
 	struct td_vf82576_state state;
 	uint8_t mac[6];
 	bool link_up;	 /* of the software path */
@@ -155,6 +157,12 @@ struct td_igbvf {
 static inline void td_igbvf_count(uint64_t *counter, uint64_t more) /* one writer */
 {
 	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
+}
+
+/* Does the guest let the device do DMA? With the VM's lock. */
+static inline bool td_igbvf_may_dma(const struct td_igbvf *dev)
+{
+	return td_pci_get16(dev->pci.config, PCI_COMMAND) & PCI_COMMAND_MASTER;
 }
 
 static inline const char *td_igbvf_name(const struct td_igbvf *dev)

@@ -17,7 +17,7 @@ static const char *check(const struct td_vf82576_ring *state, const uint64_t *de
 
 void td_igbvf_ring_prepare(struct td_igbvf *dev, struct td_igbvf_ring *ring, struct td_vf82576_ring *state)
 {
-	bool on = dev->state.handshaken && state->control & TD_VF_QUEUE_ENABLE;
+	bool on = td_igbvf_may_dma(dev) && dev->state.handshaken && state->control & TD_VF_QUEUE_ENABLE;
 	const char *why;
 
 	ring->state = state;

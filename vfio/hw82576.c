@@ -406,6 +406,12 @@ void td_hw82576_reset_queues(struct td_hw82576 *hw)
 	td_hw82576_rebase(hw); /* where a reset clears them */
 }
 
+void td_hw82576_bus_master(struct td_hw82576 *hw, bool on)
+{
+	if (reachable(hw))
+		td_vfio_open_set_bus_master(&hw->open, on);
+}
+
 void *td_hw82576_queue_pages(struct td_hw82576 *hw)
 {
 	return hw->bar ? hw->bar + TD_VF82576_PAGES_DATA : NULL;

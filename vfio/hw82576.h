@@ -102,6 +102,7 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
 /* The guest's own reset of its VF; and its message, answered by events.answer, after one of ours if that is on its way. -EBUSY: a second.
  */
 void td_hw82576_reset_queues(struct td_hw82576 *hw);
+void td_hw82576_bus_master(struct td_hw82576 *hw, bool on); /* the guest's; a VF that takes over has it on */
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
 void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */
 bool td_hw82576_link_up(struct td_hw82576 *hw);

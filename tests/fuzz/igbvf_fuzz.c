@@ -4,6 +4,7 @@
  * model is put to rest, flipped to a hardware VF that answers nonsense, and back. The input is a list of steps of 12 bytes; one that begins
  * with 'S' is what is changed in a saved state before it is loaded. Needs /dev/kvm and CAP_NET_ADMIN.
  */
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -117,6 +118,11 @@ static void hw_reset(void *opaque)
 	(void)opaque;
 }
 
+static void hw_bus_master(void *opaque, bool on)
+{
+	(void)opaque, (void)on;
+}
+
 static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct machine *m = opaque;
@@ -131,7 +137,8 @@ static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 
 static void flip(struct machine *m, const struct step *step)
 {
-	const struct td_igbvf_hardware hardware = {.read = hw_read, .write = hw_write, .reset = hw_reset, .mail = hw_mail, .opaque = m};
+	const struct td_igbvf_hardware hardware = {
+		.read = hw_read, .write = hw_write, .reset = hw_reset, .bus_master = hw_bus_master, .mail = hw_mail, .opaque = m};
 	struct td_vf82576_state rings;
 	uint32_t words[TD_VF_MAIL_WORDS];
 	unsigned burned;
@@ -181,7 +188,9 @@ static void flip(struct machine *m, const struct step *step)
 static void set_up(struct machine *m, uint32_t how)
 {
 	static const uint32_t srrctl[] = {0x82000002, 0x8a000202, 0x02000001, 0x0a003f01};
+	struct td_access command = {.offset = PCI_COMMAND, .width = 2, .write = true, .value = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER};
 
+	td_pci_config_access(&m->vm.pci, (unsigned)m->dev->pci.slot * 8, &command);
 	reg(m, TD_VF_CTRL, TD_VF_CTRL_RST);
 	reg(m, TD_VF_MBMEM, TD_VF_MAIL_RESET);
 	reg(m, TD_VF_V2PMAILBOX, TD_VF_MAIL_REQ);

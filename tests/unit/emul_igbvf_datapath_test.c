@@ -496,6 +496,27 @@ static void test_descriptors(void **state)
 	assert_int_equal(td_igbvf_check(d->dev, NULL), -EOPNOTSUPP);
 }
 
+/* Nothing is read or written before the guest lets the device do so, nor after it has taken that back. */
+static void test_bus_master(void **state)
+{
+	struct driver *d = driver_get(state);
+	uint8_t frame[60];
+
+	driver_up(d);
+	driver_bus_master(d, false);
+	driver_fill(frame, sizeof(frame), 9);
+	driver_wire_send(d, NULL, frame, sizeof(frame));
+	driver_tx_frame(d, 0, 60);
+	driver_tx_go(d);
+	usleep(30000);
+	assert_false((uint32_t)d->rx[1] & RXD_DD);
+	assert_false(d->tx[1] >> 32 & 1);
+	assert_int_equal(driver_read(d, TD_VF_TDH), 0);
+	driver_bus_master(d, true);
+	assert_true(driver_rx_wait(d) & RXD_DD);
+	assert_true(driver_tx_done(d, 0));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -510,6 +531,7 @@ int main(void)
 		TEST(test_segmentation_tunnel),
 		TEST(test_nonsense_is_dropped),
 		TEST(test_descriptors),
+		TEST(test_bus_master),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

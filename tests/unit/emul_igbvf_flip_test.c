@@ -9,6 +9,7 @@ struct fake {
 	uint32_t reg[REGS];
 	uint32_t written[64], values[64];
 	unsigned writes, resets, mails;
+	bool no_dma;
 	uint32_t mail[TD_VF_MAIL_WORDS];
 	int mail_result;
 	struct td_igbvf *answer_at_once;
@@ -34,6 +35,11 @@ static void fake_reset(void *opaque)
 	((struct fake *)opaque)->resets++;
 }
 
+static void fake_bus_master(void *opaque, bool on)
+{
+	((struct fake *)opaque)->no_dma = !on;
+}
+
 static int fake_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct fake *fake = opaque;
@@ -50,8 +56,12 @@ static int fake_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 
 static void to_hardware(struct driver *d, struct fake *fake)
 {
-	const struct td_igbvf_hardware hardware = {
-		.read = fake_read, .write = fake_write, .reset = fake_reset, .mail = fake_mail, .opaque = fake};
+	const struct td_igbvf_hardware hardware = {.read = fake_read,
+		.write = fake_write,
+		.reset = fake_reset,
+		.bus_master = fake_bus_master,
+		.mail = fake_mail,
+		.opaque = fake};
 	const struct td_vf82576_state *state;
 
 	td_igbvf_rest(d->dev);
@@ -272,6 +282,30 @@ static void test_registers_on_hardware(void **state)
 	to_software(d, &rings);
 	assert_int_equal(driver_read(d, TD_VF_GPRC), 42);
 	assert_true(driver_interrupted(d, 0) && driver_interrupted(d, 1));
+	check_frames(d);
+}
+
+/* Without bus mastering the VF does no DMA either, and is left where it is. */
+static void test_bus_master_on_hardware(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+
+	driver_up(d);
+	rings = *td_igbvf_state(d->dev);
+	memset(rings.counter, 0, sizeof(rings.counter));
+	to_hardware(d, &fake);
+	driver_bus_master(d, false);
+	assert_true(fake.no_dma);
+	assert_false(td_igbvf_driver_up(d->dev));
+	driver_bus_master(d, true);
+	assert_false(fake.no_dma);
+	assert_true(td_igbvf_driver_up(d->dev));
+	driver_bus_master(d, false);
+	to_software(d, &rings);
+	assert_int_equal(td_igbvf_check(d->dev, NULL), -EOPNOTSUPP);
+	driver_bus_master(d, true);
 	check_frames(d);
 }
 
@@ -540,6 +574,7 @@ int main(void)
 		TEST(test_copy_state),
 		TEST(test_burn_again),
 		TEST(test_registers_on_hardware),
+		TEST(test_bus_master_on_hardware),
 		TEST(test_mail_on_hardware),
 		TEST(test_reset_with_mail_pending),
 		TEST(test_answer_after_reset),

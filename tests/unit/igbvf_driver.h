@@ -7,6 +7,7 @@
 #define TD_TESTS_IGBVF_DRIVER_H
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <linux/virtio_net.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -77,6 +78,15 @@ static inline void driver_write(struct driver *d, uint32_t reg, uint32_t value)
 	assert_int_equal(d->dev->pci.ops->bar_access(&d->dev->pci, 0, &access), TD_DONE);
 }
 
+/* As pci_set_master() and pci_clear_master(). */
+static inline void driver_bus_master(struct driver *d, bool on)
+{
+	uint16_t command = td_pci_get16(d->dev->pci.config, PCI_COMMAND) & (uint16_t)~PCI_COMMAND_MASTER;
+	struct td_access access = {.offset = PCI_COMMAND, .width = 2, .write = true, .value = command | (on ? PCI_COMMAND_MASTER : 0U)};
+
+	td_pci_config_access(&d->vm->pci, (unsigned)d->dev->pci.slot * 8, &access);
+}
+
 static inline void *driver_ram(struct driver *d, uint64_t gpa)
 {
 	return td_mem_ptr(&d->vm->mem, TD_GPA(gpa), 1);
@@ -113,6 +123,7 @@ static inline int driver_setup(void **state)
 	event.data.fd = d->dev->tap.fd[0];
 	assert_int_equal(epoll_ctl(d->dev->io.epoll_fd, EPOLL_CTL_ADD, d->dev->tap.fd[0], &event), 0);
 	td_igbvf_io_release(d->dev, TD_IGBVF_HOLD_REGISTER);
+	driver_bus_master(d, true);
 	d->rx = driver_ram(d, DRIVER_RX_GPA);
 	d->tx = driver_ram(d, DRIVER_TX_GPA);
 	return 0;

@@ -173,6 +173,11 @@ void td_hw82576_reset_queues(struct td_hw82576 *hw)
 	(void)hw;
 }
 
+void td_hw82576_bus_master(struct td_hw82576 *hw, bool on)
+{
+	(void)hw, (void)on;
+}
+
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	(void)hw, (void)words;
