@@ -21,7 +21,8 @@
 #define L4LEN_MASK     0xffU
 #define MSS_SHIFT      16U
 
-#define PAD_BYTES    60U /* the shortest frame, without CRC */
+#define PAD_BYTES    60U   /* the shortest frame, without CRC */
+#define FRAMES_MAX   2048U /* no TCP makes more of 64 KiB: its smallest segment has 36 bytes */
 #define TAG_BYTES    4U
 #define HEADERS_MAX  (MACLEN_MASK + IPLEN_MASK + L4LEN_MASK + TAG_BYTES)
 #define IPV4_MIN     20U
@@ -132,6 +133,8 @@ static bool plan_segmentation(struct td_igbvf_packet *packet, struct plan *plan)
 		return false;
 	packet->wire_frames = (unsigned)((packet->len - headers + plan->mss - 1) / plan->mss);
 	packet->wire_bytes = packet->len + (packet->wire_frames - 1) * headers;
+	if (packet->wire_frames > FRAMES_MAX)
+		return false;
 	plan->tunnel = is_tunnel(plan);
 	if (plan->tunnel)
 		return true; /* send_segments() */

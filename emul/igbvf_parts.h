@@ -226,6 +226,11 @@ void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to); /* it
 int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err);
 void td_igbvf_io_fini(struct td_igbvf *dev);
 void td_igbvf_io_wake(struct td_igbvf *dev); /* any thread */
+/* Somebody waits, with the VM's lock, for the thread to park: a round ends early then. */
+static inline bool td_igbvf_io_asked(const struct td_igbvf *dev)
+{
+	return __atomic_load_n(&dev->io.park, __ATOMIC_RELAXED);
+}
 /* Parks the thread, and lets it go again when no reason is left. */
 void td_igbvf_io_hold(struct td_igbvf *dev, uint32_t why);
 void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why);

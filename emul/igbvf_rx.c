@@ -342,7 +342,7 @@ bool td_igbvf_rx_round(struct td_igbvf *dev)
 {
 	unsigned given = 0, taken = 0;
 
-	while (taken < ROUND_FRAMES && dev->rx.ready && receive(dev, &given))
+	while (taken < ROUND_FRAMES && !td_igbvf_io_asked(dev) && dev->rx.ready && receive(dev, &given))
 		taken++;
 	if (given)
 		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));

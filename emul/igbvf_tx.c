@@ -234,7 +234,7 @@ bool td_igbvf_tx_round(struct td_igbvf *dev)
 	for (unsigned i = 0; i < TD_VF82576_QUEUES && !dev->direct.frozen; i++) {
 		unsigned sent = 0;
 
-		while (sent < ROUND_PACKETS && transmit(dev, &dev->tx[i]))
+		while (sent < ROUND_PACKETS && !td_igbvf_io_asked(dev) && transmit(dev, &dev->tx[i]))
 			sent++;
 		did |= sent != 0;
 	}

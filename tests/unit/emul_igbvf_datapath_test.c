@@ -415,6 +415,29 @@ static void test_segmentation_tunnel(void **state)
 }
 
 /* What no tap or wire can carry is dropped and reported done; the queue goes on. */
+/* Segments of a byte or so: a packet of more than any TCP asks for is dropped, for its sake everything else would wait. */
+static void test_tiny_segments(void **state)
+{
+	static const unsigned mss[] = {1, 7, 36};
+	struct driver *d = driver_get(state);
+	struct virtio_net_hdr_v1 header;
+	static uint8_t got[16000];
+	const uint32_t len = 14 + 20 + 20 + 15000;
+
+	driver_up(d);
+	make_packet(driver_ram(d, DRIVER_DATA), len, IPPROTO_TCP, 1);
+	for (unsigned i = 0; i < TD_COUNT(mss); i++) {
+		put_context(d, 14, 20, 20, TUCMD_IPV4 | TUCMD_TCP, mss[i], 0);
+		driver_tx_put(d, DRIVER_DATA, TXD_DATA | TXD_EOP | TXD_RS | TXD_TSE | len, TXD_TXSM | TXD_IXSM);
+		driver_tx_go(d);
+		assert_true(driver_tx_last_done(d));
+	}
+	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), len);
+	assert_int_equal(header.gso_size, 36);
+	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 50), -1);
+	assert_int_equal(d->dev->counters.tx_dropped, 2);
+}
+
 static void test_nonsense_is_dropped(void **state)
 {
 	struct driver *d = driver_get(state);
@@ -529,6 +552,7 @@ int main(void)
 		TEST(test_vlan_out),
 		TEST(test_segmentation),
 		TEST(test_segmentation_tunnel),
+		TEST(test_tiny_segments),
 		TEST(test_nonsense_is_dropped),
 		TEST(test_descriptors),
 		TEST(test_bus_master),
