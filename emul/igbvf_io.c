@@ -16,10 +16,12 @@
 
 #include "emul/igbvf_parts.h"
 
-#define STACK_BYTES (128U * 1024U)
-#define EVENTS	    4
-#define POLL_NS	    20000U /* after work: how long more is waited for before sleeping */
-#define NS_PER_S    1000000000ULL
+#define STACK_BYTES   (128U * 1024U)
+#define EVENTS	      4
+#define POLL_NS	      20000U /* after work: how long more is waited for before sleeping */
+#define NS_PER_S      1000000000ULL
+#define POLLS_IN_VAIN 8U
+#define POLL_EACH     32U
 
 static bool asked(const bool *flag)
 {
@@ -75,16 +77,26 @@ static void sleep_until(struct td_igbvf *dev, uint64_t deadline)
 	__atomic_store_n(&io->sleeping, false, __ATOMIC_SEQ_CST);
 }
 
-/* More may come at once. True: it did. */
+/*
+ * More may come at once: what the guest writes ends the wait, frames don't, for only a system call shows them. So it is time lost with a
+ * guest that receives and sends little, and with a slow one: after some waits in vain it is tried now and then.
+ */
 static bool poll_a_little(struct td_igbvf *dev)
 {
-	uint64_t until = td_now_ns() + POLL_NS;
+	struct td_igbvf_io *io = &dev->io;
+	uint64_t until;
 
+	if (io->polls_in_vain >= POLLS_IN_VAIN && ++io->polls_in_vain % POLL_EACH)
+		return false;
+	until = td_now_ns() + POLL_NS;
 	do {
-		if (!idle(dev))
+		if (!idle(dev)) {
+			io->polls_in_vain = 0;
 			return true;
+		}
 		__builtin_ia32_pause();
 	} while (td_now_ns() < until);
+	io->polls_in_vain++;
 	return false;
 }
 

@@ -111,6 +111,7 @@ struct td_igbvf_io {
 	bool park, stop; /* atomic, written under lock */
 	bool parked;
 	bool woken, sleeping; /* atomic */
+	unsigned polls_in_vain;
 	struct td_log_limit limit;
 };
 
