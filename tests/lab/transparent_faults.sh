@@ -91,6 +91,37 @@ case_pf_down() {
 	vm_stop
 }
 
+# carrier WANTED SECONDS: of the guest's interface.
+carrier() {
+	local limit=$((SECONDS + $2))
+	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
+		((SECONDS < limit)) || return 1
+		sleep 0.3
+	done
+}
+
+# The cable of the bridge's uplink: the guest's own on the emulated path, no matter on the VF.
+case_uplink() {
+	nic_vm
+	on_vf
+	lab-link up0 off
+	sleep 1
+	check 'the uplink goes down: no matter to the VF' carrier 1 1
+	check 'the guest answers there' answers_soon 5
+	check 'to emulated' to emulated
+	check 'there the guest has no link' carrier 0 5
+	lab-link up0 on
+	check 'the uplink comes up: it has one' carrier 1 10
+	check 'and answers' answers_soon 10
+	lab-link up0 off
+	check 'and none again' carrier 0 5
+	check 'to the VF' to vf
+	check 'which has one' carrier 1 5
+	check 'the guest answers there' answers_soon 5
+	lab-link up0 on
+	vm_stop
+}
+
 case_interface_flaps() {
 	nic_vm
 	on_vf
@@ -240,7 +271,7 @@ case_killed() {
 
 network_up 2
 guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool"
-for name in ${ONLY:-refusals pf_down interface_flaps driver_reload filters_change registers_rewritten reboot pause vf_lost lost_amid_flips killed}; do
+for name in ${ONLY:-refusals pf_down uplink interface_flaps driver_reload filters_change registers_rewritten reboot pause vf_lost lost_amid_flips killed}; do
 	say "case $name"
 	"case_$name"
 done

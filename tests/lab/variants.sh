@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# VMs of other kinds than the rest of the scenarios': a VF alone, one CPU, Debian 12's kernel, no vhost, a VLAN, two failover NICs, cold flips,
+# VMs of other kinds than the rest of the scenarios': a VF alone, one CPU, Debian 12's kernel, no vhost, VLANs, two failover NICs, cold flips,
 # boot after boot. Each case gives the host back as it was.
 # lab/host -- env ONLY="CASE…" BOOTS=20 COLD=10 tests/lab/variants.sh: some cases; more boots than 3, more cold flips than 4.
 set -euo pipefail
@@ -74,7 +74,7 @@ case_old_kernel_no_vhost() {
 }
 
 # The emulated path's bridge stands in the VLAN by its port, the VF's frames get the tag from the card.
-case_vlan() {
+vlan_up() {
 	ip link add link up0 name up0.100 type vlan id 100
 	ip link add br100 type bridge mcast_snooping 0
 	ip link set up0.100 master br100 up
@@ -83,6 +83,17 @@ case_vlan() {
 	in_peer ip link set wire0.100 up
 	in_peer ip address del "$PEER_ADDRESS/24" dev wire0
 	in_peer ip address add "$PEER_ADDRESS/24" dev wire0.100
+}
+
+vlan_down() {
+	in_peer ip link del wire0.100
+	in_peer ip address add "$PEER_ADDRESS/24" dev wire0
+	ip link del br100
+	ip link del up0.100
+}
+
+case_vlan() {
+	vlan_up
 	start --net "$(failover bridge=br100,vlan=100)"
 	on_vf
 	check 'on the VF the guest answers' answers
@@ -91,10 +102,19 @@ case_vlan() {
 	switch_nic vf
 	check 'and on the VF again' answers
 	power_off
-	in_peer ip link del wire0.100
-	in_peer ip address add "$PEER_ADDRESS/24" dev wire0
-	ip link del br100
-	ip link del up0.100
+	vlan_down
+}
+
+# What is late comes to the other path with the tag that this one wants.
+case_vlan_transparent() {
+	vlan_up
+	GUEST_CMDLINE='modules=virtio_pci,igbvf' start --net "id=net0,mode=transparent,mac=$GUEST_MAC,pf=pf0,path=vf,bridge=br100,vlan=100"
+	on_vf
+	check 'on the VF the guest answers' answers
+	flips_both_ways
+	check 'frames were relayed, with the tag' [ "$(nic_get '[.flips[] | select(.to == "vf") | .relayed] | add')" -gt 0 ]
+	power_off
+	vlan_down
 }
 
 case_two_nics() {
@@ -159,7 +179,7 @@ case_held_frames() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost vlan two_nics cold boots}; do
+for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost vlan vlan_transparent two_nics cold boots}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	before=$(host_state)
 	# A guest with two NICs answers for both addresses on either; who remembers the other's MAC address asks the next guest in vain.
