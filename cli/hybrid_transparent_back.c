@@ -33,7 +33,8 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 	nic->give_back |= lost;
-	lost |= rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
+	/* A driver that has reset its VF by itself has lost nothing. */
+	lost |= rings.handshaken && rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
 	if (nic->transparent.tail_waits && !nic->resetting)
 		rings.tx[0].tail = nic->transparent.tail;
 	anew = lost || (!rings.handshaken && rings.rx[0].control & TD_VF_QUEUE_ENABLE);
