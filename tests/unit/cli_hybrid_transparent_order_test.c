@@ -161,6 +161,28 @@ static void test_filters_change(void **state)
 	tear_down_world();
 }
 
+/* The last moment in which the guest acts: its head elsewhere, its filters others. The model goes on, and then it is tried again. */
+static void spoil(void)
+{
+	fake.hook = NULL;
+	change_filters();
+	fake.state.rx[0].head = 5;
+}
+
+static void test_last_moment(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake_count(0);
+	fake.hook_name = "park";
+	fake.hook = spoil;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(fake.parks, 2);
+	assert_int_equal(fake_calls_of("prepare"), 2);
+	assert_int_equal(fake_calls_of("restore"), 1);
+	tear_down_world();
+}
+
 static void leave(void)
 {
 	fake.driver_up = false;
@@ -337,7 +359,8 @@ int main(void)
 		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves),
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
-		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts)};
+		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts),
+		cmocka_unit_test(test_last_moment)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,16 +7,23 @@
 
 /* ---- faults in phases ---- */
 
-enum fault { FAILS_BEFORE, FAILS_AFTER, STOPS, VF_LOST_WITHIN, VF_LOST_WAITING, RESET_WITHIN, RESET_WAITING, FAULTS };
+enum fault { FAILS_BEFORE, FAILS_AFTER, STOPS, VF_LOST, RESET, DRIVER_LEAVES, PF_RESETS, PF_GOES_DOWN, FAULTS };
 
-static const char *const fault_name[FAULTS] = {
-	"fails at once", "fails when done", "stops", "VF lost within", "VF lost while it waits", "reset within", "reset while it waits"};
+static const char *const fault_name[FAULTS] = {[FAILS_BEFORE] = "fails at once",
+	[FAILS_AFTER] = "fails when done",
+	[STOPS] = "stops",
+	[VF_LOST] = "VF lost",
+	[RESET] = "reset",
+	[DRIVER_LEAVES] = "driver unloaded",
+	[PF_RESETS] = "PF reset",
+	[PF_GOES_DOWN] = "PF down"};
 
 static struct {
 	enum fault fault;
 	enum td_path to;
 	enum td_flip_phase phase;
-	bool armed, waits;
+	bool waits; /* the fault comes while the phase waits; else within it */
+	bool armed;
 } plan;
 
 static bool waits_by_itself(void)
@@ -32,6 +39,30 @@ static void hold_up(bool on)
 	fake.mail_pending = on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_PREPARE;
 }
 
+/* What is no failure of a call's. */
+static void strike(void)
+{
+	switch (plan.fault) {
+	case VF_LOST:
+		lose_vf();
+		break;
+	case RESET:
+		fake.reset_wanted = true;
+		break;
+	case DRIVER_LEAVES:
+		driver_leaves();
+		break;
+	case PF_RESETS:
+		pf_resets();
+		break;
+	case PF_GOES_DOWN:
+		fake.pf_up = fake.carrier = fake.link = false;
+		break;
+	default:
+		break;
+	}
+}
+
 static int meet_fault(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc;
@@ -45,9 +76,8 @@ static int meet_fault(struct td_hybrid *nic, struct td_err *err)
 		return rc;
 	if (plan.fault == FAILS_AFTER)
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
-	if (plan.fault == VF_LOST_WITHIN)
-		lose_vf();
-	fake.reset_wanted |= plan.fault == RESET_WITHIN;
+	if (!plan.waits)
+		strike();
 	return plan.waits ? -EINPROGRESS : rc;
 }
 
@@ -59,19 +89,23 @@ static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip
 	return meet_fault(nic, err);
 }
 
-/* While a phase waits, the loop runs; then what is planned happens. */
+/* While a phase waits, the loop runs; then what is planned happens. What happened within one may make a later one wait. */
 static void happen(void)
 {
-	if (!fake.nic->flip.active)
-		return;
-	fake_run(20, true);
-	assert_true(fake.nic->flip.active);
-	assert_int_equal(fake.nic->flip.phase, plan.phase);
-	if (plan.fault == VF_LOST_WAITING)
-		lose_vf();
-	fake.reset_wanted |= plan.fault == RESET_WAITING;
+	if (plan.waits && fake.nic->flip.active) {
+		fake_run(20, true);
+		assert_true(fake.nic->flip.active);
+		assert_int_equal(fake.nic->flip.phase, plan.phase);
+		strike();
+	}
 	fake_run(60000, true);
 	hold_up(false);
+}
+
+static void mend(void)
+{
+	fake.pf_up = fake.carrier = fake.link = true;
+	fake.anew = plan.fault == PF_RESETS ? 0 : fake.anew; /* there the driver is told to */
 }
 
 static void check_verdict(enum td_path from)
@@ -89,13 +123,13 @@ static void check_verdict(enum td_path from)
 		assert_int_equal(fake.nic->path, from);
 }
 
-static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault)
+static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault, bool waits)
 {
 	enum td_path from = to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF;
 	struct td_hybrid_mode mode = td_hybrid_transparent;
 	struct td_err err = {0};
 
-	print_message("to %s, %s: %s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault]);
+	print_message("to %s, %s: %s%s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault], waits ? ", while it waits" : "");
 	plan.armed = false;
 	mode.begin = begin_with_fault;
 	set_up_on(from);
@@ -103,13 +137,14 @@ static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault faul
 	plan.fault = fault;
 	plan.to = to;
 	plan.phase = phase;
-	plan.waits = fault == STOPS || fault == VF_LOST_WAITING || fault == RESET_WAITING;
+	plan.waits = waits;
 	plan.armed = true;
 	fake.nic->mode = &mode;
 	assert_int_equal(td_hybrid_switch(fake.nic, to, false, on_done, NULL, &err), 0);
 	happen();
 	assert_int_equal(ended.calls, 1);
 	check_verdict(from);
+	mend();
 	check_recovery();
 	tear_down_world();
 }
@@ -120,7 +155,8 @@ static void test_phases(void **state)
 	for (unsigned to = TD_PATH_EMULATED; to <= TD_PATH_VF; to++)
 		for (unsigned phase = 0; phase < TD_FLIP_PHASES; phase++)
 			for (unsigned fault = 0; fault < FAULTS; fault++)
-				try_fault((enum td_path)to, (enum td_flip_phase)phase, (enum fault)fault);
+				for (unsigned waits = fault == STOPS; waits <= (fault >= STOPS); waits++)
+					try_fault((enum td_path)to, (enum td_flip_phase)phase, (enum fault)fault, waits);
 	variant.cold = false;
 }
 
