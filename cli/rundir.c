@@ -4,6 +4,10 @@
  *
  * A lock file may be removed between its opening and its locking, so whoever has locked it looks whether it still has a name; only the
  * holder of the lock removes it.
+ *
+ * TANDEM_RUN_DIR may name any directory, so what stands in it may be anybody's: a directory is a VM's only when it holds a lock file as
+ * tandem writes it, only its owner sweeps it, and of its files only those with names of tandem's go. One without a lock file, which a
+ * process leaves that dies right after mkdir, stands in nobody's way: the next VM of its name takes it.
  */
 #include "cli/rundir.h"
 
@@ -22,6 +26,8 @@
 #include "core/log.h"
 #include "vfio/lease.h"
 
+#define CONTROL_NAME "control.sock"
+#define PID_TEXT_MAX 15	 /* bytes of a lock file at most */
 #define LOCK_TRIES   100 /* of 20 ms: a sweeper holds a lock for a short while */
 #define RETRY_MS     20
 #define KILL_WAIT_MS 5000
@@ -61,21 +67,26 @@ static bool path_of(char *path, size_t room, const char *root, const char *name,
 
 static pid_t read_pid(int lock_fd)
 {
-	char text[16] = "";
+	char text[PID_TEXT_MAX + 1] = "";
 	ssize_t n = pread(lock_fd, text, sizeof(text) - 1, 0);
 	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
 	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
-/* 0 with the lock in *ret_fd; -EWOULDBLOCK with the holder's pid; -ENOENT: no directory, or its lock file vanished. */
+/*
+ * 0 with the lock in *ret_fd; -EWOULDBLOCK with the holder's pid; -ENOENT: no directory, or its lock file vanished; -EEXIST: a file of this
+ * name is there that tandem did not write.
+ */
 static int try_lock(const char *path, int flags, int *ret_fd, pid_t *ret_pid)
 {
 	char lock[TD_RUNDIR_PATH_MAX + 8];
 	snprintf(lock, sizeof(lock), "%s/lock", path);
-	td_auto_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+	td_auto_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
 	struct stat st;
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > PID_TEXT_MAX)
+		return -EEXIST;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
 		*ret_pid = read_pid(fd);
 		return -errno;
@@ -88,7 +99,7 @@ static int try_lock(const char *path, int flags, int *ret_fd, pid_t *ret_pid)
 
 static int write_pid(int fd)
 {
-	char text[16];
+	char text[PID_TEXT_MAX + 1];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
 	return ftruncate(fd, 0) || pwrite(fd, text, (size_t)len, 0) != len ? -errno : 0;
 }
@@ -96,10 +107,13 @@ static int write_pid(int fd)
 static int make_and_lock(struct td_rundir *dir, pid_t *ret_pid)
 {
 	for (int i = 0;; i++) {
-		if (mkdir(dir->path, 0700) && errno != EEXIST)
+		bool made = !mkdir(dir->path, 0700);
+		if (!made && errno != EEXIST)
 			return -errno;
 		int r = try_lock(dir->path, O_CREAT, &dir->lock_fd, ret_pid);
 		bool passing = r == -ENOENT || (r == -EWOULDBLOCK && (!*ret_pid || kill(*ret_pid, 0)));
+		if (r && made)
+			rmdir(dir->path); /* refused when it is another's by now: then it holds that one's lock file */
 		if (!passing || i == LOCK_TRIES)
 			return r;
 		sleep_ms(RETRY_MS);
@@ -118,6 +132,9 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 	int r = make_and_lock(dir, &pid);
 	if (r == -EWOULDBLOCK)
 		return td_err_set(err, EADDRINUSE, TD_REASON_CONTROL_IN_USE, "vm %s: runs already, as process %d", name, (int)pid);
+	if (r == -EEXIST)
+		return td_err_set(err, EEXIST, TD_REASON_RUN_DIR,
+			"run directory %s: its file 'lock' is not tandem's: give the VM another name", dir->path);
 	if (!r)
 		r = write_pid(dir->lock_fd);
 	if (r) {
@@ -127,7 +144,12 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 	return 0;
 }
 
-/* The lock is the caller's. A journal that could not be undone keeps its directory and its lock file; all else goes. */
+static bool is_ours(const char *file_name)
+{
+	return !strcmp(file_name, CONTROL_NAME) || td_lease_is_unfinished(file_name);
+}
+
+/* The lock is the caller's. A journal that could not be undone keeps its directory and its lock file, what is not tandem's keeps both. */
 static void remove_locked(const char *path)
 {
 	DIR *stream = opendir(path);
@@ -136,12 +158,12 @@ static void remove_locked(const char *path)
 		return;
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		keep = keep || td_lease_is_journal(entry->d_name);
-		if (!td_lease_is_journal(entry->d_name) && strcmp(entry->d_name, "lock") != 0)
-			unlinkat(dirfd(stream), entry->d_name, 0); /* "." and ".." are no files: refused */
+		if (is_ours(entry->d_name))
+			unlinkat(dirfd(stream), entry->d_name, 0);
 	}
 	if (!keep) {
 		unlinkat(dirfd(stream), "lock", 0);
-		rmdir(path);
+		rmdir(path); /* refused when something is left in it */
 	}
 	closedir(stream);
 }
@@ -160,20 +182,32 @@ static int compare_entries(const void *a, const void *b)
 	return strcmp(((const struct td_rundir_entry *)a)->name, ((const struct td_rundir_entry *)b)->name);
 }
 
+/* The lock of a dead process's directory, if it is this user's to sweep. */
+static bool lock_dead(const char *path, int *ret_fd)
+{
+	td_auto_close int fd = -1;
+	struct stat st;
+	pid_t pid;
+	if (try_lock(path, 0, &fd, &pid) || fstat(fd, &st) || st.st_uid != geteuid())
+		return false;
+	*ret_fd = td_take_fd(&fd);
+	return true;
+}
+
 static bool look(const char *root, const struct dirent *entry, struct td_rundir_entry *ret_entry)
 {
 	char path[TD_RUNDIR_PATH_MAX];
 	struct stat st;
+	int fd = -1;
 	if (entry->d_name[0] == '.' || strlen(entry->d_name) > TD_VM_NAME_MAX || !path_of(path, sizeof(path), root, entry->d_name, "") ||
-		stat(path, &st) || !S_ISDIR(st.st_mode))
+		lstat(path, &st) || !S_ISDIR(st.st_mode))
 		return false;
 	*ret_entry = (struct td_rundir_entry){0};
 	memcpy(ret_entry->name, entry->d_name, strlen(entry->d_name));
-	int fd = -1;
 	int r = try_lock(path, 0, &fd, &ret_entry->pid);
 	ret_entry->alive = r == -EWOULDBLOCK;
 	td_cleanup_close(&fd);
-	return true;
+	return !r || ret_entry->alive;
 }
 
 int td_rundir_list(const char *root, struct td_rundir_entry **ret_entries, unsigned *ret_count, struct td_err *err)
@@ -214,9 +248,8 @@ void td_rundir_recover(const char *root)
 		return;
 	for (unsigned i = 0; i < count; i++) {
 		struct td_rundir dead = {.lock_fd = -1};
-		pid_t pid;
 		if (!entries[i].alive && path_of(dead.path, sizeof(dead.path), root, entries[i].name, "") &&
-			!try_lock(dead.path, O_CREAT, &dead.lock_fd, &pid))
+			lock_dead(dead.path, &dead.lock_fd))
 			td_rundir_remove(&dead);
 	}
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * rundir.h - ROOT/NAME, a running VM's directory: `lock` (flock(2) held for the process's life, its pid as text) and `control.sock`;
- * journals of leases stand there too (vfio/lease.h). A directory whose lock is free belongs to a process that died.
+ * journals of leases stand there too (vfio/lease.h). A directory whose lock is free belongs to a process that died; one without such a
+ * lock file is not a VM's, whoever's it is.
  * ROOT: $TANDEM_RUN_DIR, else /run/tandem for root, else $XDG_RUNTIME_DIR/tandem.
  */
 #ifndef TD_CLI_RUNDIR_H
@@ -24,7 +25,7 @@ int td_rundir_root(char ret_root[TD_RUNDIR_PATH_MAX], struct td_err *err);
 
 /* Makes and locks ROOT/NAME. -EADDRINUSE with TD_REASON_CONTROL_IN_USE when a VM of this name runs. */
 int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, struct td_err *err);
-/* Removes it, but for a journal that could not be undone. Harmless when lock_fd is -1. */
+/* Removes it, but for a journal that could not be undone and for files that are not tandem's. Harmless when lock_fd is -1. */
 void td_rundir_remove(struct td_rundir *dir);
 
 /* Gives back what dead processes left: VFs by their journals, then their directories. What cannot be cleaned is logged and left. */

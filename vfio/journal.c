@@ -15,6 +15,7 @@
 #define JOURNAL_VERSION 1
 #define JOURNAL_PREFIX	"undo"
 #define JOURNAL_SUFFIX	".json"
+#define NEW_SUFFIX	".new"
 #define JOURNAL_FILE	JOURNAL_PREFIX "-%s" JOURNAL_SUFFIX
 #define JOURNAL_MAX	4096U
 #define FILE_ROOM	(sizeof(JOURNAL_FILE) + TD_SRIOV_BDF_LEN)
@@ -48,6 +49,18 @@ bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN])
 	return true;
 }
 
+bool td_journal_is_unfinished(const char *file_name)
+{
+	char name[FILE_ROOM], bdf[TD_SRIOV_BDF_LEN];
+	size_t len = strlen(file_name), suffix = strlen(NEW_SUFFIX);
+
+	if (len < suffix || len - suffix >= sizeof(name) || strcmp(file_name + len - suffix, NEW_SUFFIX) != 0)
+		return false;
+	memcpy(name, file_name, len - suffix);
+	name[len - suffix] = '\0';
+	return td_journal_is_name(name, bdf) && bdf[0];
+}
+
 static json_t *pack_settings(const struct td_journal *journal)
 {
 	const struct td_sriov_vf_settings *s = &journal->settings;
@@ -79,7 +92,7 @@ static int write_all(int fd, const char *text, size_t len)
 static void name_files(const char *bdf, char file[FILE_ROOM], char new_file[FILE_ROOM + 4])
 {
 	snprintf(file, FILE_ROOM, JOURNAL_FILE, bdf);
-	snprintf(new_file, FILE_ROOM + 4, "%s.new", file);
+	snprintf(new_file, FILE_ROOM + 4, "%s" NEW_SUFFIX, file);
 }
 
 static int replace_file(int dir_fd, const char *bdf, const char *text)

@@ -23,6 +23,8 @@ struct td_journal {
 
 /* Is it a journal's file name? ret_bdf: the VF it is about, or "" when the name says none: nobody can read that one, so it is damaged. */
 bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN]);
+/* The name of a VF's journal while it is being written? */
+bool td_journal_is_unfinished(const char *file_name);
 /* Replaces the VF's file as a whole; it is on disk when this returns 0. */
 int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err);
 /* -ENOENT: there is none (err untouched); -EBADMSG with TD_REASON_CLEANUP: it is damaged or about another VF, and says where. */

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/log.h"
@@ -248,6 +249,11 @@ bool td_lease_is_journal(const char *file_name)
 	return td_journal_is_name(file_name, bdf);
 }
 
+bool td_lease_is_unfinished(const char *file_name)
+{
+	return td_journal_is_unfinished(file_name);
+}
+
 /*
  * One journal of a directory whose lock the caller holds. The VF's lock comes before the reading: a journal of which somebody lives is not
  * looked at. `self`: the directory's name when it is this process's own; then nobody else holds VFs by that name.
@@ -323,15 +329,19 @@ static bool has_journal(const char *dir)
 	return found;
 }
 
-/* Did a process die here and leave journals? Then the directory's lock is ours in *ret_lock. */
+/*
+ * Did a process of this user die here and leave journals? Then the directory's lock is ours in *ret_lock. The root may be anybody's
+ * directory: one without a lock file is not a VM's, and is not given one.
+ */
 static bool is_dead(const char *dir, int *ret_lock)
 {
 	char path[PATH_MAX];
+	struct stat st;
 
 	if (!has_journal(dir) || snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
 		return false;
-	td_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	*ret_lock = td_take_fd(&fd);
 	return true;

@@ -41,5 +41,7 @@ int td_lease_release(struct td_lease *lease, struct td_err *err);
 int td_lease_recover(const char *root, unsigned *ret_count, struct td_err *err);
 /* Is it the name of a journal, sound or damaged? What removes run directories must keep those. */
 bool td_lease_is_journal(const char *file_name);
+/* Or of one that a crash left half written? That one says nothing, and may go. */
+bool td_lease_is_unfinished(const char *file_name);
 
 #endif

@@ -134,23 +134,80 @@ static void a_pid_in_a_free_lock_is_never_killed(void **state)
 	td_rundir_recover(root);
 }
 
+static void make_dir(const char *root, const char *rest)
+{
+	char path[200];
+	snprintf(path, sizeof(path), "%s/%s", root, rest);
+	assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void drop(const char *root, const char *rest)
+{
+	char path[200];
+	snprintf(path, sizeof(path), "%s/%s", root, rest);
+	if (remove(path))
+		fail_msg("%s: is not there any more", path);
+}
+
 static void what_the_dead_left_is_swept(void **state)
 {
 	const char *root = *state;
+	struct td_rundir dir;
 	struct td_rundir_entry entry;
-	char path[200];
-	static const char *const dirs[] = {"dead", "empty"};
-	for (unsigned i = 0; i < 2; i++) {
-		snprintf(path, sizeof(path), "%s/%s", root, dirs[i]);
-		assert_int_equal(mkdir(path, 0700), 0);
-	}
+	make_dir(root, "dead");
 	touch(root, "dead/lock");
 	touch(root, "dead/control.sock");
-	touch(root, "vf-0000:02:10.0.lock"); /* no directory: not ours */
+	touch(root, "dead/undo-0000:02:10.0.json.new");
+	make_dir(root, "empty"); /* died between mkdir and lock */
+	touch(root, "vf-0000:02:10.0.lock");
 	td_rundir_recover(root);
 	assert_int_equal(list_one(root, &entry), 0);
-	snprintf(path, sizeof(path), "%s/vf-0000:02:10.0.lock", root);
-	assert_int_equal(unlink(path), 0);
+	assert_int_equal(td_rundir_create(&dir, root, "empty", NULL), 0);
+	td_rundir_remove(&dir);
+	drop(root, "vf-0000:02:10.0.lock");
+}
+
+/* TANDEM_RUN_DIR may be a directory full of other things. */
+static void what_is_not_tandem_s_stays(void **state)
+{
+	static const char *const dirs[] = {"photos", "cache", "fifo", "mail", "vm"};
+	static const char *const files[] = {"photos/a.jpg", "photos/control.sock", "fifo/undo-0000:02:10.0.json", "cache/lock",
+		"cache/control.sock", "mail/control.sock", "vm/lock", "vm/notes"};
+	const char *root = *state;
+	struct td_rundir dir;
+	struct td_rundir_entry entry;
+	struct td_err err = {0};
+	char path[200], lock[200];
+	for (unsigned i = 0; i < TD_COUNT(dirs); i++)
+		make_dir(root, dirs[i]);
+	for (unsigned i = 0; i < TD_COUNT(files); i++)
+		touch(root, files[i]);
+	snprintf(lock, sizeof(lock), "%s/cache/lock", root);
+	assert_int_equal(truncate(lock, 4096), 0); /* a lock file, of another program */
+	snprintf(path, sizeof(path), "%s/fifo/lock", root);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	snprintf(path, sizeof(path), "%s/mail/lock", root);
+	assert_int_equal(symlink(lock, path), 0);
+	snprintf(path, sizeof(path), "%s/link", root);
+	assert_int_equal(symlink("vm", path), 0);
+
+	assert_int_equal(list_one(root, &entry), 1);
+	assert_string_equal(entry.name, "vm");
+	td_rundir_recover(root);
+	assert_int_equal(td_rundir_create(&dir, root, "cache", &err), -EEXIST);
+	assert_int_equal(err.reason, TD_REASON_RUN_DIR);
+	assert_int_equal(td_rundir_create(&dir, root, "photos", NULL), 0);
+	td_rundir_remove(&dir);
+	assert_int_equal(list_one(root, &entry), 0);
+
+	snprintf(path, sizeof(path), "%s/vm/lock", root);
+	assert_int_not_equal(access(path, F_OK), 0); /* that was a VM's */
+	static const char *const left[] = {"link", "fifo/lock", "mail/lock", "photos/a.jpg", "fifo/undo-0000:02:10.0.json", "cache/lock",
+		"cache/control.sock", "mail/control.sock", "vm/notes"};
+	for (unsigned i = 0; i < TD_COUNT(left); i++)
+		drop(root, left[i]);
+	for (unsigned i = 0; i < TD_COUNT(dirs); i++)
+		drop(root, dirs[i]);
 }
 
 static void a_journal_that_cannot_be_undone_stays(void **state)
@@ -160,6 +217,7 @@ static void a_journal_that_cannot_be_undone_stays(void **state)
 	char path[200];
 	snprintf(path, sizeof(path), "%s/dead", root);
 	assert_int_equal(mkdir(path, 0700), 0);
+	touch(root, "dead/lock");
 	touch(root, "dead/undo-0000:02:10.0.json"); /* empty: damaged */
 	touch(root, "dead/undo-0000:02:10.2.json");
 	touch(root, "dead/undo-0000:02:10.2.json.new"); /* never became one */
@@ -213,6 +271,7 @@ int main(void)
 		TEST(kill_ends_the_holder_and_nobody_else),
 		TEST(a_pid_in_a_free_lock_is_never_killed),
 		TEST(what_the_dead_left_is_swept),
+		TEST(what_is_not_tandem_s_stays),
 		TEST(a_journal_that_cannot_be_undone_stays),
 		cmocka_unit_test(roots),
 	};

@@ -38,8 +38,12 @@ static int set_up(void **state)
 	strcpy(root, "/tmp/tandem-journal.XXXXXX");
 	assert_non_null(mkdtemp(root));
 	snprintf(dir, sizeof(dir), "%s/vm1", root);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	snprintf(file, sizeof(file), "%s/lock", dir);
+	td_auto_close int fd = open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
 	snprintf(file, sizeof(file), "%s/undo-%s.json", dir, bdf);
-	return mkdir(dir, 0700);
+	return 0;
 }
 
 static int tear_down(void **state)
@@ -203,6 +207,9 @@ static void test_names(void **state)
 	} rows[] = {
 		{"undo-0000:3b:10.2.json", "0000:3b:10.2"},
 		{"undo-0000:3b:10.2.json.new", NULL},
+		{"undo-history.json.new", NULL},
+		{"undo.json.new", NULL},
+		{".new", NULL},
 		{"undo.json", ""},
 		{"undo-.json", ""},
 		{"undo-0000:3b:10.20.json", ""},
@@ -225,7 +232,25 @@ static void test_names(void **state)
 			td_lease_is_journal(rows[i].name) != (rows[i].bdf != NULL))
 			fail_msg("'%s'", rows[i].name);
 		assert_string_equal(vf_bdf, rows[i].bdf ? rows[i].bdf : "?");
+		assert_int_equal(td_lease_is_unfinished(rows[i].name), !strcmp(rows[i].name, "undo-0000:3b:10.2.json.new"));
 	}
+}
+
+/* The root may be anybody's directory. */
+static void test_no_lock_no_vm(void **state)
+{
+	struct td_journal gone;
+	char lock[128];
+	unsigned count = 7;
+
+	(void)state;
+	snprintf(lock, sizeof(lock), "%s/lock", dir);
+	assert_int_equal(unlink(lock), 0);
+	use_vf(&gone, GONE);
+	assert_int_equal(td_journal_write(dir, &gone, NULL), 0);
+	assert_int_equal(td_lease_recover(root, &count, NULL), 0);
+	assert_true(has("undo-" GONE ".json"));
+	assert_false(has("lock"));
 }
 
 static void test_recover_beside_damaged(void **state)
@@ -370,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_hostile, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_side_by_side, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_names, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_lock_no_vm, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_recover, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_recover_beside_damaged, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_own_directory, set_up, tear_down),
