@@ -23,6 +23,9 @@ struct td_hybrid_host {
 	struct td_vm *vm;
 	struct td_iommu **iommu; /* the VM's one IO address space; *iommu is made when the first VF is opened, and freed by the machine */
 	const char *run_dir;	 /* /run/tandem/NAME: journals */
+	/* The VFs that NICs of the VM name exactly, so that no NIC that takes any of a PF's takes one of them. Borrowed. */
+	const char *const *exact_vf;
+	unsigned exact_vf_count;
 };
 
 /* flip may be NULL. Called when a flip that td_hybrid_switch() started has ended. */

@@ -22,7 +22,8 @@ static int set_up_vf(struct td_hybrid *nic, struct td_err *err)
 
 int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err)
 {
-	const struct td_lease_request request = {.bdf = nic->config->vf, .pf_name = nic->config->pf};
+	const struct td_lease_request request = {
+		.bdf = nic->config->vf, .pf_name = nic->config->pf, .kept = nic->host.exact_vf, .kept_count = nic->host.exact_vf_count};
 	int rc;
 
 	if (nic->lease.held)

@@ -42,7 +42,11 @@ static int add_disks(struct td_machine *machine, struct td_err *err)
 
 static int add_nics(struct td_machine *machine, struct td_err *err)
 {
-	struct td_hybrid_host host = {.vm = &machine->vm, .iommu = &machine->iommu, .run_dir = machine->run_dir};
+	struct td_hybrid_host host = {
+		.vm = &machine->vm, .iommu = &machine->iommu, .run_dir = machine->run_dir, .exact_vf = machine->exact_vf};
+	for (unsigned i = 0; i < machine->config->net_count; i++)
+		if (machine->config->net[i].vf)
+			machine->exact_vf[host.exact_vf_count++] = machine->config->net[i].vf;
 	for (unsigned i = 0; i < machine->config->net_count; i++) {
 		int r = td_hybrid_create(&host, &machine->config->net[i], &machine->nic[i], err);
 		if (r)

@@ -22,6 +22,7 @@ struct td_machine {
 	struct td_hybrid *nic[TD_VM_NETS_MAX];
 	struct td_control_request *switching[TD_VM_NETS_MAX]; /* who waits for that NIC's flip, or NULL */
 	unsigned nic_count;
+	const char *exact_vf[TD_VM_NETS_MAX]; /* of the configuration, for td_hybrid_host */
 	struct td_control *control;
 	struct td_watch signals;
 	unsigned stop_signals; /* how many came: the first is the power button */

@@ -218,8 +218,17 @@ static int take_exact(struct td_lease *lease, const char *root, const char *bdf,
 	return rc;
 }
 
-static int take_any(struct td_lease *lease, const char *root, const char *pf_name, struct td_err *err)
+static bool is_kept(const struct td_lease_request *request, const char *bdf)
 {
+	for (unsigned i = 0; i < request->kept_count; i++)
+		if (!strcmp(request->kept[i], bdf))
+			return true;
+	return false;
+}
+
+static int take_any(struct td_lease *lease, const char *root, const struct td_lease_request *request, struct td_err *err)
+{
+	const char *pf_name = request->pf_name;
 	td_auto_free struct td_sriov_vf *vfs = NULL;
 	char refused[420] = "", why[WHY_BYTES];
 	unsigned count = 0;
@@ -231,8 +240,10 @@ static int take_any(struct td_lease *lease, const char *root, const char *pf_nam
 	if (count == 0)
 		return td_err_set(err, ENODEV, TD_REASON_NO_FREE_VF, "pf %s: has no VFs", pf_name);
 	for (unsigned i = 0; i < count; i++) {
-		why[0] = '\0';
-		rc = take(lease, root, &vfs[i], why, err);
+		bool kept = is_kept(request, vfs[i].bdf);
+
+		snprintf(why, sizeof(why), "%s", kept ? "is kept for another NIC of this VM" : "");
+		rc = kept ? -EBUSY : take(lease, root, &vfs[i], why, err);
 		if (rc == 0 || !why[0])
 			return rc; /* ours, or wrong in a way that another VF would not mend */
 		if (used + 40 < sizeof(refused))
@@ -394,7 +405,7 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 		td_warn("%s", left.text);
 	if (recover_dir(root, dir, strrchr(dir, '/') + 1, &count, &left) < 0)
 		td_warn("%s", left.text);
-	int rc = request->bdf ? take_exact(lease, root, request->bdf, err) : take_any(lease, root, request->pf_name, err);
+	int rc = request->bdf ? take_exact(lease, root, request->bdf, err) : take_any(lease, root, request, err);
 	if (rc == 0)
 		td_info("vf %s: leased (VF %u of %s, driver before: %s)", lease->vf.bdf, lease->vf.index,
 			lease->vf.pf_name[0] ? lease->vf.pf_name : lease->vf.pf_bdf,

@@ -26,6 +26,9 @@ struct td_lease {
 struct td_lease_request {
 	const char *bdf;     /* or NULL */
 	const char *pf_name; /* or NULL */
+	/* VFs of the PF that are not to be taken, though they be free: other requests of the same VM name them. Borrowed. */
+	const char *const *kept;
+	unsigned kept_count;
 };
 
 /* Gives back what dead processes left (what cannot be is logged), journals, binds to vfio-pci. A process may hold many, of one `dir`.

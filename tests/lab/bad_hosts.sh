@@ -174,6 +174,13 @@ case_held() {
 	wait $! || true
 }
 
+# A NIC that takes any VF leaves those that other NICs name.
+case_exact() {
+	runs 'any VF of the PF, then exactly its first' "${VM[@]}" --net mode=vf,pf=pf0 --net "mode=vf,vf=$VF0"
+	check 'two take any, one the first: one too many' refused no-free-vf 'VF 0 is kept for another NIC' "${VM[@]}" \
+		--net mode=vf,pf=pf0 --net mode=vf,pf=pf0 --net "mode=vf,vf=$VF0"
+}
+
 # What could not be given back is not forgotten when the VM takes it again.
 case_undo_fails() {
 	local nic=(--net "mode=vf,vf=$VF1") before
@@ -208,7 +215,7 @@ guest_image
 printf 'no kernel\n' >"$WORK/text"
 small_vm
 set_up_vfs
-for name in ${ONLY:-kvm files memory run_directory emulated vf drivers memlock group held undo_fails no_vhost}; do
+for name in ${ONLY:-kvm files memory run_directory emulated vf drivers memlock group held exact undo_fails no_vhost}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done
