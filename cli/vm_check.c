@@ -126,12 +126,24 @@ static int check_files(const struct check *check)
 	return 0;
 }
 
+static int check_two_disks(const struct check *check, unsigned a, unsigned b)
+{
+	const struct td_vm_disk_config *disk = check->config->disk;
+	if (same(disk[a].path, disk[b].path) && !(disk[a].readonly && disk[b].readonly))
+		return fail(check, &disk[b].path, &disk[b].mark,
+			"disks[%u].path: is disks[%u]'s too: give both readonly=on, or leave one out", b, a);
+	return 0;
+}
+
 int td_vm_config_check(const struct td_vm_file_config *config, const struct td_schema_marks *marks, struct td_err *err)
 {
 	const struct check check = {.config = config, .marks = marks, .err = err};
 	int r = check_memory(&check);
 	if (!r)
 		r = check_files(&check);
+	for (unsigned i = 0; !r && i < config->disk_count; i++)
+		for (unsigned j = 0; !r && j < i; j++)
+			r = check_two_disks(&check, j, i);
 	for (unsigned i = 0; !r && i < config->net_count; i++) {
 		r = check_net(&check, &config->net[i]);
 		for (unsigned j = 0; !r && j < i; j++)

@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "core/vm.h"
 #include "emul/virtio_pci.h"
 
@@ -372,6 +373,20 @@ static const struct td_virtio_ops ops = {
 
 /* ---- set-up ---- */
 
+/* A file system that knows no locks is no reason to refuse: then nobody else has one there either. */
+static int lock_image(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
+{
+	struct flock lock = {.l_type = config->readonly ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET}; /* l_len 0: to the end */
+
+	if (!fcntl(blk->fd, F_OFD_SETLK, &lock))
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return td_err_set(err, EBUSY, TD_REASON_DISK_IN_USE, "%s: %s is in use by another VM%s", config->name, config->path,
+			config->readonly ? ", which writes to it" : "");
+	td_warn("%s: %s: not locked against other VMs: %s", config->name, config->path, strerror(errno));
+	return 0;
+}
+
 static int open_image(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
 {
 	struct stat stat;
@@ -391,7 +406,7 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s has %llu bytes: not a multiple of %u above 0", config->name,
 			config->path, (unsigned long long)bytes, SECTOR);
 	blk->sectors = bytes / SECTOR;
-	return 0;
+	return lock_image(blk, config, err);
 }
 
 static int make_requests(struct blk *blk, struct td_err *err)

@@ -8,6 +8,10 @@
 
 struct td_vm;
 
+/*
+ * The image is locked for as long as the device lives, by an OFD lock (fcntl(2)) on the whole file: for writing, or readonly, for reading.
+ * So one VM writes or many read; QEMU and cloud-hypervisor take such locks too.
+ */
 struct td_virtio_blk_config {
 	const char *name; /* "disk0" */
 	const char *path; /* raw image or block device; a size that is not a multiple of 512 is refused */
@@ -16,6 +20,7 @@ struct td_virtio_blk_config {
 	const char *serial; /* up to 20 bytes, or NULL */
 };
 
+/* TD_REASON_DISK_IN_USE: somebody has locked the image. */
 int td_virtio_blk_create(struct td_vm *vm, const struct td_virtio_blk_config *config, struct td_err *err);
 
 #endif

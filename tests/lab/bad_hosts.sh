@@ -165,8 +165,10 @@ case_group() {
 }
 
 case_held() {
-	"${VM[@]}" --net "mode=vf,vf=$VF0" </dev/null >"$WORK/output" 2>&1 &
+	truncate -s 1M "$WORK/image"
+	"${VM[@]}" --net "mode=vf,vf=$VF0" --disk "path=$WORK/image" </dev/null >"$WORK/output" 2>&1 &
 	until_running small
+	check 'its image is in use' refused disk-in-use "$WORK/image is in use by another VM" "${VM[@]}" --name small2 --disk "path=$WORK/image"
 	check 'a VM of this name runs' refused control-socket-in-use 'small' "${VM[@]}"
 	check 'its VF is held' refused vf-busy 'held by VM small' "${VM[@]}" --name small2 --net "mode=vf,vf=$VF0"
 	check 'two are wanted, one is free' refused no-free-vf 'held by VM small' "${VM[@]}" --name small2 --net mode=vf,pf=pf0 --net mode=vf,pf=pf0

@@ -191,6 +191,8 @@ static void what_keys_say_together(void **state)
 		{KERNEL "serial: {mode: pty, file: x}\n", TD_REASON_CONFIG_VALUE,
 			"f:2:27: serial.file: is given, but the mode is not file: leave one of them out"},
 		{KERNEL "disks: [{readonly: on}]\n", TD_REASON_CONFIG_VALUE, "f:2:9: disks[0].path: missing: give the image's path"},
+		{KERNEL "disks: [{path: a, readonly: on}, {path: a}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:41: disks[1].path: is disks[0]'s too: give both readonly=on, or leave one out"},
 		{KERNEL "net: [{mode: failover}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:14: nic net0: mode failover needs a VF: give pf or vf, or mode emulated"},
 		{KERNEL "net: [{mode: vf}]\n", TD_REASON_CONFIG_VALUE,

@@ -325,18 +325,44 @@ static void test_reset_in_flight(void **state)
 	assert_int_equal(driver_used(d->vm, &d->queue), 513);
 }
 
-static void expect_refused(const char *path, enum td_reason reason)
+static void expect_answer(const char *path, bool readonly, enum td_reason reason)
 {
 	struct td_vm *vm = driver_make_vm();
-	struct td_virtio_blk_config config = {.name = "disk0", .path = path};
+	struct td_virtio_blk_config config = {.name = "disk0", .path = path, .readonly = readonly};
 	struct td_err err = {0};
 
 	if (!vm)
 		skip();
-	assert_true(td_virtio_blk_create(vm, &config, &err) < 0);
+	assert_int_equal(td_virtio_blk_create(vm, &config, &err) < 0, reason != TD_REASON_NONE);
 	assert_int_equal(err.reason, reason);
-	assert_non_null(strstr(err.text, path));
+	if (reason)
+		assert_non_null(strstr(err.text, path));
 	driver_free_vm(vm);
+}
+
+static void expect_refused(const char *path, enum td_reason reason)
+{
+	expect_answer(path, false, reason);
+}
+
+/* One writes, or many read; and a VM that has ended holds nothing. */
+static void test_shared_image(void **state)
+{
+	struct disk *d = get(state);
+
+	expect_answer(d->path, false, TD_REASON_DISK_IN_USE);
+	expect_answer(d->path, true, TD_REASON_DISK_IN_USE);
+	driver_free_vm(d->vm);
+	d->vm = NULL;
+	expect_answer(d->path, false, TD_REASON_NONE);
+}
+
+static void test_shared_readonly_image(void **state)
+{
+	struct disk *d = get(state);
+
+	expect_answer(d->path, false, TD_REASON_DISK_IN_USE);
+	expect_answer(d->path, true, TD_REASON_NONE);
 }
 
 static void test_bad_images(void **state)
@@ -372,6 +398,8 @@ int main(void)
 		TEST(test_no_request),
 		TEST(test_many),
 		TEST(test_reset_in_flight),
+		TEST(test_shared_image),
+		cmocka_unit_test_setup_teardown(test_shared_readonly_image, setup_readonly, teardown),
 		cmocka_unit_test(test_bad_images),
 	};
 
