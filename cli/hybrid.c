@@ -143,6 +143,8 @@ static int create_parts(struct td_hybrid *nic, struct td_err *err)
 
 	if (config->mode == TD_NIC_VF)
 		return create_vf_only(nic, err);
+	if (!config->bridge && !config->tap)
+		td_warn("nic %s: neither bridge nor tap is given: it leads nowhere until its tap is connected", config->id);
 	rc = config->model == TD_NIC_IGBVF ? create_igbvf(nic, err) : create_virtio(nic, err);
 	if (rc == 0 && nic->mode && config->start_on_vf) {
 		nic->wanted = TD_PATH_VF;

@@ -80,6 +80,12 @@ static int check_net(const struct check *check, const struct td_vm_net_config *n
 	if (net->mode == TD_NIC_VF && (net->bridge || net->tap))
 		return fail(check, net->bridge ? &net->bridge : &net->tap, &net->mark,
 			"nic %s: mode vf has no emulated path: leave bridge and tap out, or give mode failover", net->id);
+	if ((net->mode == TD_NIC_FAILOVER || net->mode == TD_NIC_TRANSPARENT) && !net->bridge && !net->tap)
+		return fail(check, &net->mode, &net->mark,
+			"nic %s: bridge is missing: mode %s needs an emulated path to go to: give bridge (or tap, and connect it "
+			"yourself), "
+			"or mode vf",
+			net->id, mode_name(net->mode));
 	if (net->mode == TD_NIC_EMULATED && net->vlan)
 		return fail(check, &net->vlan, &net->mark,
 			"nic %s: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN", net->id);

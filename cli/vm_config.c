@@ -124,7 +124,11 @@ static const struct td_schema_key net_keys[] = {
 		.kind = TD_SCHEMA_MAC,
 		NET(mac),
 		.help = "The NIC's one MAC address, on both paths. Default: made from the VM's name and the NIC's id, the same each time"},
-	{.name = "bridge", .kind = TD_SCHEMA_IFNAME, NET(bridge), .help = "The host's bridge that the emulated path is put into"},
+	{.name = "bridge",
+		.kind = TD_SCHEMA_IFNAME,
+		NET(bridge),
+		.help = "The host's bridge that the emulated path is put into. Required in modes failover and transparent, unless tap is "
+			"given"},
 	{.name = "tap", .kind = TD_SCHEMA_IFNAME, NET(tap), .help = "The name of the emulated path's tap. Default: the kernel chooses"},
 	{.name = "vhost",
 		.kind = TD_SCHEMA_WORD,

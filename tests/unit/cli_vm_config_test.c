@@ -209,8 +209,14 @@ static void what_keys_say_together(void **state)
 		{KERNEL "net: [{}, {id: net0}]\n", TD_REASON_CONFIG_VALUE, "f:2:16: nic net0: two NICs have this id: give each its own"},
 		{KERNEL "net: [{mac: '52:54:00:00:00:01'}, {mac: '52:54:00:00:00:01'}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:41: nic net1: mac 52:54:00:00:00:01 is nic net0's too: give each its own"},
-		{KERNEL "net: [{vf: '0000:02:10.0'}, {vf: '02:10.0'}]\n", TD_REASON_CONFIG_VALUE,
-			"f:2:34: nic net1: vf 0000:02:10.0 is nic net0's too: give each its own"},
+		{KERNEL "net: [{pf: pf0}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:7: nic net0: bridge is missing: mode failover needs an emulated path to go to: give bridge (or tap, and "
+			"connect it yourself), or mode vf"},
+		{KERNEL "net: [{pf: pf0, mode: transparent}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:23: nic net0: bridge is missing: mode transparent needs an emulated path to go to: give bridge (or tap, and "
+			"connect it yourself), or mode vf"},
+		{KERNEL "net: [{bridge: b, vf: '0000:02:10.0'}, {bridge: b, vf: '02:10.0'}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:56: nic net1: vf 0000:02:10.0 is nic net0's too: give each its own"},
 		{KERNEL "net: [{tap: t0}, {tap: t0}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:24: nic net1: tap t0 is nic net0's too: give each its own"},
 	};
@@ -282,7 +288,7 @@ static void defaults_and_what_follows(void **state)
 {
 	struct td_vm_file_config config, again;
 	struct td_err err = {0};
-	static const char text[] = KERNEL "net: [{bridge: br0}, {pf: pf0}, {}]\n";
+	static const char text[] = KERNEL "net: [{bridge: br0}, {pf: pf0, tap: t}, {}]\n";
 	(void)state;
 	assert_int_equal(td_vm_config_from_yaml(&config, "dir/a vm.yaml", text, sizeof(text) - 1, &err), 0);
 	assert_string_equal(config.name, "a-vm");
