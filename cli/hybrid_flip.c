@@ -128,6 +128,15 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 static const struct td_flip_ops flip_ops = {flip_begin, flip_undo, flip_arm, flip_now, flip_finished};
 
+/* What a cold flip gave up waits for its counters. Who asks for a VF again needn't: it is measured up to now, and goes. */
+static void give_back_now(struct td_hybrid *nic)
+{
+	if (!nic->give_back || nic->leaving || nic->lost || td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+		return;
+	td_hybrid_finish_measuring(nic);
+	td_hybrid_vf_release(nic);
+}
+
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err)
 {
 	uint64_t rx, tx;
@@ -135,6 +144,8 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	if (nic->flip.active)
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s)", nic->config->id,
 			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
+	if (to == TD_PATH_VF && !automatic)
+		give_back_now(nic);
 	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
 		return td_err_set(
 			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);

@@ -153,6 +153,9 @@ case_cold() {
 		switch_nic vf
 		sleep 0.5
 	done
+	switch_nic emulated --cold
+	switch_nic vf
+	check "a VF given up can be had again at once" on_vf
 	check "${COLD:-4} flips, half of them cold: the guest answers" answers
 	power_off
 }

@@ -70,6 +70,26 @@ static void test_back_so_soon(void **state)
 	tear_down_world();
 }
 
+/* A cold flip's VF is measured for a while before it goes; who wants one back at once gets one. */
+static void test_back_from_cold(void **state)
+{
+	struct td_err err = {0};
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, true, on_done, NULL, &err), 0);
+	fake_run(60000, true);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_true(fake.leased && td_hybrid_last_record(fake.nic)->measuring);
+	fake_count(0);
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(fake_calls_of("lease"), 1); /* given back, and taken anew */
+	assert_false(fake.nic->log[fake.nic->log_count - 2].measuring);
+	fake_run(SETTLE_MS, false);
+	check_settled();
+	tear_down_world();
+}
+
 /* Who relays and who catches knows of the VF's VLAN: the fakes look. */
 static void test_vlan(void **state)
 {
@@ -360,7 +380,7 @@ int main(void)
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
 		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts),
-		cmocka_unit_test(test_last_moment)};
+		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
