@@ -10,12 +10,21 @@ static void on_ejected(void *opaque);
 static void on_driver_up(void *opaque);
 static void on_lost(void *opaque, bool release_requested);
 
-/* The settings that were there before are in the lease's journal already. */
+/*
+ * A VLAN, or a link that is off, may be left from whoever had the VF before: only what differs is set, a driver may not know the rest. The
+ * settings of before are in the lease's journal already.
+ */
 static int set_up_vf(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_sriov_vf *vf = &nic->lease.vf;
+	struct td_sriov_vf_settings now;
+	uint16_t vlan = (uint16_t)nic->config->vlan;
 
-	if (nic->config->vlan && td_sriov_set_vlan(vf->pf_name, vf->index, (uint16_t)nic->config->vlan, err) < 0)
+	if (td_sriov_get(vf->pf_name, vf->index, &now, err) < 0)
+		return err->code;
+	if (now.vlan != vlan && td_sriov_set_vlan(vf->pf_name, vf->index, vlan, err) < 0)
+		return err->code;
+	if (now.link_state == TD_SRIOV_LINK_DISABLE && td_sriov_set_link_state(vf->pf_name, vf->index, TD_SRIOV_LINK_AUTO, err) < 0)
 		return err->code;
 	return td_relay_open(&nic->relay, vf->pf_name, nic->config->mac, (uint16_t)nic->config->vlan, err);
 }

@@ -117,6 +117,21 @@ case_vlan_transparent() {
 	vlan_down
 }
 
+# What somebody else has left on a VF is no VM's, and is theirs again afterwards.
+case_vlan_left() {
+	local left
+	ip link set pf0 vf 0 vlan 100
+	ip link set pf0 vf 1 vlan 100
+	left=$(host_state)
+	start --net "$(failover "bridge=br0,vlan=0")"
+	on_vf
+	check 'a VLAN that was left on the VF is off' [ "$(ip link show pf0 | grep -c 'vlan 100')" = 1 ]
+	power_off
+	check 'and on again behind the VM' diff <(printf '%s\n' "$left") <(host_state)
+	ip link set pf0 vf 0 vlan 0
+	ip link set pf0 vf 1 vlan 0
+}
+
 case_two_nics() {
 	local second=52:54:00:12:34:57
 	start --net "$(failover)" --net "id=net1,mode=failover,mac=$second,bridge=br0,pf=pf0,path=vf"
@@ -182,7 +197,7 @@ case_held_frames() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost vlan vlan_transparent two_nics cold boots}; do
+for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost vlan vlan_transparent vlan_left two_nics cold boots}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	before=$(host_state)
 	# A guest with two NICs answers for both addresses on either; who remembers the other's MAC address asks the next guest in vain.

@@ -102,6 +102,33 @@ static void test_vlan(void **state)
 	variant.vlan = 0;
 }
 
+/* What is left on a VF of whoever had it before does not stay; what need not change is not set. */
+static void test_leftovers(void **state)
+{
+	static const struct {
+		uint16_t before, wanted;
+		enum td_sriov_link link;
+	} rows[] = {{7, 0, TD_SRIOV_LINK_AUTO}, {7, 100, TD_SRIOV_LINK_DISABLE}, {100, 100, TD_SRIOV_LINK_ENABLE}};
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
+		bool off = rows[i].link == TD_SRIOV_LINK_DISABLE;
+
+		variant.vlan = rows[i].wanted;
+		set_up_world();
+		fake.settings.vlan = rows[i].before;
+		fake.settings.link_state = rows[i].link;
+		fake_count(0);
+		assert_true(flip(TD_PATH_VF));
+		assert_int_equal(fake.settings.vlan, rows[i].wanted);
+		assert_int_equal(fake.settings.link_state, off ? TD_SRIOV_LINK_AUTO : rows[i].link);
+		assert_int_equal(fake_calls_of("vlan"), rows[i].before != rows[i].wanted);
+		assert_int_equal(fake_calls_of("link state"), off);
+		tear_down_world();
+	}
+	variant.vlan = 0;
+}
+
 /* A frame that comes by the tap while a flip to the VF settles is brought to the VF; the tap is deaf afterwards. */
 static void test_late_frames(void **state)
 {
@@ -380,7 +407,7 @@ int main(void)
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
 		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts),
-		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold)};
+		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold), cmocka_unit_test(test_leftovers)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

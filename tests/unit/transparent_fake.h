@@ -54,6 +54,7 @@ struct fake {
 	struct td_vf82576_ring hw_rx, hw_tx;
 
 	bool leased, relay_open, catching, filter, pf_up, carrier;
+	struct td_sriov_vf_settings settings;
 	int announced; /* enum td_path; -1: nowhere yet */
 
 	const char *trace[FAKE_TRACE];

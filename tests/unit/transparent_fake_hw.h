@@ -243,8 +243,29 @@ int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6
 
 int td_sriov_set_vlan(const char *pf_name, unsigned vf_index, uint16_t vlan, struct td_err *err)
 {
-	(void)pf_name, (void)vf_index, (void)vlan;
-	return fake_try("vlan", err);
+	int rc = fake_try("vlan", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.vlan = vlan;
+	return rc;
+}
+
+int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_sriov_link state, struct td_err *err)
+{
+	int rc = fake_try("link state", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.link_state = state;
+	return rc;
+}
+
+int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err)
+{
+	(void)pf_name, (void)vf_index;
+	*ret_settings = fake.settings;
+	return fake_try("settings", err);
 }
 
 int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
