@@ -19,6 +19,8 @@ struct td_client_options {
 	unsigned word_count;
 	bool json, help, cold;
 	const char *to, *vm; /* --to, --vm, or NULL */
+	/* What a command that fails tells beside its error, {"flip": ...}: it puts a new reference here, for --json. */
+	json_t **ret_detail;
 };
 
 /* --json and --help always; `more` names the others that the command knows: "to vm cold". */
@@ -29,11 +31,14 @@ int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err);
 /* "VM/NIC", or "NIC" where one VM has it. vm may be NULL. */
 int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const char **ret_nic, struct td_err *err);
 
-/* One request to the VM called `vm`. *ret_result is a new reference. */
+/* One request to the VM called `vm`. *ret_result is a new reference; after a failure too, where the VM tells more than its error. */
 int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err);
 
 /* Indented, with a newline. */
 void td_client_print_json(const json_t *value);
+/* {"ok": false, "error": {"reason", "code", "text", "hint"}} and the members of detail, which may be NULL: what --json says of a failure.
+ */
+void td_client_print_failure(const struct td_err *err, const json_t *detail);
 /* An object as lines "key: value"; inner objects as "key.inner: value"; lists of objects are left out. */
 void td_client_print_lines(const json_t *object);
 /* A member's text for a table's cell: strings as they are, numbers in decimal, on/off, "-" for what is not there. "a.b" goes inside. */

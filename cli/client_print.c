@@ -4,11 +4,20 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "core/control.h"
 
 void td_client_print_json(const json_t *value)
 {
 	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
 	putchar('\n');
+}
+
+void td_client_print_failure(const struct td_err *err, const json_t *detail)
+{
+	json_t *object = json_pack("{s:b, s:o}", "ok", 0, "error", td_control_error_json(err));
+	json_object_update(object, (json_t *)(uintptr_t)detail); /* of NULL: refused, and nothing is lost */
+	td_client_print_json(object);
+	json_decref(object);
 }
 
 static const char *scalar_text(const json_t *value, char text[64])

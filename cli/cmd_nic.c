@@ -9,7 +9,7 @@
 #include "cli/commands.h"
 #include "cli/rundir.h"
 
-/* The NICs of all living VMs, each with its VM's name. A VM that does not answer is left out. */
+/* The NICs of all living VMs, each with its VM's name. A VM that does not answer has one line all the same; nobody knows its NICs. */
 static int collect(const char *vm, json_t *list, struct td_err *err)
 {
 	char root[TD_RUNDIR_PATH_MAX];
@@ -23,8 +23,10 @@ static int collect(const char *vm, json_t *list, struct td_err *err)
 		size_t index;
 		if (!entries[i].alive || (vm && strcmp(vm, entries[i].name) != 0))
 			continue;
-		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL))
+		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL)) {
 			r = vm ? err->code : 0;
+			json_array_append_new(list, json_pack("{s:s, s:s}", "state", "silent", "vm", entries[i].name));
+		}
 		json_array_foreach(nics, index, nic)
 		{
 			json_object_set_new(nic, "vm", json_string(entries[i].name));
@@ -84,11 +86,11 @@ static void phases_text(const json_t *phases, char *text, size_t len)
 	}
 }
 
-/* -1 (nothing ran through it, so nothing was measured) as "-". */
+/* null (nothing ran through it, so nothing was measured) as "-". */
 static const char *blackout_text(const json_t *flip, const char *member, char text[64])
 {
 	json_t *ms = json_object_get(flip, member);
-	if (!json_is_number(ms) || json_number_value(ms) < 0)
+	if (!json_is_number(ms))
 		return "-";
 	snprintf(text, 64, "%.1f ms", json_number_value(ms));
 	return text;
@@ -161,6 +163,8 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 		td_client_print_json(flip);
 	else if (!r)
 		print_switch(vm, nic, flip);
+	else if (flip)
+		*options->ret_detail = json_pack("{s:O}", "flip", flip);
 	json_decref(flip);
 	return r;
 }

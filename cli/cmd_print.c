@@ -13,8 +13,10 @@
 static void print_reasons(void)
 {
 	puts("# Reason codes\n\n"
-	     "Every error ends in a reason code in brackets, `--json` output carries it as `reason`. Names are stable: scripts may match\n"
-	     "them. This file is printed by `tandem print reasons`, and a test keeps it so.\n\n"
+	     "Every error ends in a reason code in brackets. With `--json`, standard output carries it too:\n"
+	     "`{\"ok\": false, \"error\": {\"reason\": \"...\", \"code\": -2, \"text\": \"...\", \"hint\": \"...\"}}`, with `flip`, its\n"
+	     "record, beside `error` when a flip was begun and undone. Names are stable: scripts may match them.\n"
+	     "This file is printed by `tandem print reasons`, and a test keeps it so.\n\n"
 	     "| code | what to do |\n|---|---|");
 	for (unsigned i = TD_REASON_NONE + 1; i < TD_REASON_COUNT; i++)
 		printf("| `%s` | %s |\n", td_reason_name((enum td_reason)i), td_reason_hint((enum td_reason)i));

@@ -59,7 +59,8 @@ static int run(const struct td_vm_file_config *config, int *ret_status, struct t
 	int r = td_rundir_root(root, err);
 	if (r)
 		return r;
-	td_rundir_recover(root);
+	if (td_rundir_recover(root, err))
+		td_warn("%s [%s]", err->text, td_reason_name(err->reason)); /* what another VM left does not stop this one */
 	r = td_rundir_create(&dir, root, config->name, err);
 	if (r)
 		return r;

@@ -28,17 +28,31 @@ static const char *names(const struct td_cmd_verbs *verbs, char *text, size_t le
 	return text;
 }
 
+/* Also when something before it is wrong: a program that asks for JSON wants to read that. */
+static bool wants_json(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (!strcmp(argv[i], "--json"))
+			return true;
+	return false;
+}
+
 static int run(const struct td_cmd_verbs *verbs, const struct td_cmd_verb *verb, int argc, char **argv)
 {
 	struct td_client_options options;
 	struct td_err err = {0};
+	json_t *detail = NULL;
 	int r = td_client_parse(&options, argc, argv, verb->options ? verb->options : "", &err);
 	if (!r && options.help)
 		return print_help(verbs);
 	if (!r && (options.word_count < verb->words_min || options.word_count > verb->words_max))
 		r = td_err_set(&err, EINVAL, TD_REASON_USAGE, "usage: tandem %s %s %s", verbs->command, verb->name, verb->usage);
+	options.ret_detail = &detail;
 	if (!r)
 		r = verb->run(&options, &err);
+	if (r && wants_json(argc, argv))
+		td_client_print_failure(&err, detail);
+	json_decref(detail);
 	return r ? td_cmd_fail(&err) : 0;
 }
 

@@ -13,7 +13,10 @@ struct td_cmd_verb {
 	const char *name;
 	const char *usage; /* behind the verb: "NIC --to vf|emulated"; "" */
 	const char *help;  /* one line */
-	/* One of the two. run: arguments are read as client.h says; main: the verb reads them itself, and returns the exit status. */
+	/*
+	 * One of the two. run: arguments are read as client.h says; 0, with its answer printed, or -errno, with nothing printed: the error
+	 * is printed for it, on standard output too where --json was given. main: the verb reads them itself, and returns the exit status.
+	 */
 	int (*run)(const struct td_client_options *options, struct td_err *err);
 	int (*main)(int argc, char **argv);
 	/* Of run: the options it knows beside --json and --help, as "vm to"; how many words it takes. */

@@ -10,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/rundir.h"
+#include "core/log.h"
 
 #define LIST_WAIT_MS 1000
 #define KILL_WAIT_MS 3000 /* for an orderly end; what lasts longer is ended by a signal */
@@ -113,6 +114,17 @@ static int run_simple(const struct td_client_options *options, const char *comma
 	return r;
 }
 
+/* What the VM left is undone; its directory is still there when that failed. What other VMs left is no failure of this one's end. */
+static int clean_up(const char *root, const char *name, struct td_err *err)
+{
+	int r = td_rundir_recover(root, err);
+	if (r && td_rundir_exists(root, name))
+		return td_err_prefix(err, "vm %s: ended, but not all that it held was given back", name);
+	if (r)
+		td_warn("%s [%s]", err->text, td_reason_name(err->reason));
+	return 0;
+}
+
 /* Orderly, so that VFs go back; by a signal when the process does not answer; and then what it left is undone here. */
 static int run_kill(const struct td_client_options *options, struct td_err *err)
 {
@@ -126,19 +138,21 @@ static int run_kill(const struct td_client_options *options, struct td_err *err)
 		died = true;
 	else if (r)
 		return r;
+	*err = (struct td_err){0};
 	if (!died && (td_client_call(name, "vm-kill", NULL, KILL_WAIT_MS, &result, NULL) || td_rundir_wait(root, name, KILL_WAIT_MS))) {
 		r = td_rundir_kill(root, name, err);
 		if (r && r != -ESRCH)
 			return r;
+		*err = (struct td_err){0};
 	}
 	json_decref(result);
-	td_rundir_recover(root);
-	if (options->json) {
+	r = clean_up(root, name, err);
+	if (!r && options->json) {
 		json_t *done = json_pack("{s:s, s:s}", "name", name, "state", "dead");
 		td_client_print_json(done);
 		json_decref(done);
 	}
-	return 0;
+	return r;
 }
 
 static int run_console(const struct td_client_options *options, struct td_err *err)

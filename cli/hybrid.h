@@ -44,7 +44,8 @@ void td_hybrid_guest_reset(struct td_hybrid *nic);
 int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err);
 
 /*
- * New reference: {"id","mac","mode","path","state","vf":{"bdf","pf","state"},"tap","bridge","vhost","counters":{...},"reason",
+ * New reference; a blackout that no traffic measured is null:
+ * {"id","mac","mode","path","state","vf":{"bdf","pf","state"},"tap","bridge","vhost","counters":{...},"reason",
  * "flips":[{"to","ok","reason","phases":{"reserve":ms...},"total_ms","blackout_rx_ms","blackout_tx_ms","at"}...]}
  */
 json_t *td_hybrid_info(struct td_hybrid *nic);

@@ -121,7 +121,7 @@ static json_t *milliseconds(uint64_t ns)
 
 static json_t *blackout(double ms)
 {
-	return ms < 0 ? json_string("no traffic") : json_real(ms);
+	return ms < 0 ? json_null() : json_real(ms);
 }
 
 static json_t *marks_json(const struct td_hybrid_record *record)

@@ -145,7 +145,7 @@ static void switch_done(void *opaque, const json_t *flip_record, const struct td
 	struct td_control_request **place = opaque, *request = *place;
 	*place = NULL;
 	if (err && err->code)
-		td_control_fail(request, err);
+		td_control_fail_with(request, err, flip_record ? json_deep_copy(flip_record) : NULL);
 	else
 		td_control_reply(request, json_deep_copy(flip_record));
 }

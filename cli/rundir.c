@@ -235,23 +235,28 @@ int td_rundir_list(const char *root, struct td_rundir_entry **ret_entries, unsig
 	return 0;
 }
 
-void td_rundir_recover(const char *root)
+int td_rundir_recover(const char *root, struct td_err *err)
 {
-	struct td_err err = {0};
 	unsigned returned = 0, count = 0;
 	td_auto_free struct td_rundir_entry *entries = NULL;
-	if (td_lease_recover(root, &returned, &err))
-		td_warn("%s [%s]", err.text, td_reason_name(err.reason));
+	int r = td_lease_recover(root, &returned, err);
 	if (returned)
 		td_warn("run directory %s: gave back %u VF(s) that dead processes held", root, returned);
-	if (td_rundir_list(root, &entries, &count, &err))
-		return;
+	int listed = td_rundir_list(root, &entries, &count, r ? NULL : err);
 	for (unsigned i = 0; i < count; i++) {
 		struct td_rundir dead = {.lock_fd = -1};
 		if (!entries[i].alive && path_of(dead.path, sizeof(dead.path), root, entries[i].name, "") &&
 			lock_dead(dead.path, &dead.lock_fd))
 			td_rundir_remove(&dead);
 	}
+	return r ? r : listed;
+}
+
+bool td_rundir_exists(const char *root, const char *name)
+{
+	char path[TD_RUNDIR_PATH_MAX + 8];
+	struct stat st;
+	return snprintf(path, sizeof(path), "%s/%s/lock", root, name) < (int)sizeof(path) && !lstat(path, &st);
 }
 
 int td_rundir_wait(const char *root, const char *name, unsigned timeout_ms)

@@ -28,8 +28,13 @@ int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, 
 /* Removes it, but for a journal that could not be undone and for files that are not tandem's. Harmless when lock_fd is -1. */
 void td_rundir_remove(struct td_rundir *dir);
 
-/* Gives back what dead processes left: VFs by their journals, then their directories. What cannot be cleaned is logged and left. */
-void td_rundir_recover(const char *root);
+/*
+ * Gives back what dead processes left: VFs by their journals, then their directories. What cannot be is left: err says the first of it, the
+ * log the rest, and the directory of whoever held it stays.
+ */
+int td_rundir_recover(const char *root, struct td_err *err);
+/* Is there something left of a VM by this name, alive or dead? */
+bool td_rundir_exists(const char *root, const char *name);
 
 struct td_rundir_entry {
 	char name[TD_VM_NAME_MAX + 1];

@@ -104,10 +104,15 @@ static json_t *json_text(const char *text)
 	return copy ? json_string(copy) : NULL;
 }
 
+json_t *td_control_error_json(const struct td_err *err)
+{
+	return json_pack("{s:s, s:i, s:o, s:s}", "reason", td_reason_name(err->reason), "code", err->code, "text", json_text(err->text),
+		"hint", td_reason_hint(err->reason));
+}
+
 static json_t *error_reply(const struct td_err *err)
 {
-	return json_pack("{s:b, s:{s:s, s:i, s:o, s:s}}", "ok", 0, "error", "reason", td_reason_name(err->reason), "code", err->code,
-		"text", json_text(err->text), "hint", td_reason_hint(err->reason));
+	return json_pack("{s:b, s:o}", "ok", 0, "error", td_control_error_json(err));
 }
 
 static void client_queue_error(struct client *client, int errnum, const char *text)
@@ -351,7 +356,15 @@ void td_control_reply(struct td_control_request *request, json_t *result)
 
 void td_control_fail(struct td_control_request *request, const struct td_err *err)
 {
-	request_end(request, error_reply(err));
+	td_control_fail_with(request, err, NULL);
+}
+
+void td_control_fail_with(struct td_control_request *request, const struct td_err *err, json_t *result)
+{
+	json_t *reply = error_reply(err);
+	if (result)
+		json_object_set_new(reply, "result", result);
+	request_end(request, reply);
 }
 
 /* Somebody listens: -EADDRINUSE. Nobody does: the socket of a dead process is removed. */

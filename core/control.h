@@ -3,6 +3,7 @@
  * control.h - the JSON control socket of a VM process: a UNIX stream socket, one JSON object a line each way.
  *   request  {"command": "nic-switch", "args": {"nic": "net0", "to": "emulated"}}
  *   reply    {"ok": true, "result": ...}  or  {"ok": false, "error": {"reason": "nic-not-found", "code": -2, "text": "...", "hint": "..."}}
+ * A command that failed on its way may put a "result" beside its error: a flip that was undone has a record.
  * A client may send the next request after the reply. Peers are untrusted: a line is at most TD_CONTROL_LINE_MAX bytes; what is no request
  * gets an error reply; a client that does not read is dropped. Runs on the main loop.
  */
@@ -40,10 +41,15 @@ void td_control_destroy(struct td_control *control); /* unlinks the socket; open
 
 void td_control_reply(struct td_control_request *request, json_t *result); /* takes the reference; NULL: null */
 void td_control_fail(struct td_control_request *request, const struct td_err *err);
+/* With what there is to tell beside it; takes the reference; NULL: nothing. */
+void td_control_fail_with(struct td_control_request *request, const struct td_err *err, json_t *result);
+
+/* {"reason", "code", "text", "hint"}, as in a reply. New reference. */
+json_t *td_control_error_json(const struct td_err *err);
 
 /*
  * The client's side, blocking: one request, one reply. *ret_result is a new reference. The server's error comes back in *err with its
- * reason. timeout_ms < 0: none.
+ * reason, and then *ret_result is what it tells beside it, or untouched. timeout_ms < 0: none.
  */
 int td_control_call(const char *path, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err);
 

@@ -139,9 +139,11 @@ static int call_run(struct call *call, json_t *request, json_t **ret_result)
 	json_t *reply = json_loadb(line, len, 0, NULL);
 	if (json_is_true(json_object_get(reply, "ok")))
 		*ret_result = json_incref(json_object_get(reply, "result"));
-	else if (json_is_object(json_object_get(reply, "error")))
+	else if (json_is_object(json_object_get(reply, "error"))) {
 		r = server_error(call, json_object_get(reply, "error"));
-	else
+		if (json_object_get(reply, "result"))
+			*ret_result = json_incref(json_object_get(reply, "result"));
+	} else
 		r = td_err_set(call->err, EPROTO, TD_REASON_CONTROL, "control socket %s: what came back is no reply", call->path);
 	json_decref(reply);
 	return r;

@@ -183,6 +183,11 @@ case_exact() {
 		--net mode=vf,pf=pf0 --net mode=vf,pf=pf0 --net "mode=vf,vf=$VF0"
 }
 
+kill_fails() {
+	! tandem vm kill small --json >"$WORK/kill.json" 2>/dev/null &&
+		jq -e '.ok == false and .error.reason == "cleanup" and (.error.text | contains("small"))' "$WORK/kill.json" >/dev/null
+}
+
 # What could not be given back is not forgotten when the VM takes it again.
 case_undo_fails() {
 	local nic=(--net "mode=vf,vf=$VF1") before
@@ -190,7 +195,7 @@ case_undo_fails() {
 	"${VM[@]}" "${nic[@]}" </dev/null >"$WORK/output" 2>&1 &
 	until_running small
 	rmmod igbvf
-	tandem vm kill small
+	check 'kill says that it could not give all back' kill_fails
 	wait $! || true
 	check 'the driver of before is gone: it is said' grep -q "$VF1: bind to igbvf" "$WORK/output"
 	check 'and stays in the journal' [ -e "/run/tandem/small/undo-$VF1.json" ]

@@ -157,6 +157,13 @@ case_two_nics() {
 	power_off
 }
 
+# flip_fails TO REASON
+flip_fails() {
+	! tandem nic switch v/net0 --to "$1" --json >"$WORK/flip.json" 2>/dev/null &&
+		jq -e --arg reason "$2" '.ok == false and .error.reason == $reason and .flip.ok == false and .flip.reason == $reason' \
+			"$WORK/flip.json" >/dev/null
+}
+
 case_cold() {
 	local flip
 	start --net "$(failover)"
@@ -171,6 +178,10 @@ case_cold() {
 	switch_nic emulated --cold
 	switch_nic vf
 	check "a VF given up can be had again at once" on_vf
+	switch_nic emulated
+	ip link set pf0 down
+	check 'a flip that fails says so in JSON, with its record' flip_fails vf pf-down
+	ip link set pf0 up
 	check "${COLD:-4} flips, half of them cold: the guest answers" answers
 	power_off
 }

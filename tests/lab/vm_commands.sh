@@ -78,6 +78,15 @@ fails() {
 	}
 }
 
+# says_in_json REASON COMMAND...: it fails, and --json says why on standard output.
+says_in_json() {
+	local reason=$1
+	shift
+	! "$@" --json >"$WORK/failure.json" 2>/dev/null &&
+		jq -e --arg reason "$reason" '.ok == false and .error.reason == $reason and .error.text != "" and .error.hint != ""' \
+			"$WORK/failure.json" >/dev/null
+}
+
 console_answers() {
 	local output
 	output=$({
@@ -99,6 +108,9 @@ button_guest
 printf 'memory: {size: 12Q}\n' >"$WORK/bad.yaml"
 check 'a bad file is refused' fails 2 config-value tandem run "$WORK/bad.yaml"
 check 'a VM that is not there' fails 1 vm-not-found tandem vm info web1
+check 'in JSON too' says_in_json vm-not-found tandem vm info web1
+check 'and a NIC' says_in_json nic-not-found tandem nic info net0
+check 'and a word too many' says_in_json usage tandem vm info a b
 
 start
 check 'its name is taken' fails 1 control-socket-in-use tandem run "$WORK/web1.yaml"
@@ -129,6 +141,7 @@ check 'it ends' ended 137
 start
 kill -STOP "$VM_PID"
 check 'a process that does not answer is silent' state_is silent
+check 'in the list of NICs too' [ "$(tandem nic list --json | jq -c '[.[] | {vm, state}]')" = '[{"vm":"web1","state":"silent"}]' ]
 check 'and can be killed' tandem vm kill web1
 check 'it ends' ended 137
 

@@ -86,7 +86,7 @@ static void a_name_is_taken_once(void **state)
 	assert_int_equal(list_one(root, &entry), 1);
 	assert_true(entry.alive);
 	assert_int_equal(entry.pid, pid);
-	td_rundir_recover(root); /* leaves the living alone */
+	td_rundir_recover(root, NULL); /* leaves the living alone */
 	assert_int_equal(list_one(root, &entry), 1);
 
 	kill(pid, SIGKILL);
@@ -116,7 +116,7 @@ static void kill_ends_the_holder_and_nobody_else(void **state)
 	assert_int_equal(kill(other, 0), 0);
 	kill(other, SIGKILL);
 	waitpid(other, NULL, 0);
-	td_rundir_recover(root);
+	td_rundir_recover(root, NULL);
 }
 
 static void a_pid_in_a_free_lock_is_never_killed(void **state)
@@ -131,7 +131,7 @@ static void a_pid_in_a_free_lock_is_never_killed(void **state)
 	fprintf(lock, "%d\n", (int)getpid());
 	fclose(lock);
 	assert_int_equal(td_rundir_kill(root, "x", &err), -ESRCH);
-	td_rundir_recover(root);
+	td_rundir_recover(root, NULL);
 }
 
 static void make_dir(const char *root, const char *rest)
@@ -160,7 +160,7 @@ static void what_the_dead_left_is_swept(void **state)
 	touch(root, "dead/undo-0000:02:10.0.json.new");
 	make_dir(root, "empty"); /* died between mkdir and lock */
 	touch(root, "vf-0000:02:10.0.lock");
-	td_rundir_recover(root);
+	td_rundir_recover(root, NULL);
 	assert_int_equal(list_one(root, &entry), 0);
 	assert_int_equal(td_rundir_create(&dir, root, "empty", NULL), 0);
 	td_rundir_remove(&dir);
@@ -193,7 +193,7 @@ static void what_is_not_tandem_s_stays(void **state)
 
 	assert_int_equal(list_one(root, &entry), 1);
 	assert_string_equal(entry.name, "vm");
-	td_rundir_recover(root);
+	td_rundir_recover(root, NULL);
 	assert_int_equal(td_rundir_create(&dir, root, "cache", &err), -EEXIST);
 	assert_int_equal(err.reason, TD_REASON_RUN_DIR);
 	assert_int_equal(td_rundir_create(&dir, root, "photos", NULL), 0);
@@ -222,7 +222,7 @@ static void a_journal_that_cannot_be_undone_stays(void **state)
 	touch(root, "dead/undo-0000:02:10.2.json");
 	touch(root, "dead/undo-0000:02:10.2.json.new"); /* never became one */
 	for (unsigned i = 0; i < 2; i++) {
-		td_rundir_recover(root);
+		td_rundir_recover(root, NULL);
 		assert_int_equal(list_one(root, &entry), 1);
 		snprintf(path, sizeof(path), "%s/dead/undo-0000:02:10.2.json.new", root);
 		assert_int_not_equal(access(path, F_OK), 0);
@@ -231,7 +231,7 @@ static void a_journal_that_cannot_be_undone_stays(void **state)
 		snprintf(path, sizeof(path), "%s/vf-0000:02:10.%u.lock", root, i * 2);
 		assert_int_equal(unlink(path), 0);
 	}
-	td_rundir_recover(root);
+	td_rundir_recover(root, NULL);
 	assert_int_equal(list_one(root, &entry), 0);
 }
 

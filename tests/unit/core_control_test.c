@@ -50,6 +50,15 @@ static void run_fail(struct td_control_request *request, json_t *args, void *opa
 	td_control_fail(request, &err);
 }
 
+static void run_undone(struct td_control_request *request, json_t *args, void *opaque)
+{
+	struct td_err err;
+	(void)args;
+	(void)opaque;
+	td_err_set(&err, EBUSY, TD_REASON_FLIP_BUSY, "undone");
+	td_control_fail_with(request, &err, json_string("what was done"));
+}
+
 static void run_keep(struct td_control_request *request, json_t *args, void *opaque)
 {
 	struct server *server = opaque;
@@ -82,6 +91,7 @@ static const struct td_control_command commands[] = {
 	{"echo", run_echo},
 	{"null", run_null},
 	{"fail", run_fail},
+	{"undone", run_undone},
 	{"keep", run_keep},
 	{"release", run_release},
 	{"big", run_big},
@@ -192,6 +202,11 @@ static void calls_and_their_answers(void **state)
 	assert_int_equal(td_control_call(server->path, "fail", NULL, -1, &result, &err), -ENOENT);
 	assert_int_equal(err.reason, TD_REASON_NIC_NOT_FOUND);
 	assert_string_equal(err.text, "nic n?: not there");
+	result = NULL;
+	assert_int_equal(td_control_call(server->path, "undone", NULL, -1, &result, &err), -EBUSY);
+	assert_int_equal(err.reason, TD_REASON_FLIP_BUSY);
+	assert_string_equal(json_string_value(result), "what was done");
+	json_decref(result);
 	assert_int_equal(td_control_call(server->path, "bogus", NULL, -1, &result, &err), -EOPNOTSUPP);
 	assert_string_equal(err.text, "control socket: unknown command 'bogus'");
 	assert_int_equal(td_control_call(server->path, "big", NULL, -1, &result, &err), 0);
