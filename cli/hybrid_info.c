@@ -227,6 +227,16 @@ static const char *tap_name(const struct td_hybrid *nic)
 	return nic->net ? td_virtio_net_tap(nic->net) : "";
 }
 
+/* How long a flip can last: no phase exceeds its limit, and what undoes one does not wait. */
+static json_int_t flip_limit_ms(const struct td_hybrid *nic)
+{
+	json_int_t sum = 0;
+
+	for (unsigned i = 0; i < TD_FLIP_PHASES; i++)
+		sum += nic->flip.limit_ms[i];
+	return sum;
+}
+
 json_t *td_hybrid_info(struct td_hybrid *nic)
 {
 	static const char *const modes[] = {
@@ -243,5 +253,6 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 		nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby, "counters", counters_json(nic), "reason",
 		td_reason_name(nic->reason), "reason_text", nic->reason_text, "flips_total", (json_int_t)nic->log_count, "flips",
 		flips_json(nic));
+	json_object_set_new(info, "flip_limit_ms", json_integer(flip_limit_ms(nic)));
 	return info;
 }

@@ -142,6 +142,7 @@ start
 kill -STOP "$VM_PID"
 check 'a process that does not answer is silent' state_is silent
 check 'in the list of NICs too' [ "$(tandem nic list --json | jq -c '[.[] | {vm, state}]')" = '[{"vm":"web1","state":"silent"}]' ]
+check 'a switch does not wait for it for ever' fails 1 control-socket timeout 30 tandem nic switch web1/net0 --to vf
 check 'and can be killed' tandem vm kill web1
 check 'it ends' ended 137
 
