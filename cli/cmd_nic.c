@@ -141,6 +141,10 @@ static int run_info(const struct td_client_options *options, struct td_err *err)
 static void print_switch(const char *vm, const char *nic, const json_t *flip)
 {
 	char text[3][64], total[64], phases[256];
+	if (!json_is_true(json_object_get(flip, "changed"))) {
+		printf("%s/%s: is on path %s already\n", vm, nic, td_client_cell(flip, "to", text[0]));
+		return;
+	}
 	phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
 	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s%s%s\n", vm, nic, td_client_cell(flip, "to", text[0]),
 		blackout_text(flip, "total_ms", total), blackout_text(flip, "blackout_rx_ms", text[1]),

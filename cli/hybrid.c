@@ -229,26 +229,37 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 
 /* ---- requests ---- */
 
-/* Already there; what is left of a request is the lease of a warm VF that is wanted no more. */
-static int already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
+/* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
+static bool is_there(const struct td_hybrid *nic, enum td_path to)
 {
-	json_t *record;
+	return nic->path == to && !nic->flip.active && !nic->leaving &&
+	       (!nic->mode || to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED);
+}
 
-	if (to != TD_PATH_EMULATED || !cold || !nic->lease.held)
-		return td_err_set(err, EALREADY, TD_REASON_VM_STATE, "nic %s: is on path %s already", nic->config->id, td_path_name(to));
-	nic->give_back = true;
-	td_hybrid_wake(nic);
-	record = json_pack("{s:s, s:b, s:s, s:f}", "to", td_path_name(to), "ok", true, "reason", "none", "total_ms", 0.0);
+/* Nothing to do is no failure; what is left of a request is the lease of a warm VF that is wanted no more. */
+static void already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque)
+{
+	json_t *record = json_pack(
+		"{s:s, s:b, s:b, s:s, s:f}", "to", td_path_name(to), "ok", true, "changed", false, "reason", "none", "total_ms", 0.0);
+
+	nic->wanted = to;
+	if (nic->mode && to == TD_PATH_EMULATED && cold && nic->lease.held) {
+		nic->give_back = true;
+		td_hybrid_wake(nic);
+	}
 	if (done)
 		done(opaque, record, NULL);
 	json_decref(record);
-	return 0;
 }
 
 int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
 {
 	int rc;
 
+	if (is_there(nic, to)) {
+		already_there(nic, to, cold, done, opaque);
+		return 0;
+	}
 	if (!nic->mode)
 		return td_err_set(err, EOPNOTSUPP, TD_REASON_USAGE,
 			"nic %s: its mode has one path only; modes failover and transparent have two", nic->config->id);
@@ -257,11 +268,6 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 			err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM does not run, so its guest can't take part", nic->config->id);
 	if (nic->flip.active)
 		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
-	/* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
-	if (nic->path == to && !nic->leaving && (to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)) {
-		nic->wanted = to;
-		return already_there(nic, to, cold, done, opaque, err);
-	}
 	nic->done = done;
 	nic->done_opaque = opaque;
 	nic->wanted = to;

@@ -40,7 +40,10 @@ const char *td_hybrid_id(const struct td_hybrid *nic);
 /* The guest was reset: the VF is detached, the NIC is on its emulated path until the driver accepts STANDBY again. */
 void td_hybrid_guest_reset(struct td_hybrid *nic);
 
-/* cold: give the lease back after a flip to emulated, or (to the VF) nothing. -EBUSY, -EOPNOTSUPP (mode has no such path), -EALREADY. */
+/*
+ * cold: give the lease back after a flip to emulated, or (to the VF) nothing. -EBUSY, -EOPNOTSUPP (mode has no such path). A NIC that is
+ * there already is no error: done() is called within, with a record that says "changed": false.
+ */
 int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err);
 
 /*

@@ -148,6 +148,7 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 		json_object_set_new(phases, td_flip_phase_name((enum td_flip_phase)i), milliseconds(record->phase_ns[i]));
 	json_object_set_new(object, "to", json_string(td_path_name(record->to)));
 	json_object_set_new(object, "ok", json_boolean(record->ok));
+	json_object_set_new(object, "changed", json_boolean(record->ok));
 	json_object_set_new(object, "reason", json_string(td_reason_name(record->reason)));
 	json_object_set_new(object, "text", json_string(record->text));
 	json_object_set_new(object, "automatic", json_boolean(record->automatic));

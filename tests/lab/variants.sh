@@ -178,6 +178,8 @@ case_cold() {
 	switch_nic emulated --cold
 	switch_nic vf
 	check "a VF given up can be had again at once" on_vf
+	switch_nic vf
+	check 'a switch to where it is already changes nothing' [ "$(jq -c '[.ok, .changed]' "$WORK/flip.json")" = '[true,false]' ]
 	switch_nic emulated
 	ip link set pf0 down
 	check 'a flip that fails says so in JSON, with its record' flip_fails vf pf-down

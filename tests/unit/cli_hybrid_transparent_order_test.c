@@ -90,6 +90,38 @@ static void test_back_from_cold(void **state)
 	tear_down_world();
 }
 
+static void expect_unchanged(void *opaque, const json_t *record, const struct td_err *err)
+{
+	unsigned *calls = opaque;
+
+	assert_null(err);
+	assert_true(json_is_true(json_object_get(record, "ok")));
+	assert_true(json_is_false(json_object_get(record, "changed")));
+	++*calls;
+}
+
+/* To where it is already: done, whatever the VM's state; a warm VF that is wanted no more still goes. */
+static void test_already_there(void **state)
+{
+	struct td_err err = {0};
+	unsigned calls = 0;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, false, expect_unchanged, &calls, &err), 0);
+	flip_well(TD_PATH_EMULATED);
+	fake.vm.state = TD_VM_PAUSED;
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, false, expect_unchanged, &calls, &err), 0);
+	fake.vm.state = TD_VM_RUNNING;
+	fake_run(SETTLE_MS, false);
+	assert_true(fake.leased);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, true, expect_unchanged, &calls, &err), 0);
+	fake_run(SETTLE_MS, false);
+	assert_false(fake.leased);
+	assert_int_equal(calls, 3);
+	tear_down_world();
+}
+
 /* Who relays and who catches knows of the VF's VLAN: the fakes look. */
 static void test_vlan(void **state)
 {
@@ -407,7 +439,8 @@ int main(void)
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
 		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
 		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts),
-		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold), cmocka_unit_test(test_leftovers)};
+		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold), cmocka_unit_test(test_leftovers),
+		cmocka_unit_test(test_already_there)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
