@@ -172,6 +172,8 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 	json_t *flip = NULL;
 	if (!options->to || (strcmp(options->to, "vf") != 0 && strcmp(options->to, "emulated") != 0))
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --to vf or --to emulated");
+	if (options->cold && *options->to == 'v')
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --cold gives the VF back, so it goes with --to emulated");
 	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
 	if (r)
 		return r;

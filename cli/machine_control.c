@@ -184,6 +184,11 @@ static void run_nic_switch(struct td_control_request *request, json_t *args, voi
 		td_control_fail(request, &err);
 		return;
 	}
+	if (cold && *to == 'v') {
+		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic-switch: cold gives the VF back, so it goes with \"to\": \"emulated\"");
+		td_control_fail(request, &err);
+		return;
+	}
 	struct td_hybrid *nic = find_nic(request, opaque, args);
 	if (nic)
 		switch_nic(request, opaque, nic, *to == 'v' ? TD_PATH_VF : TD_PATH_EMULATED, cold);

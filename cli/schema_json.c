@@ -25,6 +25,13 @@ static json_t *describe_mapping(const struct td_schema_key *keys)
 	return json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
 }
 
+/* Of a table, or of a list's items: a mapping, or the value of its bare key alone. */
+static json_t *describe_inner(const struct td_schema_key *key)
+{
+	json_t *mapping = describe_mapping(key->keys);
+	return key->bare ? json_pack("{s:[o, o]}", "anyOf", mapping, describe(td_schema_find(key->keys, key->bare))) : mapping;
+}
+
 static json_t *describe_texts(const struct td_schema_key *key)
 {
 	struct td_schema_key item = *key;
@@ -63,9 +70,9 @@ static json_t *describe_kind(const struct td_schema_key *key)
 	case TD_SCHEMA_BDF:
 		return pattern("^([0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f]\\.[0-7]$");
 	case TD_SCHEMA_TABLE:
-		return describe_mapping(key->keys);
+		return describe_inner(key);
 	case TD_SCHEMA_LIST:
-		return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", (int)key->items_max, "items", describe_mapping(key->keys));
+		return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", (int)key->items_max, "items", describe_inner(key));
 	case TD_SCHEMA_TEXTS:
 		return describe_texts(key);
 	}

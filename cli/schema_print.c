@@ -23,6 +23,8 @@ static void print_man_key(const struct td_schema_key *key, FILE *out)
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	fprintf(out, ".It Cm %s\n", key->name);
 	print_sentences(key->help, out);
+	if (key->bare)
+		fprintf(out, "A value without a key is %s%s.\n", key->kind == TD_SCHEMA_LIST ? "an item's " : "", key->bare);
 	if (key->kind != TD_SCHEMA_TABLE && key->kind != TD_SCHEMA_LIST)
 		fprintf(out, "Allowed: %s.\n", allowed);
 	if (key->fallback)

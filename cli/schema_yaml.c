@@ -177,6 +177,16 @@ static void put_mark(const struct td_schema_key *list, void *item, const struct 
 	mark[1] = (unsigned)place->column;
 }
 
+/* "cpus: 2", as the flag has it: the value of the one key that needs no name. */
+static int read_bare(struct reader *reader, const struct td_schema_key *owner, void *base, const yaml_event_t *event, const char *prefix)
+{
+	char path[PATH_MAX_BYTES];
+	path_print(path, "%s.%s", prefix, owner->bare);
+	struct td_schema_place place = place_at(reader, event->start_mark, path);
+	return td_schema_read_text(td_schema_find(owner->keys, owner->bare), base, (const char *)event->data.scalar.value,
+		event->data.scalar.length, &place, reader->err);
+}
+
 static int read_list(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
 {
 	for (unsigned index = 0;; index++) {
@@ -187,7 +197,8 @@ static int read_list(struct reader *reader, const struct td_schema_key *key, voi
 		char path[PATH_MAX_BYTES];
 		path_print(path, "%s[%u]", prefix, index);
 		struct td_schema_place place = place_at(reader, event.start_mark, path);
-		if (event.type != YAML_MAPPING_START_EVENT)
+		bool bare = event.type == YAML_SCALAR_EVENT && key->bare;
+		if (event.type != YAML_MAPPING_START_EVENT && !bare)
 			return td_schema_fail(
 				&place, TD_REASON_CONFIG_VALUE, reader->err, "not a mapping: each item is a mapping (key: value)");
 		void *item;
@@ -195,7 +206,7 @@ static int read_list(struct reader *reader, const struct td_schema_key *key, voi
 		if (r)
 			return r;
 		put_mark(key, item, &place);
-		r = read_mapping(reader, key->keys, item, path);
+		r = bare ? read_bare(reader, key, item, &event, path) : read_mapping(reader, key->keys, item, path);
 		if (r)
 			return r;
 	}
@@ -224,6 +235,8 @@ static int read_value(struct reader *reader, const struct td_schema_key *key, vo
 	bool is_table = key->kind == TD_SCHEMA_TABLE, is_list = key->kind == TD_SCHEMA_LIST, is_texts = key->kind == TD_SCHEMA_TEXTS;
 	if (is_table && event->type == YAML_MAPPING_START_EVENT)
 		return read_mapping(reader, key->keys, (char *)base + key->offset, path);
+	if (is_table && key->bare && event->type == YAML_SCALAR_EVENT)
+		return read_bare(reader, key, (char *)base + key->offset, event, path);
 	if (is_list && event->type == YAML_SEQUENCE_START_EVENT)
 		return read_list(reader, key, base, path);
 	if (is_texts && event->type == YAML_SEQUENCE_START_EVENT)

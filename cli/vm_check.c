@@ -65,6 +65,31 @@ static int check_model(const struct check *check, const struct td_vm_net_config 
 	return 0;
 }
 
+/* A key that says what this mode does not do is a mistake, in the key or in the mode. */
+static int check_effect(const struct check *check, const struct td_vm_net_config *net)
+{
+	bool vf_only = net->mode == TD_NIC_VF, one_path = vf_only || net->mode == TD_NIC_EMULATED;
+	const struct {
+		const char *name;
+		const void *member;
+		bool idle;
+	} keys[] = {
+		{"path", &net->start_on_vf, net->given.path && one_path && net->start_on_vf != vf_only},
+		{"warm", &net->warm, net->given.warm && one_path},
+		{"unplug_timeout", &net->unplug_timeout_ms, net->given.unplug_timeout && one_path},
+		{"plug_timeout", &net->plug_timeout_ms, net->given.plug_timeout && one_path},
+		{"vhost", &net->vhost, net->given.vhost && vf_only},
+		{"queues", &net->queues, net->given.queues && vf_only},
+		{"mtu", &net->mtu, net->given.mtu && vf_only},
+	};
+	for (unsigned i = 0; i < TD_COUNT(keys); i++)
+		if (keys[i].idle)
+			return fail(check, keys[i].member, &net->mark,
+				"nic %s: %s has no effect in mode %s: leave it out, or give mode failover", net->id, keys[i].name,
+				mode_name(net->mode));
+	return 0;
+}
+
 static int check_net(const struct check *check, const struct td_vm_net_config *net)
 {
 	bool has_vf = net->pf || net->vf;
@@ -89,7 +114,8 @@ static int check_net(const struct check *check, const struct td_vm_net_config *n
 	if (net->mode == TD_NIC_EMULATED && net->vlan)
 		return fail(check, &net->vlan, &net->mark,
 			"nic %s: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN", net->id);
-	return check_model(check, net);
+	int r = check_effect(check, net);
+	return r ? r : check_model(check, net);
 }
 
 static int check_two_nets(const struct check *check, const struct td_vm_net_config *a, const struct td_vm_net_config *b)

@@ -4,7 +4,7 @@
  * the same words, limits and messages. Spelling follows cloud-hypervisor. Strings are owned by the config.
  *
  *   name: web1
- *   cpus: {boot: 2}
+ *   cpus: {boot: 2}                      # or cpus: 2, as the flag; so too memory: 512M, serial: pty, disks: [root.raw]
  *   memory: {size: 512M, hugepages: off, thp: off, prefault: off}
  *   payload: {kernel: vmlinuz, initramfs: initrd, cmdline: "console=ttyS0"}
  *   serial: {mode: tty}                  # tty | pty | file | off; file: PATH
@@ -56,6 +56,9 @@ struct td_vm_net_config {
 	char *id;
 	enum td_nic_mode mode;
 	bool mode_given, model_given;
+	struct {
+		bool vhost, queues, mtu, path, warm, unplug_timeout, plug_timeout;
+	} given;
 	enum td_nic_model model;
 	uint8_t mac[6];
 	char *bridge, *tap; /* or NULL */

@@ -110,6 +110,7 @@ check 'a bad file is refused' fails 2 config-value tandem run "$WORK/bad.yaml"
 check 'a VM that is not there' fails 1 vm-not-found tandem vm info web1
 check 'in JSON too' says_in_json vm-not-found tandem vm info web1
 check 'and a NIC' says_in_json nic-not-found tandem nic info net0
+check '--cold goes with --to emulated' says_in_json usage tandem nic switch net0 --to vf --cold
 check 'and a word too many' says_in_json usage tandem vm info a b
 
 start

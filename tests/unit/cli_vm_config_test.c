@@ -95,7 +95,12 @@ static void wrong_keys_and_shapes(void **state)
 			"f:1:1: na?me: unknown key, did you mean 'name'? Known here: name, cpus, memory, payload, serial, disks, rng, "
 			"debug_exit, on_reboot, log_level, net"},
 		{"? [a, b]\n: c\n", TD_REASON_CONFIG_SYNTAX, "f:1:3: a key is a single word"},
-		{"memory: 1G\n", TD_REASON_CONFIG_VALUE, "f:1:9: memory: a single value stands here: a mapping (key: value)"},
+		{"payload: k\n", TD_REASON_CONFIG_VALUE, "f:1:10: payload: a single value stands here: a mapping (key: value)"},
+		{"memory: 1Q\n", TD_REASON_CONFIG_VALUE,
+			"f:1:9: memory.size: '1Q' is not a size: a number with K, M, G or T, from 1M to 4T"},
+		{"cpus:\n", TD_REASON_CONFIG_VALUE, "f:1:6: cpus.boot: no value: a whole number from 1 to 254"},
+		{KERNEL "disks: [a, [b]]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:12: disks[1]: not a mapping: each item is a mapping (key: value)"},
 		{"memory: [1G]\n", TD_REASON_CONFIG_VALUE, "f:1:9: memory: a list stands here: a mapping (key: value)"},
 		{"name: {a: b}\n", TD_REASON_CONFIG_VALUE,
 			"f:1:7: name: a mapping stands here: 1 to 63 of A-Z a-z 0-9 . _ -, not starting with . or -"},
@@ -203,6 +208,16 @@ static void what_keys_say_together(void **state)
 			"f:2:21: nic net0: pf and vf are both given: give pf (any free VF of it) or vf (exactly that one)"},
 		{KERNEL "net: [{mode: vf, pf: pf0, bridge: br0}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:35: nic net0: mode vf has no emulated path: leave bridge and tap out, or give mode failover"},
+		{KERNEL "net: [{mode: vf, pf: pf0, path: emulated}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:33: nic net0: path has no effect in mode vf: leave it out, or give mode failover"},
+		{KERNEL "net: [{mode: vf, pf: pf0, plug_timeout: 1s}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:41: nic net0: plug_timeout has no effect in mode vf: leave it out, or give mode failover"},
+		{KERNEL "net: [{mode: vf, pf: pf0, queues: 1}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:35: nic net0: queues has no effect in mode vf: leave it out, or give mode failover"},
+		{KERNEL "net: [{bridge: b, path: vf}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:25: nic net0: path has no effect in mode emulated: leave it out, or give mode failover"},
+		{KERNEL "net: [{bridge: b, warm: off}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:25: nic net0: warm has no effect in mode emulated: leave it out, or give mode failover"},
 		{KERNEL "net: [{vlan: 3}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:14: nic net0: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN"},
 		{KERNEL "net: [{id: a}, {id: a}]\n", TD_REASON_CONFIG_VALUE, "f:2:21: nic a: two NICs have this id: give each its own"},
@@ -282,6 +297,23 @@ static void the_header_s_example(void **state)
 	assert_null(net->vf);
 	td_vm_config_fini(&config);
 	td_vm_config_fini(&config); /* harmless twice */
+}
+
+/* As flags have it: --cpus 2. */
+static void a_value_without_a_key(void **state)
+{
+	static const char text[] = KERNEL "cpus: 2\nmemory: 256M\nserial: pty\ndisks: [a.raw, {path: b.raw, readonly: on}]\n";
+	struct td_vm_file_config config;
+	struct td_err err = {0};
+	(void)state;
+	assert_int_equal(td_vm_config_from_yaml(&config, "f", text, sizeof(text) - 1, &err), 0);
+	assert_int_equal(config.cpus, 2);
+	assert_int_equal(config.memory_bytes, 256 << 20);
+	assert_int_equal(config.serial_mode, TD_SERIAL_MODE_PTY);
+	assert_int_equal(config.disk_count, 2);
+	assert_string_equal(config.disk[0].path, "a.raw");
+	assert_false(config.disk[0].readonly);
+	td_vm_config_fini(&config);
 }
 
 static void defaults_and_what_follows(void **state)
@@ -433,6 +465,7 @@ int main(void)
 		cmocka_unit_test(hostile_sizes),
 		cmocka_unit_test(what_keys_say_together),
 		cmocka_unit_test(the_header_s_example),
+		cmocka_unit_test(a_value_without_a_key),
 		cmocka_unit_test(defaults_and_what_follows),
 		cmocka_unit_test(flags_give_the_same_messages),
 		cmocka_unit_test(flags_in_all_spellings),
