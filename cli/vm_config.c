@@ -123,7 +123,8 @@ static const struct td_schema_key net_keys[] = {
 	{.name = "mac",
 		.kind = TD_SCHEMA_MAC,
 		NET(mac),
-		.help = "The NIC's one MAC address, on both paths. Default: made from the VM's name and the NIC's id, the same each time"},
+		.help = "The NIC's one MAC address, on both paths. Default: made from this machine's id (/etc/machine-id), the VM's name "
+			"and the NIC's id, the same each time here"},
 	{.name = "bridge",
 		.kind = TD_SCHEMA_IFNAME,
 		NET(bridge),
@@ -260,12 +261,13 @@ void td_vm_config_fini(struct td_vm_file_config *config)
 	td_schema_fini(vm_keys, config);
 }
 
-/* Made from names alone, so that a VM keeps its addresses: FNV-1a, 40 bits of it, in the locally administered range. */
-static void derive_mac(const char *vm_name, const char *nic_id, uint8_t mac[6])
+/* FNV-1a, 40 bits of it, in the locally administered range. */
+void td_vm_config_derive_mac(const char *machine_id, const char *vm_name, const char *nic_id, uint8_t mac[6])
 {
+	const char *const part[] = {machine_id, vm_name, nic_id};
 	uint64_t hash = 0xcbf29ce484222325ULL;
-	for (const char *part = vm_name; part; part = part == vm_name ? nic_id : NULL) {
-		for (const char *c = part; *c; c++)
+	for (unsigned i = 0; i < TD_COUNT(part); i++) {
+		for (const char *c = part[i]; *c; c++)
 			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
 		hash = (hash ^ '/') * 0x100000001b3ULL;
 	}
@@ -275,7 +277,16 @@ static void derive_mac(const char *vm_name, const char *nic_id, uint8_t mac[6])
 		mac[i] = (uint8_t)(hash >> (8 * i));
 }
 
-static int derive_net(struct td_vm_file_config *config, unsigned index)
+/* "" on a machine that has none: machine-id(5). */
+static void read_machine_id(char ret_id[64])
+{
+	td_auto_close int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t len = fd < 0 ? 0 : read(fd, ret_id, 63);
+	ret_id[TD_MAX(len, 0)] = '\0';
+	ret_id[strcspn(ret_id, "\n")] = '\0';
+}
+
+static int derive_net(struct td_vm_file_config *config, unsigned index, const char *machine_id)
 {
 	struct td_vm_net_config *net = &config->net[index];
 	static const uint8_t none[6];
@@ -288,7 +299,7 @@ static int derive_net(struct td_vm_file_config *config, unsigned index)
 	if (!net->model_given)
 		net->model = net->mode == TD_NIC_TRANSPARENT ? TD_NIC_IGBVF : TD_NIC_VIRTIO;
 	if (!memcmp(net->mac, none, sizeof(none)))
-		derive_mac(config->name, net->id, net->mac);
+		td_vm_config_derive_mac(machine_id, config->name, net->id, net->mac);
 	return 0;
 }
 
@@ -313,14 +324,16 @@ static char *name_of_file(const char *file)
 /* What was left out and follows from the rest. */
 static int derive(struct td_vm_file_config *config, const char *file, struct td_err *err)
 {
+	char machine_id[64];
 	if (!config->name)
 		config->name = name_of_file(file);
 	if (!config->name)
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 	if (config->serial_file && !config->serial_mode_given)
 		config->serial_mode = TD_SERIAL_MODE_FILE;
+	read_machine_id(machine_id);
 	for (unsigned i = 0; i < config->net_count; i++)
-		if (derive_net(config, i))
+		if (derive_net(config, i, machine_id))
 			return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 	return 0;
 }

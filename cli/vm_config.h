@@ -106,6 +106,12 @@ int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_na
  */
 struct td_schema_marks;
 int td_vm_config_check(const struct td_vm_file_config *config, const struct td_schema_marks *marks, struct td_err *err);
+
+/*
+ * The MAC of a NIC that is given none: of names, so that a VM keeps it, and of the machine's id, so that a file that is run on two hosts of
+ * one network does not give one address twice.
+ */
+void td_vm_config_derive_mac(const char *machine_id, const char *vm_name, const char *nic_id, uint8_t mac[6]);
 void td_vm_config_fini(struct td_vm_file_config *config);
 
 /* The table, for --help and the man page. */

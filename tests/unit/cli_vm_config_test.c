@@ -346,6 +346,23 @@ static void defaults_and_what_follows(void **state)
 	td_vm_config_fini(&again);
 }
 
+/* One of the three differs: so does the address. */
+static void made_addresses(void **state)
+{
+	static const char *const names[][3] = {{"a1", "web1", "net0"}, {"a2", "web1", "net0"}, {"", "web1", "net0"}, {"a1", "web2", "net0"},
+		{"a1", "web1", "net1"}, {"a1w", "eb1", "net0"}};
+	uint8_t mac[TD_COUNT(names)][6], again[6];
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(names); i++) {
+		td_vm_config_derive_mac(names[i][0], names[i][1], names[i][2], mac[i]);
+		assert_int_equal(mac[i][0], 0x02);
+		for (unsigned j = 0; j < i; j++)
+			assert_memory_not_equal(mac[i], mac[j], 6);
+	}
+	td_vm_config_derive_mac("a1", "web1", "net0", again);
+	assert_memory_equal(again, mac[0], 6);
+}
+
 #define ARGS(...) ((char *[]){__VA_ARGS__}), (int)TD_COUNT(((char *[]){__VA_ARGS__}))
 
 static void check_bad_args(char **argv, int argc, enum td_reason reason, const char *message)
@@ -467,6 +484,7 @@ int main(void)
 		cmocka_unit_test(the_header_s_example),
 		cmocka_unit_test(a_value_without_a_key),
 		cmocka_unit_test(defaults_and_what_follows),
+		cmocka_unit_test(made_addresses),
 		cmocka_unit_test(flags_give_the_same_messages),
 		cmocka_unit_test(flags_in_all_spellings),
 		cmocka_unit_test(flags_stand_over_the_file),
