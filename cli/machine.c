@@ -78,7 +78,7 @@ static void on_reset(struct td_vm *vm, void *opaque)
 		td_hybrid_guest_reset(machine->nic[i]);
 }
 
-/* The first asks the guest, as the power button does; the second does not ask. */
+/* The first asks the guest, as the power button does; the second does not ask. Nor does the first of a guest that cannot hear it. */
 static void signals_ready(struct td_watch *watch, uint32_t events)
 {
 	struct td_machine *machine = TD_CONTAINER_OF(watch, struct td_machine, signals);

@@ -61,7 +61,6 @@
 	X(NIC_NOT_FOUND, "nic-not-found", "tandem nic list shows the NICs")                                                             \
 	X(VM_STATE, "vm-state", "see the VM's state: tandem vm info")                                                                   \
 	X(DEVICE_STATE, "device-state", "move VMs between versions of tandem that know each other's devices")                           \
-	X(MAC_MISMATCH, "mac-mismatch", "give the VF and the emulated NIC one MAC")                                                     \
 	X(STANDBY_REFUSED, "standby-refused", "use a guest kernel with net_failover (Linux >= 4.17)")                                   \
 	X(UNPLUG_TIMEOUT, "unplug-timeout", "the guest did not give the VF up in time; it keeps it. Look at the guest, then try again") \
 	X(PLUG_TIMEOUT, "plug-timeout", "the guest's VF driver did not come up in time; load it in the guest, then try again")          \

@@ -156,4 +156,8 @@ kill -TERM "$VM_PID"
 sleep 0.5
 kill -TERM "$VM_PID"
 check 'a second SIGTERM does not ask' ended 143
+start
+tandem vm pause web1
+kill -TERM "$VM_PID"
+check 'nor does the first of a VM that is paused' ended 143
 finish
