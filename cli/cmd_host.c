@@ -19,8 +19,9 @@ static const struct td_cmd_verb verbs[] = {
 		.main = td_cmd_host_doctor},
 };
 
+const struct td_cmd_verbs td_cmd_host_verbs = {"host", "tandem host VERB --help says more.\n", verbs, TD_COUNT(verbs)};
+
 int td_cmd_host(int argc, char **argv)
 {
-	static const struct td_cmd_verbs host = {"host", "tandem host VERB --help says more.\n", verbs, TD_COUNT(verbs)};
-	return td_cmd_verbs(&host, argc, argv);
+	return td_cmd_verbs(&td_cmd_host_verbs, argc, argv);
 }

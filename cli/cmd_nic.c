@@ -190,7 +190,7 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 
 static const struct td_cmd_verb verbs[] = {
 	{.name = "list",
-		.usage = "[VM] [--json]",
+		.usage = "[VM | --vm NAME] [--json]",
 		.help = "all hybrid NICs, or one VM's",
 		.run = run_list,
 		.options = "vm",
@@ -211,9 +211,10 @@ static const struct td_cmd_verb verbs[] = {
 		.words_max = 1},
 };
 
+const struct td_cmd_verbs td_cmd_nic_verbs = {
+	"nic", "NIC is VM/NIC, or NIC alone where one running VM has it. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+
 int td_cmd_nic(int argc, char **argv)
 {
-	static const struct td_cmd_verbs nic = {
-		"nic", "NIC is VM/NIC, or NIC alone where one running VM has it. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
-	return td_cmd_verbs(&nic, argc, argv);
+	return td_cmd_verbs(&td_cmd_nic_verbs, argc, argv);
 }

@@ -31,6 +31,9 @@ struct td_cmd_verbs {
 	unsigned count;
 };
 
+/* The tables, each in its command's file; documentation is checked against them. */
+extern const struct td_cmd_verbs td_cmd_vm_verbs, td_cmd_nic_verbs, td_cmd_host_verbs;
+
 /* argv: what stands behind the command. Returns the exit status. */
 int td_cmd_verbs(const struct td_cmd_verbs *verbs, int argc, char **argv);
 

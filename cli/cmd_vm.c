@@ -198,9 +198,10 @@ static const struct td_cmd_verb verbs[] = {
 };
 #undef VERB
 
+const struct td_cmd_verbs td_cmd_vm_verbs = {
+	"vm", "NAME may be left out where one VM runs. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+
 int td_cmd_vm(int argc, char **argv)
 {
-	static const struct td_cmd_verbs vm = {
-		"vm", "NAME may be left out where one VM runs. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
-	return td_cmd_verbs(&vm, argc, argv);
+	return td_cmd_verbs(&td_cmd_vm_verbs, argc, argv);
 }

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests that docs/ says what the program's tables say: keys, reason codes, flags of the completion; and that each example loads. */
+/*
+ * Tests that docs/ says what the program's tables say: keys, reason codes, commands with their verbs and options, flags; and that each
+ * example loads.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,7 +13,9 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <unistd.h>
 
+#include "cli/cmd_verbs.h"
 #include "cli/schema.h"
 #include "cli/vm_config.h"
 
@@ -88,6 +93,132 @@ static void the_completion_knows_every_flag_and_key(void **state)
 	free(completion);
 }
 
+static void the_manual_lists_the_flags(void **state)
+{
+	char *page = read_docs("man/tandem-run.1"), word[64];
+	(void)state;
+	for (const struct td_schema_key *key = td_vm_config_keys(); key->name; key++) {
+		const struct td_schema_key one[2] = {*key, {.name = NULL}};
+		for (const struct td_schema_key *k = key->hoisted ? key->keys : one; k->name; k++) {
+			snprintf(word, sizeof(word), ".Op Fl -%s ", k->flag ? k->flag : k->name);
+			for (char *c = word; *c; c++)
+				*c = *c == '_' ? '-' : *c;
+			if (!strstr(page, word))
+				fail_msg("docs/man/tandem-run.1 lacks '%s'", word);
+		}
+	}
+	free(page);
+}
+
+/* ---- commands ---- */
+
+static bool is_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || c == '-';
+}
+
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = text; (at = strstr(at, word)); at += len)
+		if ((at == text || !is_name(at[-1])) && !is_name(at[len]))
+			return true;
+	return false;
+}
+
+/* Of options, words parted by blanks, the next one as "--word"; NULL at the end. */
+static const char *next_option(const char **options, char ret_option[32])
+{
+	size_t len = *options ? strcspn(*options, " ") : 0;
+	if (!len)
+		return NULL;
+	snprintf(ret_option, 32, "--%.*s", (int)len, *options);
+	*options += len + strspn(*options + len, " ");
+	return ret_option;
+}
+
+/* What the completion has for one command: from the test for its name to the next one. The caller's to free. */
+static char *completion_of(const char *completion, const char *command)
+{
+	char head[64];
+	snprintf(head, sizeof(head), "COMP_WORDS[1]} == %s ]]", command);
+	const char *begin = strstr(completion, head);
+	if (!begin)
+		fail_msg("docs/completion/tandem does not know the command %s", command);
+	const char *end = strstr(begin + strlen(head), "COMP_WORDS[1]} == ");
+	return strndup(begin, end ? (size_t)(end - begin) : strlen(begin));
+}
+
+static bool is_verb(const struct td_cmd_verbs *verbs, const char *name, size_t len)
+{
+	for (unsigned i = 0; i < verbs->count; i++)
+		if (strlen(verbs->verb[i].name) == len && !strncmp(verbs->verb[i].name, name, len))
+			return true;
+	return false;
+}
+
+static void check_completion(const struct td_cmd_verbs *verbs, const char *completion)
+{
+	char *part = completion_of(completion, verbs->command), option[32];
+	char *list = strstr(part, "words='");
+	assert_non_null(list);
+	list = strndup(list + 7, strcspn(list + 7, "'")); /* the first: verbs */
+	for (const char *word = list; *word; word += strspn(word, " ")) {
+		size_t len = strcspn(word, " ");
+		if (*word != '-' && !is_verb(verbs, word, len))
+			fail_msg("docs/completion/tandem: tandem %s has no verb %.*s", verbs->command, (int)len, word);
+		word += len;
+	}
+	for (unsigned i = 0; i < verbs->count; i++) {
+		const char *options = verbs->verb[i].options;
+		if (!has_word(list, verbs->verb[i].name))
+			fail_msg("docs/completion/tandem lacks tandem %s %s", verbs->command, verbs->verb[i].name);
+		while (next_option(&options, option))
+			if (!has_word(part, option))
+				fail_msg("docs/completion/tandem lacks %s of tandem %s %s", option, verbs->command, verbs->verb[i].name);
+	}
+	free(list);
+	free(part);
+}
+
+static void check_manual(const struct td_cmd_verbs *verbs)
+{
+	char file[64], text[64], option[32];
+	snprintf(file, sizeof(file), "man/tandem-%s.1", verbs->command);
+	char *page = read_docs(file);
+	for (unsigned i = 0; i < verbs->count; i++) {
+		const struct td_cmd_verb *verb = &verbs->verb[i];
+		const char *options = verb->options;
+		snprintf(text, sizeof(text), "\n.It Cm %s\n", verb->name);
+		if (!strstr(page, text))
+			fail_msg("docs/%s does not say what %s does", file, verb->name);
+		while (next_option(&options, option)) {
+			if (!has_word(verb->usage, option))
+				fail_msg("tandem %s %s: its usage lacks %s", verbs->command, verb->name, option);
+			snprintf(text, sizeof(text), "Fl -%s", option + 2);
+			if (!strstr(page, text))
+				fail_msg("docs/%s lacks %s", file, option);
+		}
+	}
+	free(page);
+}
+
+static void commands_are_documented(void **state)
+{
+	char *completion = read_docs("completion/tandem"), path[512];
+	(void)state;
+	check_completion(&td_cmd_vm_verbs, completion);
+	check_completion(&td_cmd_nic_verbs, completion);
+	check_manual(&td_cmd_vm_verbs);
+	check_manual(&td_cmd_nic_verbs);
+	docs_path(path, "man/tandem-host.1"); /* for now its verbs may have pages of their own alone */
+	if (!access(path, R_OK)) {
+		check_completion(&td_cmd_host_verbs, completion);
+		check_manual(&td_cmd_host_verbs);
+	}
+	free(completion);
+}
+
 static void each_example_loads(void **state)
 {
 	char path[512];
@@ -119,6 +250,8 @@ int main(void)
 		cmocka_unit_test(the_manual_lists_the_keys),
 		cmocka_unit_test(reason_codes_are_listed),
 		cmocka_unit_test(the_completion_knows_every_flag_and_key),
+		cmocka_unit_test(the_manual_lists_the_flags),
+		cmocka_unit_test(commands_are_documented),
 		cmocka_unit_test(each_example_loads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
