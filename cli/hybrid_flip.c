@@ -149,6 +149,10 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
 		return td_err_set(
 			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);
+	/* It would see two NICs with one MAC. */
+	if (to == TD_PATH_VF && nic->net && td_pci_has_ghost(&nic->host.vm->pci))
+		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the guest has not let go yet of a VF that was taken away",
+			nic->config->id);
 	td_hybrid_finish_measuring(nic);
 	nic->automatic = automatic;
 	nic->cold = cold;

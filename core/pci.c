@@ -224,6 +224,7 @@ void td_pci_fini(struct td_pci *pci)
 {
 	if (!pci->vm)
 		return;
+	td_loop_disarm(&pci->vm->loop, &pci->ghost_timer);
 	if (pci->bridge)
 		td_pci_dev_fini(pci->bridge);
 	free(pci->bridge);

@@ -12,6 +12,7 @@
 #include "core/device.h"
 #include "core/err.h"
 #include "core/log.h"
+#include "core/loop.h"
 
 #define TD_PCI_SLOTS	    32
 #define TD_PCI_BARS	    6
@@ -101,6 +102,8 @@ struct td_pci {
 	struct td_pci_dev *bridge;	 /* slot 0 */
 	struct td_pci_window window;
 	uint32_t plug_pending, unplug_pending; /* bit n: slot n; what the guest's ACPI method reads */
+	uint32_t ghosts;		       /* bit n: slot n is empty, and the guest does not know it yet: see td_pci_abandon() */
+	struct td_timer ghost_timer;
 	uint64_t mmio64_base;
 	uint64_t config_accesses; /* that left the guest */
 	struct td_log_limit limit;
@@ -128,8 +131,18 @@ int td_pci_add_cap(struct td_pci_dev *dev, uint8_t id, unsigned len_bytes);
 
 /* Before boot: takes the next free slot (or `slot` when >= 0), gives the BARs addresses and decodes them. -EBUSY, -ENOSPC. */
 int td_pci_attach(struct td_pci *pci, struct td_pci_dev *dev, int slot, struct td_err *err);
-/* Off the bus at once, without asking the guest: at reset, when the device is gone, at the end. Harmless when not plugged. */
+/* Off the bus at once, without asking the guest: at reset, at the end. Harmless when not plugged. */
 void td_pci_detach(struct td_pci_dev *dev);
+/*
+ * The same under a guest that goes on: it finds nothing where the device was, and is asked to eject the slot until it does, at last after a
+ * pause. Nothing else comes to the slot before. Main loop.
+ */
+void td_pci_abandon(struct td_pci_dev *dev);
+/* Has the guest yet to let go of a device that was abandoned? */
+static inline bool td_pci_has_ghost(const struct td_pci *pci)
+{
+	return pci->ghosts != 0;
+}
 /* Hot-plug: takes a free slot, BARs without address, and tells the guest by ACPI. */
 int td_pci_plug(struct td_pci *pci, struct td_pci_dev *dev, struct td_err *err);
 /* Asks the guest to give the device up; ops->ejected() tells when it did. May be repeated; bounded by the caller's timer. */

@@ -15,6 +15,8 @@
 #define REG_UNPLUG  4U
 #define REG_EJECT   8U
 
+#define GHOST_AGAIN_NS 3000000000ULL /* a guest that has heard it may take a second; one asked twice ejects twice */
+
 static int choose_slot(const struct td_pci *pci, const struct td_pci_dev *dev, int slot, struct td_err *err)
 {
 	if (dev->slot >= 0)
@@ -28,7 +30,7 @@ static int choose_slot(const struct td_pci *pci, const struct td_pci_dev *dev, i
 	if (slot >= 0)
 		return slot;
 	for (slot = 1; slot < (int)TD_PCI_SLOTS; slot++)
-		if (!pci->slot[slot])
+		if (!pci->slot[slot] && !(pci->ghosts & 1U << slot))
 			return slot;
 	return td_err_set(err, ENOSPC, TD_REASON_CONFIG_VALUE, "%s: all %u PCI slots are taken", dev->device.name, TD_PCI_SLOTS - 1);
 }
@@ -116,6 +118,31 @@ void td_pci_detach(struct td_pci_dev *dev)
 	dev->ejectable = dev->unplug_requested = false;
 }
 
+/* Until the guest has read its last request it has that one still. */
+static void ask_for_ghosts(struct td_timer *timer)
+{
+	struct td_pci *pci = TD_CONTAINER_OF(timer, struct td_pci, ghost_timer);
+
+	if (!pci->ghosts)
+		return;
+	pci->unplug_pending |= pci->ghosts;
+	td_acpi_event(pci->vm, TD_ACPI_EVENT_HOTPLUG);
+	td_loop_arm(&pci->vm->loop, timer, GHOST_AGAIN_NS);
+}
+
+void td_pci_abandon(struct td_pci_dev *dev)
+{
+	struct td_pci *pci = &dev->vm->pci;
+	int slot = dev->slot;
+
+	td_pci_detach(dev);
+	if (slot < 0)
+		return;
+	pci->ghosts |= 1U << slot;
+	pci->ghost_timer.expired = ask_for_ghosts;
+	ask_for_ghosts(&pci->ghost_timer);
+}
+
 int td_pci_unplug_request(struct td_pci_dev *dev)
 {
 	struct td_pci *pci = &dev->vm->pci;
@@ -132,6 +159,7 @@ int td_pci_unplug_request(struct td_pci_dev *dev)
 
 static void eject(struct td_pci *pci, uint32_t slots)
 {
+	pci->ghosts &= ~slots;
 	for (unsigned i = 0; i < TD_PCI_SLOTS; i++) {
 		struct td_pci_dev *dev = pci->slot[i];
 
@@ -189,7 +217,7 @@ void td_pci_dev_reset(struct td_pci_dev *dev)
 
 void td_pci_reset(struct td_pci *pci)
 {
-	pci->cf8 = pci->plug_pending = pci->unplug_pending = 0;
+	pci->cf8 = pci->plug_pending = pci->unplug_pending = pci->ghosts = 0;
 	for (unsigned i = 0; i < TD_PCI_SLOTS; i++) {
 		if (pci->slot[i]) {
 			pci->slot[i]->unplug_requested = false;

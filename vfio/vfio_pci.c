@@ -92,6 +92,8 @@ static int open_parts(struct td_vfio_pci *dev, struct td_err *err)
 static void close_parts(struct td_vfio_pci *dev)
 {
 	td_loop_disarm(&dev->vm->loop, &dev->poll);
+	if (dev->state == TD_VFIO_PLUGGED && dev->vm->state != TD_VM_STOPPED)
+		td_pci_abandon(&dev->pci);
 	td_pci_dev_fini(&dev->pci);
 	bool lent = td_vfio_open_lend_lock(&dev->open);
 	td_vfio_reset_wait(&dev->open);

@@ -60,8 +60,8 @@ void td_vfio_pci_destroy(struct td_vfio_pci *dev);
  * (vfio_bar.c says why).
  */
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err);
-/* -> closed: off the guest's bus at once, gives device (the kernel resets it) and group back, the VM's lock let go meanwhile; RAM is
- * unmapped with the VM's last VF. */
+/* -> closed: off the guest's bus at once (one that is plugged is abandoned: core/pci.h), gives device (the kernel resets it) and group
+ * back, the VM's lock let go meanwhile; RAM is unmapped with the VM's last VF. */
 void td_vfio_pci_close(struct td_vfio_pci *dev);
 
 /* warm -> plugged, by hot-plug. While the reset after the last use still runs, the guest is told when it is over (100 ms at most). */

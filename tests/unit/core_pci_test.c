@@ -417,6 +417,47 @@ static void plug_request_eject(void **state)
 	td_pci_dev_fini(&hot.dev);
 }
 
+/* A guest that stands still while its device goes away hears of it when it goes on, and gets nothing else in its place before. */
+static void ghost_is_ejected(void **state)
+{
+	struct td_vm *vm = *state;
+	struct fake boot, hot;
+
+	fake_init(&boot, vm, "boot");
+	fake_init(&hot, vm, "hot");
+	assert_int_equal(td_pci_attach(&vm->pci, &boot.dev, -1, NULL), 0);
+	td_pci_abandon(&hot.dev); /* not plugged: nobody to miss it */
+	assert_false(td_pci_has_ghost(&vm->pci));
+	assert_int_equal(td_pci_plug(&vm->pci, &hot.dev, NULL), 0);
+	assert_int_equal(hot.dev.slot, 2);
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG, 4), 1 << 2);
+	assert_int_equal(td_pci_unplug_request(&hot.dev), 0);
+	td_pci_abandon(&hot.dev);
+	assert_int_equal(hot.dev.slot, -1);
+	assert_true(td_pci_has_ghost(&vm->pci));
+	assert_int_equal(ecam_read(vm, 16, 0, 4), 0xffffffff);
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG + 4, 4), 1 << 2);
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG + 4, 4), 0);
+	assert_true(vm->pci.ghost_timer.armed);
+	vm->pci.ghost_timer.expired(&vm->pci.ghost_timer);
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG + 4, 4), 1 << 2); /* asked again */
+
+	assert_int_equal(td_pci_plug(&vm->pci, &hot.dev, NULL), 0);
+	assert_int_equal(hot.dev.slot, 3);
+	out(vm, TD_ACPI_PORT_HOTPLUG + 8, 4, 1 << 2);
+	assert_false(td_pci_has_ghost(&vm->pci));
+	assert_int_equal(hot.ejections, 0);
+	vm->pci.ghost_timer.expired(&vm->pci.ghost_timer);
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG + 4, 4), 0);
+
+	td_pci_abandon(&hot.dev);
+	td_pci_reset(&vm->pci); /* a guest that starts anew finds no device */
+	assert_false(td_pci_has_ghost(&vm->pci));
+	assert_int_equal(in(vm, TD_ACPI_PORT_HOTPLUG + 4, 4), 0);
+	td_pci_dev_fini(&boot.dev);
+	td_pci_dev_fini(&hot.dev);
+}
+
 static void reset_gives_back_the_firmwares_state(void **state)
 {
 	struct td_vm *vm = *state;
@@ -475,6 +516,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(slots_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(windows_run_out, setup, teardown),
 		cmocka_unit_test_setup_teardown(plug_request_eject, setup, teardown),
+		cmocka_unit_test_setup_teardown(ghost_is_ejected, setup, teardown),
 		cmocka_unit_test_setup_teardown(reset_gives_back_the_firmwares_state, setup, teardown),
 		cmocka_unit_test_setup_teardown(too_much_memory_for_the_cpu, setup, teardown),
 	};
