@@ -223,8 +223,7 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 	td_flip_abort(&nic->flip, &err);
 	nic->mode->guest_reset(nic);
 	nic->resetting = false;
-	if (nic->lease.held && td_hybrid_vf_steer(nic, false, &err) < 0)
-		td_warn("nic %s: %s", nic->config->id, err.text);
+	td_hybrid_vf_unsteer(nic);
 }
 
 /* ---- requests ---- */

@@ -21,11 +21,6 @@
 
 #define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
 
-static void note(struct td_hybrid *nic, const struct td_err *err)
-{
-	td_warn("nic %s: %s", nic->config->id, err->text);
-}
-
 void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 {
 	int rc = 0;
@@ -85,14 +80,11 @@ static int begin_leaving(struct td_hybrid *nic)
 /* From the guest's eject on there is no way back, so nothing after it fails. */
 static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 {
-	struct td_err err = {0};
-
 	switch (phase) {
 	case TD_FLIP_QUIESCE:
 		return begin_leaving(nic);
-	case TD_FLIP_STEER:
-		if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0)
-			note(nic, &err);
+	case TD_FLIP_STEER: /* no later than this: see tick_leaving() */
+		td_hybrid_vf_unsteer(nic);
 		return 0;
 	case TD_FLIP_SWAP:
 		td_hybrid_on_emulated(nic);
@@ -112,8 +104,12 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 /* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). */
 static void undo_leaving(struct td_hybrid *nic)
 {
-	if (td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
+	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
+
+	if (driver == TD_VFIO_DRIVER_UP && nic->held)
 		td_hybrid_relay(nic);
+	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up)
+		td_hybrid_vf_unsteer(nic);
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
 }
@@ -194,10 +190,8 @@ static void undo_plug(struct td_hybrid *nic)
 
 static void undo_steer(struct td_hybrid *nic)
 {
-	struct td_err err = {0};
-
-	if (!nic->lost && !nic->leaving && td_hybrid_vf_steer(nic, false, &err) < 0)
-		note(nic, &err);
+	if (!nic->leaving)
+		td_hybrid_vf_unsteer(nic);
 }
 
 /* ---- the mode's table ---- */

@@ -16,6 +16,18 @@
 #define VECTOR_MAIL    2U
 
 /*
+ * From now on a filter for the VF in its PF would swallow what neighbours on the card send. Not before: igbvf resets the VF on its way down
+ * and asks the PF for its MAC then; its interrupts are what it gives back last.
+ */
+static void driver_is_gone(struct td_hybrid *nic, uint64_t now_ns)
+{
+	nic->marks.driver_gone_ns = now_ns;
+	td_hybrid_hold(nic, false);
+	nic->path = TD_PATH_EMULATED;
+	td_hybrid_vf_unsteer(nic);
+}
+
+/*
  * A leaving igbvf does not switch its interrupt on again after it has fired once: it is raised for it, so that what the VF still
  * receives is still heard.
  */
@@ -33,11 +45,8 @@ static void tick_leaving(struct td_hybrid *nic)
 		nic->marks.driver_down_ns = now_ns;
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
 	}
-	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up && !nic->marks.driver_gone_ns) {
-		nic->marks.driver_gone_ns = now_ns;
-		td_hybrid_hold(nic, false);
-		nic->path = TD_PATH_EMULATED;
-	}
+	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up && !nic->marks.driver_gone_ns)
+		driver_is_gone(nic, now_ns);
 	if (now_ns - nic->asked_ns >= ASK_AGAIN_NS)
 		td_hybrid_ask_unplug(nic);
 }

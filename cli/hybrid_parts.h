@@ -110,6 +110,7 @@ struct td_hybrid {
 	void *done_opaque;
 
 	bool held;		  /* the emulated path keeps frames to the guest back */
+	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
 	bool was_up;		  /* its VF driver was up when it was asked */
 	uint64_t settle_until_ns; /* after a flip to the VF: 0, or until when the emulated path may still be in use */
@@ -138,6 +139,8 @@ int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err);
 void td_hybrid_vf_release(struct td_hybrid *nic);
 /* The VF's MAC filter in its PF: the NIC's MAC, or none. */
 int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err);
+/* None, when it may be there: what comes to the MAC is the emulated path's. Warns. */
+void td_hybrid_vf_unsteer(struct td_hybrid *nic);
 /* Is the PF up? A guest finds no way to set its VF up below one that is down. */
 int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err);
 /* With carrier? */

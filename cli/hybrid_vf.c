@@ -90,7 +90,7 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 	struct td_err err = {0};
 
 	nic->give_back = false;
-	nic->lost = false;
+	nic->lost = nic->steered = false;
 	if (nic->vf) {
 		keep_counters(nic);
 		td_vfio_pci_close(nic->vf);
@@ -107,10 +107,21 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err)
 {
 	static const uint8_t none[6];
+	int rc;
 
 	if (!nic->lease.held || !nic->lease.vf.pf_name[0])
 		return 0;
-	return td_sriov_set_mac(nic->lease.vf.pf_name, nic->lease.vf.index, on ? nic->config->mac : none, err);
+	rc = td_sriov_set_mac(nic->lease.vf.pf_name, nic->lease.vf.index, on ? nic->config->mac : none, err);
+	nic->steered = on || (nic->steered && rc < 0);
+	return rc;
+}
+
+void td_hybrid_vf_unsteer(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (!nic->lost && nic->steered && td_hybrid_vf_steer(nic, false, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
 }
 
 static int check_pf(struct td_hybrid *nic, bool *ret_carrier, struct td_err *err)
@@ -193,8 +204,7 @@ static void on_ejected(void *opaque)
 		td_flip_abort(&nic->flip, &err);
 		return;
 	}
-	if (td_hybrid_vf_steer(nic, false, &err) < 0)
-		td_warn("nic %s: %s", nic->config->id, err.text);
+	td_hybrid_vf_unsteer(nic);
 	nic->give_back |= nic->lost || !nic->config->warm;
 	if (!asked && !nic->lost)
 		gave_up_unasked(nic);
