@@ -168,9 +168,25 @@ static int run_console(const struct td_client_options *options, struct td_err *e
 	return r;
 }
 
+/* One warning for all of them. */
+static void warn_of_dma(const json_t *names)
+{
+	const char *before = "tandem: paused, but what VFs receive is still written to the guest's memory: ";
+	for (size_t i = 0; i < json_array_size(names); i++, before = ", ")
+		fprintf(stderr, "%s%s", before, json_string_value(json_array_get(names, i)));
+	if (json_array_size(names))
+		fputc('\n', stderr);
+}
+
 static int run_pause(const struct td_client_options *options, struct td_err *err)
 {
-	return run_simple(options, "vm-pause", err);
+	json_t *result = NULL;
+	int r = ask(options, "vm-pause", &result, err);
+	warn_of_dma(json_object_get(result, "dma"));
+	if (!r && options->json)
+		td_client_print_json(result);
+	json_decref(result);
+	return r;
 }
 
 static int run_resume(const struct td_client_options *options, struct td_err *err)

@@ -226,6 +226,14 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 	td_hybrid_vf_unsteer(nic);
 }
 
+int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err)
+{
+	if (!nic->flip.active)
+		return 0;
+	return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s): pause when it is over",
+		nic->config->id, td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
+}
+
 /* ---- requests ---- */
 
 /* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
@@ -263,8 +271,8 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 		return td_err_set(err, EOPNOTSUPP, TD_REASON_USAGE,
 			"nic %s: its mode has one path only; modes failover and transparent have two", nic->config->id);
 	if (nic->host.vm->state != TD_VM_RUNNING)
-		return td_err_set(
-			err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM does not run, so its guest can't take part", nic->config->id);
+		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused, so its guest can't take part: resume it first",
+			nic->config->id);
 	if (nic->flip.active)
 		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
 	nic->done = done;

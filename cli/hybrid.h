@@ -40,6 +40,9 @@ const char *td_hybrid_id(const struct td_hybrid *nic);
 /* The guest was reset: the VF is detached, the NIC is on its emulated path until the driver accepts STANDBY again. */
 void td_hybrid_guest_reset(struct td_hybrid *nic);
 
+/* 0 when the VM can be paused now. -EBUSY: not amid a flip, whose guest would be blamed for what it can't do. */
+int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err);
+
 /*
  * cold: give the lease back after a flip to emulated, or (to the VF) nothing. -EBUSY, -EOPNOTSUPP (mode has no such path). A NIC that is
  * there already is no error: done() is called within, with a record that says "changed": false.

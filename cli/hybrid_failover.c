@@ -65,10 +65,13 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 
 /* ---- to the emulated path ---- */
 
-static int begin_leaving(struct td_hybrid *nic)
+static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 {
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return 0;
+	if (nic->host.vm->state == TD_VM_PAUSED)
+		return td_err_set(err, EBUSY, TD_REASON_VM_STATE,
+			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
 	if (nic->was_up)
@@ -78,11 +81,11 @@ static int begin_leaving(struct td_hybrid *nic)
 }
 
 /* From the guest's eject on there is no way back, so nothing after it fails. */
-static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
+static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
 {
 	switch (phase) {
 	case TD_FLIP_QUIESCE:
-		return begin_leaving(nic);
+		return begin_leaving(nic, err);
 	case TD_FLIP_STEER: /* no later than this: see tick_leaving() */
 		td_hybrid_vf_unsteer(nic);
 		return 0;
@@ -198,7 +201,7 @@ static void undo_steer(struct td_hybrid *nic)
 
 static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
-	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase);
+	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase, err);
 }
 
 static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)

@@ -153,6 +153,9 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	if (to == TD_PATH_VF && nic->net && td_pci_has_ghost(&nic->host.vm->pci))
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the guest has not let go yet of a VF that was taken away",
 			nic->config->id);
+	/* Of a VF that is lost there is no choice. */
+	if (!nic->lost && nic->host.vm->state == TD_VM_PAUSED)
+		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused", nic->config->id);
 	td_hybrid_finish_measuring(nic);
 	nic->automatic = automatic;
 	nic->cold = cold;

@@ -59,11 +59,31 @@ static void finish(struct td_control_request *request, const struct td_machine *
 	td_control_fail(request, &err);
 }
 
+/* The devices whose hardware goes on writing to the paused guest's memory, by name. New reference. */
+static json_t *dma_goes_on(const struct td_machine *machine)
+{
+	json_t *names = json_array();
+	for (const struct td_device *device = machine->vm.devices; device; device = device->next)
+		if (device->keeps_dma)
+			json_array_append_new(names, json_string(device->name));
+	return names;
+}
+
 static void run_vm_pause(struct td_control_request *request, json_t *args, void *opaque)
 {
 	struct td_machine *machine = opaque;
+	struct td_err err;
 	(void)args;
-	finish(request, machine, td_vm_pause(&machine->vm), "cannot be paused");
+	for (unsigned i = 0; i < machine->nic_count; i++)
+		if (td_hybrid_may_pause(machine->nic[i], &err)) {
+			td_control_fail(request, &err);
+			return;
+		}
+	int r = td_vm_pause(&machine->vm);
+	if (r)
+		finish(request, machine, r, "cannot be paused");
+	else
+		td_control_reply(request, json_pack("{s:s, s:o}", "state", state_name(machine->vm.state), "dma", dma_goes_on(machine)));
 }
 
 static void run_vm_resume(struct td_control_request *request, json_t *args, void *opaque)

@@ -31,6 +31,7 @@ struct td_device_ops {
 struct td_device {
 	const struct td_device_ops *ops;
 	char name[32];		/* "net0", "serial0": the prefix of log lines */
+	bool keeps_dma;		/* the VM was paused, and quiesce() said -EBUSY */
 	bool broken;		/* the guest broke the device's rules; only a reset mends it */
 	struct td_device *next; /* list of the VM, in order of creation */
 };

@@ -239,6 +239,7 @@ int td_vm_pause(struct td_vm *vm)
 	td_vm_park(vm);
 	for (struct td_device *device = vm->devices; device; device = device->next) {
 		r = device->ops->quiesce(device);
+		device->keeps_dma = r == -EBUSY;
 		if (r == 0 || r == -EBUSY)
 			continue;
 		td_warn("%s: does not come to rest: %s", device->name, strerror(-r));

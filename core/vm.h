@@ -94,7 +94,7 @@ void td_vm_unpark(struct td_vm *vm);
 
 /*
  * Main loop only. Pausing stops vCPUs, then quiesces devices; hardware that says -EBUSY (a VF in use) goes on receiving into the buffers
- * it has, as with other VMMs. -EALREADY when it is so already.
+ * it has, as with other VMMs, and device->keeps_dma says so. -EALREADY when it is so already.
  */
 int td_vm_pause(struct td_vm *vm);
 int td_vm_resume(struct td_vm *vm);

@@ -357,8 +357,7 @@ static int device_quiesce(struct td_device *device)
 	struct td_vfio_pci *dev = of_device(device);
 
 	if (dev->state == TD_VFIO_PLUGGED && dev->open.bus_master) {
-		td_info("%s: a VF in use goes on receiving while the vCPUs stand still", device->name);
-		return -EBUSY;
+		return -EBUSY; /* and goes on receiving while the vCPUs stand still */
 	}
 	td_vfio_reset_wait(&dev->open);
 	return 0;
