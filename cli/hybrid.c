@@ -49,6 +49,7 @@ static void on_driver(void *opaque, bool accepted, bool standby)
 		refuse_standby(nic);
 		return;
 	}
+	nic->retry_at_ns = nic->patience_ns = 0;
 	nic->reconsider = true;
 	td_hybrid_wake(nic);
 }

@@ -183,9 +183,5 @@ void td_hybrid_failover_tick(struct td_hybrid *nic)
 	else if (nic->flip.active && nic->flip.to == TD_PATH_VF)
 		tick_arriving(nic);
 	tick_settling(nic);
-	if (nic->flip.active || !nic->reconsider || nic->leaving || nic->give_back)
-		return;
-	nic->reconsider = false;
-	if (nic->standby && nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED)
-		td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
+	td_hybrid_follow(nic);
 }

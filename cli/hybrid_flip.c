@@ -98,23 +98,45 @@ static void write_record(struct td_hybrid *nic, const struct td_flip *flip, cons
 	memcpy(record->phase_ns, flip->phase_ns, sizeof(record->phase_ns));
 }
 
+/* Does it fail as the last did, and nobody is waiting for it? */
+static bool is_known(struct td_hybrid *nic, const struct td_flip *flip, const struct td_err *err)
+{
+	const struct td_hybrid_record *last = td_hybrid_last_record(nic);
+
+	return nic->automatic && last && last->to == flip->to && last->reason == err->reason;
+}
+
+static void say_end(struct td_hybrid *nic, const struct td_flip *flip, const struct td_err *err)
+{
+	const char *id = nic->config->id, *to = td_path_name(flip->to);
+
+	if (err->code)
+		td_log(is_known(nic, flip, err) ? TD_LOG_DEBUG : TD_LOG_WARN, "nic %s: flip to %s failed in phase %s: %s", id, to,
+			td_flip_phase_name(flip->phase), err->text);
+	else
+		td_info("nic %s: on path %s after %.1f ms", id, to, (double)flip->total_ns / 1e6);
+}
+
+/* What made it leave the path that it is wanted on holds beyond the flip. */
+static void keep_reason(struct td_hybrid *nic, const struct td_flip *flip, const struct td_err *err)
+{
+	if (nic->lost || (!err->code && flip->to != nic->wanted))
+		return;
+	nic->reason = err->code ? err->reason : TD_REASON_NONE;
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "%.159s", err->text);
+}
+
 static void flip_finished(void *opaque, const struct td_flip *flip, const struct td_err *err)
 {
 	struct td_hybrid *nic = opaque;
 	td_hybrid_done done = nic->done;
 
+	say_end(nic, flip, err);
 	write_record(nic, flip, err);
-	if (err->code)
-		td_warn("nic %s: flip to %s failed in phase %s: %s", nic->config->id, td_path_name(flip->to),
-			td_flip_phase_name(flip->phase), err->text);
-	else
-		td_info("nic %s: on path %s after %.1f ms", nic->config->id, td_path_name(flip->to), (double)flip->total_ns / 1e6);
-	if (!nic->lost) {
-		nic->reason = err->code ? err->reason : TD_REASON_NONE;
-		snprintf(nic->reason_text, sizeof(nic->reason_text), "%.159s", err->text);
-	}
+	keep_reason(nic, flip, err);
 	if (nic->lost)
 		nic->mode->force_off(nic);
+	td_hybrid_watch_flip(nic, err);
 	nic->measure_until_ns = td_now_ns() + MEASURE_AFTER_NS;
 	td_hybrid_wake(nic);
 	nic->done = NULL;
@@ -170,11 +192,11 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	return td_flip_start(&nic->flip, to, err);
 }
 
-void td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
+bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
 {
 	struct td_err err = {0};
 
-	(void)td_hybrid_flip(nic, to, true, cold, &err); /* the flip's record says how it ended */
+	return td_hybrid_flip(nic, to, true, cold, &err) == 0; /* the flip's record says how it ended */
 }
 
 /* ---- every millisecond ---- */

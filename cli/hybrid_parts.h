@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_flip.c (flips of any mode), hybrid_failover.c and hybrid_failover_tick.c (what a flip does in mode failover),
- * hybrid_transparent*.c (in mode transparent), hybrid_info.c (counters, JSON).
- * Nobody else includes it. All on the main loop with the VM's lock held.
+ * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover.c and hybrid_failover_tick.c (what a flip
+ * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_info.c (counters, JSON). Nobody
+ * else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
 #define TD_CLI_HYBRID_PARTS_H
@@ -105,9 +105,11 @@ struct td_hybrid {
 	bool resetting;	      /* the guest starts anew: nothing is asked of it */
 	bool lost;	      /* the VF is being taken away */
 	bool give_back;	      /* the VF's lease ends at the next tick */
-	bool reconsider;      /* the guest's driver came up during a flip */
+	bool reconsider;      /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
 	td_hybrid_done done;
 	void *done_opaque;
+
+	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
@@ -157,10 +159,20 @@ extern const struct td_hybrid_mode td_hybrid_transparent;
 /* hybrid_flip.c */
 void td_hybrid_flip_init(struct td_hybrid *nic);
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err);
-void td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody */
+bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody; false: did not begin */
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
 void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long as there is something to look at */
 void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
+
+/* hybrid_watch.c */
+/* A flip has ended. */
+void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err);
+/* The next try to get to the VF; the longer they have failed, the later. */
+void td_hybrid_try_later(struct td_hybrid *nic);
+/* Mode failover, at each tick: to the VF, when it is wanted there and may be able to go. */
+void td_hybrid_follow(struct td_hybrid *nic);
+/* And says so. */
+void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text);
 
 /* hybrid_failover.c */
 extern const struct td_hybrid_mode td_hybrid_failover;

@@ -166,13 +166,6 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 
 /* ---- events of the VF ---- */
 
-static void set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text)
-{
-	nic->reason = reason;
-	snprintf(nic->reason_text, sizeof(nic->reason_text), "%s", text);
-	td_warn("nic %s: %s", nic->config->id, text);
-}
-
 /* A request that was rolled back may still be answered; else the guest's administrator did it. The NIC stays where it is then. */
 static void gave_up_unasked(struct td_hybrid *nic)
 {
@@ -180,9 +173,9 @@ static void gave_up_unasked(struct td_hybrid *nic)
 
 	nic->wanted = TD_PATH_EMULATED;
 	if (last && last->reason == TD_REASON_UNPLUG_TIMEOUT)
-		set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");
+		td_hybrid_set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");
 	else
-		set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave the VF up unasked");
+		td_hybrid_set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave the VF up unasked");
 }
 
 static void on_ejected(void *opaque)
@@ -192,7 +185,7 @@ static void on_ejected(void *opaque)
 	struct td_err err = {0};
 
 	if (nic->config->mode == TD_NIC_VF) {
-		set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave its VF up, and it has no other path");
+		td_hybrid_set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave its VF up, and it has no other path");
 		return;
 	}
 	nic->marks.ejected_ns = td_now_ns();
@@ -242,7 +235,7 @@ void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 	struct td_err err = {0};
 
 	nic->lost = true;
-	set_reason(nic, TD_REASON_VF_LOST, release_requested ? "the host takes the VF away" : "the VF reports an error");
+	td_hybrid_set_reason(nic, TD_REASON_VF_LOST, release_requested ? "the host takes the VF away" : "the VF reports an error");
 	if (nic->config->mode == TD_NIC_VF || !td_hybrid_vf_state(nic)) {
 		td_vfio_pci_close(nic->vf);
 		return;
@@ -252,6 +245,8 @@ void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 		td_flip_abort(&nic->flip, &err);
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED) {
 		nic->give_back = true;
+		nic->reconsider = true;
+		td_hybrid_try_later(nic);
 		td_hybrid_wake(nic);
 		return;
 	}
