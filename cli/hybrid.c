@@ -262,6 +262,7 @@ static void already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_
 
 int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
 {
+	enum td_path before = nic->wanted;
 	int rc;
 
 	if (is_there(nic, to)) {
@@ -278,9 +279,11 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
 	nic->done = done;
 	nic->done_opaque = opaque;
-	nic->wanted = to;
+	nic->wanted = to; /* the flip may end within the call, and looks at it */
 	rc = td_hybrid_flip(nic, to, false, cold, err);
-	if (rc < 0)
+	if (rc < 0) {
 		nic->done = NULL;
+		nic->wanted = before;
+	}
 	return rc;
 }

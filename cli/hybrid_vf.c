@@ -166,13 +166,28 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 
 /* ---- events of the VF ---- */
 
-/* A request that was rolled back may still be answered; else the guest's administrator did it. The NIC stays where it is then. */
-static void gave_up_unasked(struct td_hybrid *nic)
+/* A request that was rolled back may still be answered: the last flip, or NULL. */
+static const struct td_hybrid_record *late_flip(struct td_hybrid *nic)
 {
 	const struct td_hybrid_record *last = td_hybrid_last_record(nic);
 
+	return last && last->reason == TD_REASON_UNPLUG_TIMEOUT ? last : NULL;
+}
+
+static bool asked_to_go_cold(struct td_hybrid *nic)
+{
+	const struct td_hybrid_record *late = late_flip(nic);
+
+	return late && late->cold;
+}
+
+/* If it was not asked, the guest's administrator did it. The NIC stays where it is then. */
+static void gave_up_unasked(struct td_hybrid *nic)
+{
+	const struct td_hybrid_record *late = late_flip(nic);
+
 	nic->wanted = TD_PATH_EMULATED;
-	if (last && last->reason == TD_REASON_UNPLUG_TIMEOUT)
+	if (late)
 		td_hybrid_set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");
 	else
 		td_hybrid_set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave the VF up unasked");
@@ -198,7 +213,7 @@ static void on_ejected(void *opaque)
 		return;
 	}
 	td_hybrid_vf_unsteer(nic);
-	nic->give_back |= nic->lost || !nic->config->warm;
+	nic->give_back |= nic->lost || !nic->config->warm || asked_to_go_cold(nic);
 	if (!asked && !nic->lost)
 		gave_up_unasked(nic);
 	td_hybrid_wake(nic);
