@@ -178,6 +178,7 @@ int td_hybrid_create(
 	nic->lease.vf_lock_fd = nic->uplink.watch.fd = -1;
 	nic->mode = mode_of(config->mode);
 	td_hybrid_flip_init(nic);
+	td_hybrid_watch_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
 	rc = create_parts(nic, err);
@@ -187,6 +188,7 @@ int td_hybrid_create(
 	}
 	if (config->mode == TD_NIC_TRANSPARENT)
 		td_hybrid_wake(nic); /* looks for the guest's driver */
+	td_hybrid_watch(nic);
 	*ret_nic = nic;
 	return 0;
 }
@@ -199,6 +201,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_uplink_close(&nic->uplink);
+	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
 	td_hybrid_close_stats(nic);
 	if (nic->transparent.on_hardware) {
 		nic->resetting = true; /* nobody is told anything any more */

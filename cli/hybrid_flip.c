@@ -189,6 +189,7 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	td_hybrid_packets(nic, &rx, &tx);
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
 	td_hybrid_wake(nic);
+	td_hybrid_watch(nic);
 	return td_flip_start(&nic->flip, to, err);
 }
 
@@ -196,6 +197,9 @@ bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
 {
 	struct td_err err = {0};
 
+	/* Its PF has no link: known before, and no news. */
+	if (to == TD_PATH_VF && nic->link_lost)
+		return false;
 	return td_hybrid_flip(nic, to, true, cold, &err) == 0; /* the flip's record says how it ended */
 }
 

@@ -109,6 +109,10 @@ struct td_hybrid {
 	td_hybrid_done done;
 	void *done_opaque;
 
+	struct td_timer watch;
+	bool link_lost; /* of the PF below the leased VF */
+	enum td_reason link_reason;
+	unsigned looks;			   /* at the link, in a row, that said otherwise */
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool held;		  /* the emulated path keeps frames to the guest back */
@@ -165,6 +169,9 @@ void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long a
 void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
 
 /* hybrid_watch.c */
+void td_hybrid_watch_init(struct td_hybrid *nic);
+/* From now on, for as long as a VF is used or wanted. */
+void td_hybrid_watch(struct td_hybrid *nic);
 /* A flip has ended. */
 void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err);
 /* The next try to get to the VF; the longer they have failed, the later. */

@@ -186,6 +186,12 @@ static void gave_up_unasked(struct td_hybrid *nic)
 {
 	const struct td_hybrid_record *late = late_flip(nic);
 
+	if (late && late->automatic) { /* nobody's wish */
+		td_hybrid_set_reason(nic, nic->link_lost ? nic->link_reason : TD_REASON_UNPLUG_TIMEOUT,
+			"the guest gave the VF up at last, after the time for it was over");
+		nic->reconsider = true;
+		return;
+	}
 	nic->wanted = TD_PATH_EMULATED;
 	if (late)
 		td_hybrid_set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");

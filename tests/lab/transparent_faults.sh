@@ -69,9 +69,8 @@ case_refusals() {
 	check 'a PF that is down is refused' switch_fails vf pf-down
 	check 'the guest answers all the same' answers
 	ip link set pf0 up
-	sleep 3
-	check 'with the PF up: to the VF' to vf
-	check 'the guest answers there' answers
+	on_vf
+	check 'with the PF up it goes to the VF by itself, and the guest answers' answers
 	check 'its link came up once' [ "$ups" = "$(link_ups)" ]
 	vm_stop
 }
@@ -81,13 +80,12 @@ case_pf_down() {
 	on_vf
 	answers_soon 5 || true
 	ip link set pf0 down
-	sleep 1
-	check 'the PF goes down below the VF: to emulated' to emulated
+	nic_wait .path emulated 5
+	check 'the PF goes down below the VF: to emulated by itself' [ "$(nic_get '"\(.reason) \(.wanted)"')" = 'pf-down vf' ]
 	check 'its driver starts anew, and the guest answers' answers_soon 20
 	ip link set pf0 up
-	sleep 3
-	check 'and back' to vf
-	check 'the guest answers there' answers_soon 5
+	on_vf
+	check 'and back by itself: the guest answers there' answers_soon 5
 	vm_stop
 }
 
