@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A failover NIC's flips, each phase of both directions failed, stopped, and met by the VF's loss and the guest's reset; then each call
+ * that can fail; then what nobody asks for: the PF's link, tries again, pauses, late answers.
+ */
+#include "failover_fake.h"
+
+#define SETTLE_MS 6000U /* late answers, another try */
+
+static struct {
+	unsigned calls;
+	bool ok;
+	enum td_reason reason;
+} ended;
+
+/* ---- what must hold ---- */
+
+static void check_serving(void)
+{
+	const struct td_hybrid *nic = fake.nic;
+	bool on_vf = nic->path == TD_PATH_VF;
+
+	assert_false(nic->flip.active || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
+	assert_false(fake.held);
+	assert_int_equal(fake.vf_state == TD_VFIO_PLUGGED, on_vf);
+	assert_int_equal(fake.filter, on_vf);
+	if (on_vf)
+		assert_int_equal(fake.driver, TD_VFIO_DRIVER_UP);
+	if (fake.announced >= 0)
+		assert_int_equal(fake.announced, nic->path);
+	if (nic->path == nic->wanted && nic->reason != TD_REASON_VF_LOST && nic->log_count)
+		assert_int_equal(nic->reason == TD_REASON_NONE, td_hybrid_last_record(fake.nic)->ok);
+}
+
+static void on_done(void *opaque, const json_t *record, const struct td_err *err)
+{
+	const struct td_hybrid_record *last = td_hybrid_last_record(fake.nic);
+
+	(void)opaque;
+	assert_non_null(record);
+	ended.calls++;
+	ended.ok = err->code == 0;
+	ended.reason = last->reason;
+	assert_int_equal(last->ok, ended.ok);
+	assert_true(ended.ok == (last->reason == TD_REASON_NONE));
+	assert_true(ended.ok || strlen(last->text) > 0);
+}
+
+/* ---- a world ---- */
+
+static void settle(void)
+{
+	fake_run(SETTLE_MS, false);
+	fake_run(60000, true);
+	fake_run(SETTLE_MS, false);
+	check_serving();
+}
+
+static void set_up_world(void)
+{
+	static char id[] = "net0", bridge[] = "br0";
+	const struct td_hybrid_host host = {.vm = &fake.vm, .iommu = &fake.iommu, .run_dir = "/nowhere"};
+	struct td_err err = {0};
+
+	fake = (struct fake){.now_ns = 1000000000U, .announced = -1, .pf_up = true, .carrier = true};
+	fake.vm.state = TD_VM_RUNNING;
+	fake.guest.expired = guest_steps;
+	fake.config = (struct td_vm_net_config){.id = id,
+		.bridge = bridge,
+		.mode = TD_NIC_FAILOVER,
+		.model = TD_NIC_VIRTIO,
+		.mac = {0x52, 0x54, 0, 1, 2, 3},
+		.warm = true,
+		.unplug_timeout_ms = 2000,
+		.plug_timeout_ms = 10000};
+	assert_int_equal(td_hybrid_create(&host, &fake.config, &fake.nic, &err), 0);
+	guest_will(STEP_BOOT);
+	fake_run(100, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	memset(&ended, 0, sizeof(ended));
+}
+
+static void tear_down_world(void)
+{
+	fake.vm.state = TD_VM_STOPPED;
+	td_loop_disarm(NULL, &fake.guest);
+	td_hybrid_destroy(fake.nic);
+	assert_false(fake.leased || fake.vf_made || fake.relay_open);
+	for (unsigned i = 0; i < FAKE_TIMERS; i++)
+		assert_null(fake.timer[i]);
+}
+
+static int ask(enum td_path to, bool cold)
+{
+	struct td_err err = {0};
+
+	return td_hybrid_switch(fake.nic, to, cold, on_done, NULL, &err);
+}
+
+static bool flip(enum td_path to)
+{
+	unsigned before = ended.calls;
+
+	assert_int_equal(ask(to, false), 0);
+	fake_run(60000, true);
+	assert_int_equal(ended.calls, before + 1);
+	return ended.ok;
+}
+
+static void flip_well(enum td_path to)
+{
+	if (!flip(to))
+		fail_msg("flip to %s: %s", td_path_name(to), td_hybrid_last_record(fake.nic)->text);
+	settle();
+	assert_int_equal(fake.nic->path, to);
+}
+
+static void set_up_on(enum td_path path)
+{
+	set_up_world();
+	if (path == TD_PATH_VF)
+		flip_well(TD_PATH_VF);
+}
+
+static void check_recovery(void)
+{
+	settle();
+	flip_well(fake.nic->path == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	flip_well(fake.nic->path == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	tear_down_world();
+}
+
+static void lose_vf(void)
+{
+	if (fake.vf_made)
+		fake.vf_events.lost(fake.vf_events.opaque, true);
+}
+
+/* ---- faults in phases ---- */
+
+enum fault { FAILS_BEFORE, FAILS_AFTER, STOPS, VF_LOST_WITHIN, VF_LOST_WAITING, RESET_WITHIN, RESET_WAITING, FAULTS };
+
+static const char *const fault_name[FAULTS] = {
+	"fails at once", "fails when done", "stops", "VF lost within", "VF lost while it waits", "reset within", "reset while it waits"};
+
+static struct {
+	enum fault fault;
+	enum td_path to;
+	enum td_flip_phase phase;
+	bool armed, waits;
+} plan;
+
+/* What the phase waits for does not come. */
+static void hold_up(bool on)
+{
+	fake.stops_at = STEP_NONE;
+	if (on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_QUIESCE)
+		fake.stops_at = STEP_DOWN;
+	if (on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_SWAP)
+		fake.stops_at = STEP_PROBE;
+	fake.vf_silent = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY;
+}
+
+static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+{
+	int rc;
+
+	if (!plan.armed || to != plan.to || phase != plan.phase)
+		return td_hybrid_failover.begin(nic, to, phase, err);
+	plan.armed = false;
+	if (plan.fault == FAILS_BEFORE)
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
+	hold_up(plan.waits);
+	rc = td_hybrid_failover.begin(nic, to, phase, err);
+	if (plan.fault == FAILS_AFTER && (rc == 0 || rc == -EINPROGRESS))
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
+	if (plan.fault == VF_LOST_WITHIN)
+		lose_vf();
+	fake.reset_wanted |= plan.fault == RESET_WITHIN;
+	return plan.waits && rc == 0 ? -EINPROGRESS : rc;
+}
+
+static void happen(void)
+{
+	if (!fake.nic->flip.active)
+		return;
+	while (plan.armed)
+		fake_run(1, false);
+	if (plan.waits) {
+		fake_run(5, true);
+		assert_true(fake.nic->flip.active);
+		assert_int_equal(fake.nic->flip.phase, plan.phase);
+	}
+	if (plan.fault == VF_LOST_WAITING)
+		lose_vf();
+	fake.reset_wanted |= plan.fault == RESET_WAITING;
+	fake_run(60000, true);
+	hold_up(false);
+}
+
+static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault)
+{
+	struct td_hybrid_mode mode = td_hybrid_failover;
+
+	print_message("to %s, %s: %s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault]);
+	plan.armed = false;
+	mode.begin = begin_with_fault;
+	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	memset(&ended, 0, sizeof(ended));
+	plan.fault = fault;
+	plan.to = to;
+	plan.phase = phase;
+	plan.waits = fault == STOPS || fault == VF_LOST_WAITING || fault == RESET_WAITING;
+	plan.armed = true;
+	fake.nic->mode = &mode;
+	assert_int_equal(ask(to, false), 0);
+	happen();
+	assert_int_equal(ended.calls, 1);
+	if (fault <= STOPS)
+		assert_int_equal(ended.ok, phase == TD_FLIP_COMMIT);
+	check_recovery();
+}
+
+static void test_phases(void **state)
+{
+	(void)state;
+	for (unsigned to = TD_PATH_EMULATED; to <= TD_PATH_VF; to++)
+		for (unsigned phase = 0; phase < TD_FLIP_PHASES; phase++)
+			for (unsigned fault = phase == TD_FLIP_COMMIT ? FAILS_AFTER : FAILS_BEFORE; fault < FAULTS; fault++)
+				try_fault((enum td_path)to, (enum td_flip_phase)phase, (enum fault)fault);
+}
+
+/* True when there was an n-th call. */
+static bool try_call(enum td_path to, unsigned n)
+{
+	bool met;
+
+	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	fake.calls = 0;
+	fake.failed = false;
+	fake.fail_nth = n;
+	(void)flip(to);
+	met = fake.failed;
+	fake.fail_nth = 0;
+	assert_true(met || ended.ok);
+	check_recovery();
+	return met;
+}
+
+static void test_calls(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	while (try_call(TD_PATH_VF, n))
+		n++;
+	assert_in_range(n, 6, 20);
+	for (n = 1; try_call(TD_PATH_EMULATED, n); n++)
+		;
+	assert_int_equal(n, 2); /* the filter */
+}
+
+/* ---- the PF's link ---- */
+
+static void check_left(enum td_reason reason, unsigned flips)
+{
+	check_serving();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_int_equal(fake.nic->wanted, TD_PATH_VF);
+	assert_int_equal(fake.nic->reason, reason);
+	assert_int_equal(fake.nic->log_count, flips);
+	assert_true(td_hybrid_last_record(fake.nic)->automatic);
+}
+
+static void check_returned(void)
+{
+	check_serving();
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->reason, TD_REASON_NONE);
+	assert_true(td_hybrid_last_record(fake.nic)->automatic);
+}
+
+static void test_link_lost(void **state)
+{
+	unsigned flips;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	flips = fake.nic->log_count;
+	fake.carrier = false;
+	fake_run(120, false);
+	fake.carrier = true; /* too short to be believed */
+	fake_run(1000, false);
+	assert_int_equal(fake.nic->log_count, flips);
+	fake.carrier = false;
+	fake_run(1000, false);
+	check_left(TD_REASON_NO_CARRIER, flips + 1);
+	for (unsigned i = 0; i < 20; i++) { /* one that flaps does not take the guest along */
+		fake.carrier = !fake.carrier;
+		fake_run(500, false);
+	}
+	fake_run(100000, false);
+	check_left(TD_REASON_NO_CARRIER, flips + 1);
+	assert_int_equal(ask(TD_PATH_VF, false), 0); /* who asks is told */
+	assert_int_equal(ended.reason, TD_REASON_NO_CARRIER);
+	fake.carrier = true;
+	fake_run(8000, false);
+	check_returned();
+	fake.pf_up = false;
+	fake_run(1000, false);
+	check_left(TD_REASON_PF_DOWN, fake.nic->log_count);
+	fake.pf_up = true;
+	fake_run(8000, false);
+	check_returned();
+	tear_down_world();
+}
+
+/* The guest does not give the VF up, then it does; and a link that comes back to a guest that is still there. */
+static void test_link_lost_deaf(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.stops_at = STEP_DOWN;
+	fake.carrier = false;
+	fake_run(3000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->reason, TD_REASON_UNPLUG_TIMEOUT);
+	fake.stops_at = STEP_NONE;
+	fake_run(500, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_int_equal(fake.nic->wanted, TD_PATH_VF);
+	assert_int_equal(fake.nic->reason, TD_REASON_NO_CARRIER);
+	fake.carrier = true;
+	fake_run(8000, false);
+	check_returned();
+	tear_down_world();
+}
+
+/* ---- tries again ---- */
+
+static void test_retries(void **state)
+{
+	uint64_t last_ns = 0, gap_ns = 500000000U;
+	unsigned before;
+
+	(void)state;
+	set_up_world();
+	fake.fail_name = "lease";
+	fake.fail_reason = TD_REASON_NO_FREE_VF;
+	before = fake.nic->log_count;
+	assert_false(flip(TD_PATH_VF));
+	for (unsigned i = 0; i < 9; i++) {
+		while (fake.nic->log_count == before)
+			fake_run(1, false);
+		before = fake.nic->log_count;
+		if (last_ns) {
+			gap_ns = TD_MIN(2 * gap_ns, 60000000000U);
+			assert_in_range(fake.now_ns - last_ns, gap_ns, gap_ns + 200000000U);
+		}
+		last_ns = fake.now_ns;
+	}
+	fake.fail_name = NULL;
+	fake_run(70000, false);
+	check_returned();
+	tear_down_world();
+
+	set_up_world();
+	fake.stops_at = STEP_PROBE; /* a guest without the VF's driver is not tried again and again */
+	assert_false(flip(TD_PATH_VF));
+	assert_int_equal(ended.reason, TD_REASON_PLUG_TIMEOUT);
+	before = fake.nic->log_count;
+	fake_run(200000, false);
+	assert_int_equal(fake.nic->log_count, before);
+	fake.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+/* ---- pauses ---- */
+
+static void test_lost_while_paused(void **state)
+{
+	struct td_err err = {0};
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	assert_int_equal(td_hybrid_may_pause(fake.nic, &err), 0);
+	fake.vm.state = TD_VM_PAUSED;
+	assert_int_equal(ask(TD_PATH_EMULATED, false), -EBUSY);
+	assert_int_equal(fake.nic->wanted, TD_PATH_VF);
+	lose_vf();
+	fake_run(200, false);
+	assert_false(fake.leased); /* the host has it back, and asked nobody */
+	assert_int_equal(fake.nic->reason, TD_REASON_VF_LOST);
+	fake_run(10000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_true(td_pci_has_ghost(&fake.vm.pci));
+	fake.stops_at = STEP_EJECT;
+	fake.vm.state = TD_VM_RUNNING;
+	fake_run(10000, false);
+	assert_false(fake.leased); /* not beside the ghost */
+	fake.stops_at = STEP_NONE;
+	fake_run(SETTLE_MS, false);
+	check_returned();
+	tear_down_world();
+}
+
+static void test_pause_amid_flip(void **state)
+{
+	struct td_err err = {0};
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	assert_int_equal(td_hybrid_may_pause(fake.nic, &err), -EBUSY);
+	assert_int_equal(err.reason, TD_REASON_FLIP_BUSY);
+	fake_run(60000, true);
+	assert_int_equal(td_hybrid_may_pause(fake.nic, &err), 0);
+	fake.vm.state = TD_VM_PAUSED;
+	fake.carrier = false;
+	fake_run(5000, false);
+	fake.vm.state = TD_VM_RUNNING;
+	fake.carrier = true;
+	check_recovery();
+}
+
+/* ---- the filter, wishes, late answers ---- */
+
+static void test_filter(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.stops_at = STEP_LET_GO;
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	fake_run(200, false);
+	assert_int_equal(fake.driver, TD_VFIO_DRIVER_BOUND);
+	assert_true(fake.filter); /* the driver asks for its MAC on its way down */
+	fake.stops_at = STEP_EJECT;
+	fake_run(50, false);
+	assert_int_equal(fake.driver, TD_VFIO_DRIVER_NONE);
+	assert_false(fake.filter);
+	fake_run(3000, false);
+	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
+	assert_false(fake.filter || fake.held);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	fake.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+static void test_refused_wish(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.stops_at = STEP_PROBE;
+	assert_false(flip(TD_PATH_VF)); /* and the guest is asked for the VF, which it does not give */
+	fake.stops_at = STEP_EJECT;
+	fake_run(100, false);
+	assert_true(fake.nic->leaving);
+	fake.nic->wanted = TD_PATH_EMULATED;
+	assert_int_equal(ask(TD_PATH_VF, false), -EBUSY);
+	assert_int_equal(fake.nic->wanted, TD_PATH_EMULATED);
+	fake.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+static void test_late_cold(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.stops_at = STEP_DOWN;
+	assert_int_equal(ask(TD_PATH_EMULATED, true), 0);
+	fake_run(60000, true);
+	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	fake.stops_at = STEP_NONE;
+	fake_run(2000, false);
+	check_serving();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_false(fake.leased);
+	check_recovery();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls), cmocka_unit_test(test_link_lost),
+		cmocka_unit_test(test_link_lost_deaf), cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused),
+		cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter), cmocka_unit_test(test_refused_wish),
+		cmocka_unit_test(test_late_cold)};
+
+	td_log_set_level(TD_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
