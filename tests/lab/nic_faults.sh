@@ -1,43 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What can go wrong with a failover NIC: each case gives its reason code, leaves the NIC on a working path and the VM running.
-# lab/host -- env ONLY="CASE…" tests/lab/nic_faults.sh runs some of the cases.
+# What ends: nic_deaths.sh. lab/host -- env ONLY="CASE…" tests/lab/nic_faults.sh runs some of the cases.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-# nic_vm [KEY=VALUE,...]: a VM with a failover NIC, up.
-nic_vm() {
-	vm_start faults --cpus boot=2 --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf${1:+,$1}"
-	console_wait '@up' 90
-}
-
-on_vf() {
-	nic_wait .path vf 40
-	nic_wait .state idle 20
-}
-
-answers() {
-	in_peer ping -c 3 -i 0.3 -W 3 "$GUEST_ADDRESS" >"$WORK/ping" && return
-	cat "$WORK/ping"
-	nic_get 'del(.flips)'
-	bridge fdb show br br0 | grep -i "$GUEST_MAC" || true
-	in_peer ip neigh
-	guest 'ip addr; ip -s link; ip neigh; dmesg | tail -n 20'
-	printf '%s\n' "$GUEST_OUTPUT"
-	return 1
-}
-
-not() { ! "$@"; }
-
-# switch_fails TO REASON
-switch_fails() {
-	local output status=0
-	output=$(tandem nic switch faults/net0 --to "$1" 2>&1) || status=$?
-	[[ $status != 0 && $output == *"[$2]"* ]] || {
-		printf '%s\n' "exit $status: $output"
-		return 1
-	}
-}
+. "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
 
 # The guest's PCI slot of the VF.
 find_slot() {
@@ -57,12 +24,50 @@ case_refusals() {
 	check 'a PF without link is refused' switch_fails vf no-carrier
 	ip link set pf0 down
 	check 'a PF that is down is refused' switch_fails vf pf-down
+	check 'and the guest still answers' answers
 	ip link set pf0 up
 	lab-link pf0 on
+	on_vf
+	check 'with link again it goes to the VF by itself, and answers there' answers
+	vm_stop
+}
+
+case_link_lost() {
+	nic_vm
+	on_vf
+	check 'on the VF the guest answers' answers
+	lab-link pf0 off
+	leaves_vf no-carrier 'pf pf0 has lost its link'
+	lab-link pf0 on
+	returns_to_vf
+	ip link set pf0 down
+	leaves_vf pf-down 'pf pf0 was taken down'
+	ip link set pf0 up
+	returns_to_vf
+	vm_stop
+}
+
+pause_fails() {
+	local output status=0
+	output=$(tandem vm pause faults 2>&1) || status=$?
+	[[ $status != 0 && $output == *"[$1]"* ]]
+}
+
+# A guest that can't answer while its VF is taken away has no VF afterwards.
+case_paused() {
+	local warning
+	nic_vm
+	on_vf
+	warning=$(tandem vm pause faults 2>&1 >/dev/null)
+	check 'pause names the VF whose DMA goes on' [ "${warning##*: }" = net0-vf ]
+	check 'a paused VM is not flipped' switch_fails emulated vm-state
+	check 'the host takes the VFs away: that goes on' take_vfs
 	sleep 3
-	check 'and the guest still answers' answers
-	check 'with link again: to the VF' tandem nic switch faults/net0 --to vf
-	check 'the guest answers there' answers
+	tandem vm resume faults >/dev/null
+	check 'once it runs again, the guest lets go of what is not there' soon 10 not guest_has_vf_driver
+	check 'and answers' answers
+	make_vfs
+	returns_to_vf
 	vm_stop
 }
 
@@ -72,7 +77,10 @@ case_no_guest_driver() {
 	check 'the state says so' [ "$(nic_get .path)/$(nic_get .standby)" = emulated/false ]
 	vm_stop
 	GUEST_CMDLINE=modules=virtio_pci,virtio_net nic_vm plug_timeout=2s
-	check 'no driver for the VF: plug-timeout' switch_fails vf flip-busy
+	check 'no driver for the VF: the flip waits' switch_fails vf flip-busy
+	check 'amid a flip there is no pause' pause_fails flip-busy
+	check 'another wish is refused, and not kept' switch_fails emulated flip-busy
+	check 'not kept' [ "$(nic_get .wanted)" = vf ]
 	nic_wait '.flips[-1].reason' plug-timeout 20
 	nic_wait .vf.state warm 20
 	check 'the guest answers' answers
@@ -134,18 +142,6 @@ case_interface_down() {
 	vm_stop
 }
 
-case_late_answer() {
-	nic_vm unplug_timeout=100ms
-	on_vf
-	check 'an unplug that is answered too late' switch_fails emulated unplug-timeout
-	nic_wait .path emulated 20
-	check 'the NIC follows the guest' [ "$(nic_get .reason)" = unplug-timeout ]
-	nic_wait .state idle 10
-	check 'the guest answers' answers
-	check 'and back' tandem nic switch faults/net0 --to vf
-	vm_stop
-}
-
 case_guest_ejects() {
 	nic_vm
 	on_vf
@@ -164,7 +160,8 @@ case_driver_unload() {
 	guest 'rmmod virtio_net' || true
 	nic_wait .path emulated 20
 	check 'the VF went with the virtio driver' [ "$(nic_get .vf.state)" = warm ]
-	guest 'modprobe virtio_net; sleep 1; for d in /sys/class/net/*; do n=${d##*/}; [ $n = lo ] || [ -e $d/master ] || ip addr add 10.1.0.2/24 dev $n; [ $n = lo ] || ip link set $n up; done; true'
+	guest 'modprobe virtio_net'
+	guest_address
 	on_vf
 	check 'with the driver back the NIC is on the VF again' answers
 	vm_stop
@@ -177,49 +174,25 @@ case_reboot() {
 	console_wait '@up' 90
 	on_vf
 	check 'after a reboot the NIC is on the VF again' answers
-	tandem nic switch faults/net0 --to emulated >/dev/null &
-	sleep 0.05
-	printf 'reboot -f\n' >&"$VM_IN"
-	console_wait '@up' 90
-	check 'reboot amid a flip: the guest answers' answers
 	vm_stop
 }
 
 case_vf_lost() {
 	nic_vm
 	on_vf
-	timeout 20 sh -c 'echo 0 >/sys/class/net/pf0/device/sriov_numvfs'
-	check 'the host takes the VFs away: that goes on' [ "$(cat /sys/class/net/pf0/device/sriov_numvfs)" = 0 ]
+	check 'the host takes the VFs away: that goes on' take_vfs
 	nic_wait .path emulated 10
-	check 'reason' [ "$(nic_get .reason)" = vf-lost ]
+	check 'reason' grep -qE '^(vf-lost|no-free-vf)$' <(nic_get .reason)
 	check 'the guest answers' answers
 	check 'no VF: the flip says so' switch_fails vf no-free-vf
-	echo 2 >/sys/class/net/pf0/device/sriov_numvfs
-	sleep 3
-	check 'with VFs again: to the VF' tandem nic switch faults/net0 --to vf
-	check 'the guest answers there' answers
+	make_vfs
+	returns_to_vf
 	vm_stop
-}
-
-case_killed() {
-	local bdf driver
-	nic_vm
-	on_vf
-	bdf=$(nic_get .vf.bdf)
-	kill -KILL "$VM_PID"
-	wait "$VM_PID" 2>/dev/null || true
-	nic_vm
-	on_vf
-	check 'after kill -9 the next run has the VF again' answers
-	vm_stop
-	driver=$(readlink "/sys/bus/pci/devices/$bdf/driver" || echo none)
-	check "and gives it back: driver $driver" [ "${driver##*/}" != vfio-pci ]
-	check 'no tap is left' [ -z "$(ls -d /sys/class/net/tandem* 2>/dev/null)" ]
 }
 
 network_up 2
 guest_image
-for name in ${ONLY:-refusals no_guest_driver declined interface_down late_answer guest_ejects driver_unload reboot vf_lost killed}; do
+for name in ${ONLY:-refusals link_lost paused no_guest_driver declined interface_down guest_ejects driver_unload reboot vf_lost}; do
 	printf -- '-- %s\n' "$name"
 	"case_$name"
 done
