@@ -3,7 +3,8 @@
  * virtio_net_io.c - see virtio_net_io.h.
  *
  * Theory of operation. All watches are edge-triggered, so that no eventfd is ever read; an event only sets a flag, and pump() goes round
- * over queues whose flag is set until each said that nothing is left. Kicks are asked for only when a queue has run dry.
+ * over queues whose flag is set until each said that nothing is left. While one queue keeps pump() busy no event is seen, so each round
+ * looks at the others itself. Kicks are asked for only when a queue has run dry.
  *
  * To the guest: `held` buffers are taken off the ring ahead of time and read into directly, several frames long if need be. How much is
  * held follows the frames: small ones need few buffers, and few buffers make a cheap readv. Behind them stands a spill buffer, so a frame
@@ -33,6 +34,7 @@
 #define SMALL_RUN	 256U  /* so many small frames in a row: hold little again */
 #define ROUND_FRAMES	 64U   /* of one queue before the others have their turn */
 #define PUBLISH_FRAMES	 16U   /* shown to the guest at once */
+#define TAP_ROUNDS	 4U    /* a tap that was empty is read again after so many: each try is a system call */
 #define STACK_BYTES	 (128U * 1024U)
 #define POLL_NS		 20000U /* how long a busy sender is waited for, see poll_tx() */
 #define POLL_LOST_MAX	 6U
@@ -345,16 +347,26 @@ static bool transmit_round(struct pair *pair)
 
 /* ---- the thread ---- */
 
+/* The flags are set by events, which a queue that is always busy would keep from being seen for as long as its guest or the wire likes. */
+static void look_again(struct pair *pair, bool try_tap)
+{
+	pair->tx.ready |= td_virtqueue_waiting(pair->tx.vq);
+	pair->rx.starved &= !td_virtqueue_waiting(pair->rx.vq);
+	pair->rx.ready |= try_tap && !pair->io->config.hold_rx;
+}
+
 static void pump(struct td_net_io *io)
 {
 	bool more = true;
 
 	count(&io->config.stats->wakeups, 1);
-	while (more && may_go_on(io)) {
+	for (unsigned round = 1; more && may_go_on(io); round++) {
 		more = false;
 		for (unsigned i = 0; i < io->pair_count && !io->halted; i++) {
 			struct pair *pair = &io->pair[i];
 
+			if (round > 1)
+				look_again(pair, round % TAP_ROUNDS == 0);
 			if (pair->tx.ready)
 				more |= transmit_round(pair);
 			if (pair->rx.ready && !pair->rx.starved && !io->halted)
