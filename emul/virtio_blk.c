@@ -373,6 +373,14 @@ static const struct td_virtio_ops ops = {
 
 /* ---- set-up ---- */
 
+/* Wanted for the open alone, which would wait for a FIFO's other end: Linux 5.19 to 6.4 fail io_uring's requests for it with EAGAIN. */
+static int make_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+}
+
 /* A file system that knows no locks is no reason to refuse: then nobody else has one there either. */
 static int lock_image(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
 {
@@ -399,6 +407,8 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	if (!S_ISREG(stat.st_mode) && !S_ISBLK(stat.st_mode))
 		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s is neither a file nor a block device", config->name, config->path);
+	if (make_blocking(blk->fd))
+		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	bytes = (uint64_t)stat.st_size;
 	if (S_ISBLK(stat.st_mode) && ioctl(blk->fd, BLKGETSIZE64, &bytes))
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s: its size", config->name, config->path);

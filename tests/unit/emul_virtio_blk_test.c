@@ -127,6 +127,24 @@ static void test_config(void **state)
 	assert_int_equal(td_pci_get16(d->dev->pci.config, 2), 0x1042);
 }
 
+/* With O_NONBLOCK some kernels' io_uring gives up where a read would have to wait for the disk. */
+static void test_image_blocks(void **state)
+{
+	struct disk *d = get(state);
+	unsigned found = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		char link[32], target[64] = "";
+
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (fd == d->fd || readlink(link, target, sizeof(target) - 1) < 0 || strcmp(target, d->path) != 0)
+			continue;
+		assert_int_equal(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+		found++;
+	}
+	assert_int_equal(found, 1);
+}
+
 static void test_read(void **state)
 {
 	struct disk *d = get(state);
@@ -387,6 +405,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_config),
+		TEST(test_image_blocks),
 		TEST(test_read),
 		TEST(test_write_and_flush),
 		TEST(test_used_length),
