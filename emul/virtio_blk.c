@@ -241,12 +241,13 @@ static void obey(struct blk *blk, struct request *request, bool data_in)
 static const char *parse(struct request *request, const struct td_virtqueue_chain *chain, bool *ret_data_in)
 {
 	struct virtio_blk_outhdr header;
-	struct iovec *last = &request->iov[chain->out_count + chain->in_count - 1];
+	struct iovec *last;
 
 	if (chain->out_bytes < HEADER_BYTES || !chain->in_bytes)
 		return "a request without header or status";
 	if (chain->out_bytes > HEADER_BYTES && chain->in_bytes > 1)
 		return "a request with data both ways";
+	last = &request->iov[chain->out_count + chain->in_count - 1];
 	td_virtqueue_copy_out(request->iov, chain->out_count, 0, &header, sizeof(header));
 	request->head = chain->head;
 	request->type = header.type;
@@ -273,17 +274,16 @@ static int take(struct blk *blk)
 	if (!request)
 		return 0;
 	rc = td_virtqueue_pop(vq, request->iov, QUEUE_ENTRIES, &chain);
-	if (rc <= 0)
-		give_free(blk, request);
-	if (!rc)
-		return 0;
-	why = rc > 0 ? parse(request, &chain, &data_in) : vq->why ? vq->why : "a request of too many segments";
-	if (why) {
-		td_virtio_pci_break(&blk->dev, why);
-		return -EPROTO;
+	why = rc > 0 ? parse(request, &chain, &data_in) : rc == 0 ? NULL : vq->why ? vq->why : "a request of too many segments";
+	if (rc > 0 && !why) {
+		obey(blk, request, data_in);
+		return 1;
 	}
-	obey(blk, request, data_in);
-	return 1;
+	give_free(blk, request);
+	if (!why)
+		return 0;
+	td_virtio_pci_break(&blk->dev, why);
+	return -EPROTO;
 }
 
 static void work_off(struct blk *blk)
