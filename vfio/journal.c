@@ -112,9 +112,9 @@ static int replace_file(int dir_fd, const char *bdf, const char *text)
 
 int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err)
 {
-	auto_json *root = json_pack("{s:i, s:{s:s, s:s, s:s, s:i, s:s, s:o}}", "version", JOURNAL_VERSION, "vf", "bdf", journal->bdf,
-		"pf_bdf", journal->pf_bdf, "pf", journal->pf_name, "index", (int)journal->vf_index, "driver", journal->driver, "settings",
-		pack_settings(journal));
+	auto_json *root = json_pack("{s:i, s:{s:s, s:s, s:s, s:i, s:s, s:s*, s:o}}", "version", JOURNAL_VERSION, "vf", "bdf", journal->bdf,
+		"pf_bdf", journal->pf_bdf, "pf", journal->pf_name, "index", (int)journal->vf_index, "driver", journal->driver, "override",
+		journal->has_override ? journal->driver_override : NULL, "settings", pack_settings(journal));
 	td_auto_free char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = !text ? -ENOMEM : dir_fd < 0 ? -errno : replace_file(dir_fd, journal->bdf, text);
@@ -171,14 +171,20 @@ static bool unpack_settings(json_t *json, struct td_journal *journal)
 	return false;
 }
 
+static bool unpack_override(const char *override, struct td_journal *journal)
+{
+	journal->has_override = override != NULL;
+	return !override || (copy_text(journal->driver_override, sizeof(journal->driver_override), override) && !strpbrk(override, "/\n"));
+}
+
 static bool unpack(json_t *root, struct td_journal *journal)
 {
-	const char *bdf, *pf_bdf, *pf, *driver;
+	const char *bdf, *pf_bdf, *pf, *driver, *override = NULL;
 	json_t *settings;
 	int version, vf_index;
 
-	if (json_unpack(root, "{s:i, s:{s:s, s:s, s:s, s:i, s:s, s:o}}", "version", &version, "vf", "bdf", &bdf, "pf_bdf", &pf_bdf, "pf",
-		    &pf, "index", &vf_index, "driver", &driver, "settings", &settings) < 0)
+	if (json_unpack(root, "{s:i, s:{s:s, s:s, s:s, s:i, s:s, s?:s, s:o}}", "version", &version, "vf", "bdf", &bdf, "pf_bdf", &pf_bdf,
+		    "pf", &pf, "index", &vf_index, "driver", &driver, "override", &override, "settings", &settings) < 0)
 		return false;
 	if (version != JOURNAL_VERSION || vf_index < 0 || !td_sriov_sysfs_bdf_ok(bdf) || !td_sriov_sysfs_bdf_ok(pf_bdf))
 		return false;
@@ -187,7 +193,7 @@ static bool unpack(json_t *root, struct td_journal *journal)
 	journal->vf_index = (unsigned)vf_index;
 	return copy_text(journal->bdf, sizeof(journal->bdf), bdf) && copy_text(journal->pf_bdf, sizeof(journal->pf_bdf), pf_bdf) &&
 	       copy_text(journal->pf_name, sizeof(journal->pf_name), pf) && copy_text(journal->driver, sizeof(journal->driver), driver) &&
-	       !strchr(driver, '/') && unpack_settings(settings, journal);
+	       !strchr(driver, '/') && unpack_override(override, journal) && unpack_settings(settings, journal);
 }
 
 int td_journal_read(const char *dir, const char *bdf, struct td_journal *ret_journal, struct td_err *err)

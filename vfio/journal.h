@@ -16,7 +16,9 @@ struct td_journal {
 	char pf_bdf[TD_SRIOV_BDF_LEN];
 	char pf_name[IF_NAMESIZE]; /* as it was; "" when the PF had no interface, and then there are no settings */
 	unsigned vf_index;
-	char driver[32]; /* "": unbound */
+	char driver[32];   /* "": unbound */
+	bool has_override; /* older journals say nothing of it */
+	char driver_override[TD_SRIOV_OVERRIDE_LEN];
 	bool has_settings;
 	struct td_sriov_vf_settings settings;
 };

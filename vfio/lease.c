@@ -74,6 +74,14 @@ static void restore_settings(const struct td_sriov_vf *vf, const struct td_sriov
 		note_first(first, &err);
 }
 
+/* What driver_override goes back to. Where an older journal does not say, it was none, but for a VF that vfio-pci had already. */
+static const char *override_of(const struct td_journal *journal, const struct td_sriov_vf *vf)
+{
+	if (journal->has_override)
+		return journal->driver_override;
+	return strcmp(journal->driver, "vfio-pci") == 0 ? vf->driver_override : "";
+}
+
 /* Brings back what the journal says. A VF that is no more, or that is another one now, needs nothing. *ret_undone: something was there. */
 static int undo(const struct td_journal *journal, bool *ret_undone, struct td_err *err)
 {
@@ -93,7 +101,7 @@ static int undo(const struct td_journal *journal, bool *ret_undone, struct td_er
 	*ret_undone = true;
 	if (journal->has_settings && vf.pf_name[0])
 		restore_settings(&vf, &journal->settings, &first);
-	if (strcmp(vf.driver, journal->driver) != 0 && td_sriov_unbind_vfio(vf.bdf, journal->driver, &now) < 0)
+	if (td_sriov_give_back(vf.bdf, journal->driver, override_of(journal, &vf), &now) < 0)
 		note_first(&first, &now);
 	if (first.code && err)
 		*err = first;
@@ -102,11 +110,13 @@ static int undo(const struct td_journal *journal, bool *ret_undone, struct td_er
 
 static void make_journal(const struct td_sriov_vf *vf, const struct td_sriov_vf_settings *before, struct td_journal *journal)
 {
-	*journal = (struct td_journal){.vf_index = vf->index, .has_settings = vf->pf_name[0] != '\0', .settings = *before};
+	*journal = (struct td_journal){
+		.vf_index = vf->index, .has_override = true, .has_settings = vf->pf_name[0] != '\0', .settings = *before};
 	memcpy(journal->bdf, vf->bdf, sizeof(journal->bdf));
 	memcpy(journal->pf_bdf, vf->pf_bdf, sizeof(journal->pf_bdf));
 	memcpy(journal->pf_name, vf->pf_name, sizeof(journal->pf_name));
 	memcpy(journal->driver, vf->driver, sizeof(journal->driver));
+	memcpy(journal->driver_override, vf->driver_override, sizeof(journal->driver_override));
 }
 
 /* A VF that vfio-pci has already (an operator bound it) is free when nobody has its group open: the kernel lets one in at a time. */
@@ -149,6 +159,8 @@ static int note_before(struct td_lease *lease, bool *ret_kept, struct td_err *er
 	*ret_kept = rc == 0;
 	lease->before = journal.settings;
 	memcpy(lease->driver_before, *ret_kept ? journal.driver : lease->vf.driver, sizeof(lease->driver_before));
+	snprintf(lease->override_before, sizeof(lease->override_before), "%s",
+		*ret_kept ? override_of(&journal, &lease->vf) : lease->vf.driver_override);
 	if (journal.has_settings || !lease->vf.pf_name[0])
 		return 0;
 	return td_sriov_get(lease->vf.pf_name, lease->vf.index, &lease->before, err);
@@ -423,6 +435,7 @@ int td_lease_release(struct td_lease *lease, struct td_err *err)
 		return 0;
 	make_journal(&lease->vf, &lease->before, &journal);
 	memcpy(journal.driver, lease->driver_before, sizeof(journal.driver));
+	memcpy(journal.driver_override, lease->override_before, sizeof(journal.driver_override));
 	if (undo(&journal, &undone, &now) < 0)
 		note_first(&first, &now);
 	/* What failed stays in the journal: the next process tries again. */

@@ -17,7 +17,7 @@ struct td_lease {
 	int vf_lock_fd; /* /run/tandem/vf-BDF.lock: one holder per VF on this host */
 	struct td_sriov_vf vf;
 	struct td_sriov_vf_settings before;
-	char driver_before[32];
+	char driver_before[32], override_before[TD_SRIOV_OVERRIDE_LEN];
 	bool held;
 };
 

@@ -33,3 +33,8 @@ int td_sriov_unbind_vfio(const char *bdf, const char *driver, struct td_err *err
 {
 	return td_sriov_sysfs_unbind(TD_SRIOV_SYS, bdf, driver, err);
 }
+
+int td_sriov_give_back(const char *bdf, const char *driver, const char *driver_override, struct td_err *err)
+{
+	return td_sriov_sysfs_give_back(TD_SRIOV_SYS, bdf, driver, driver_override, err);
+}

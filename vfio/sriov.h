@@ -12,7 +12,8 @@
 #include "core/base.h"
 #include "core/err.h"
 
-#define TD_SRIOV_BDF_LEN 13 /* "0000:3b:02.1" and NUL */
+#define TD_SRIOV_BDF_LEN      13 /* "0000:3b:02.1" and NUL */
+#define TD_SRIOV_OVERRIDE_LEN 64
 
 struct td_sriov_vf {
 	char bdf[TD_SRIOV_BDF_LEN];
@@ -20,9 +21,10 @@ struct td_sriov_vf {
 	char pf_name[IF_NAMESIZE]; /* "" when the PF has no interface (unbound) */
 	unsigned index;		   /* among the PF's VFs */
 	uint16_t vendor, device;
-	int group;		  /* IOMMU group; -1: none */
-	char driver[32];	  /* "" when unbound */
-	char netdev[IF_NAMESIZE]; /* the VF's own interface in the host, or "" */
+	int group;				     /* IOMMU group; -1: none */
+	char driver[32];			     /* "" when unbound */
+	char driver_override[TD_SRIOV_OVERRIDE_LEN]; /* "": none */
+	char netdev[IF_NAMESIZE];		     /* the VF's own interface in the host, or "" */
 };
 
 enum td_sriov_link { TD_SRIOV_LINK_AUTO, TD_SRIOV_LINK_ENABLE, TD_SRIOV_LINK_DISABLE };
@@ -53,6 +55,8 @@ int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struc
 int td_sriov_bind_vfio(const char *bdf, char *ret_old_driver, struct td_err *err);
 /* Clears driver_override; probes `driver` ("": leaves the device unbound). */
 int td_sriov_unbind_vfio(const char *bdf, const char *driver, struct td_err *err);
+/* Brings back driver and driver_override ("": none of either) from before a bind, whatever of it was done. */
+int td_sriov_give_back(const char *bdf, const char *driver, const char *driver_override, struct td_err *err);
 
 int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err);
 int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6], struct td_err *err); /* all zero: removes the filter */

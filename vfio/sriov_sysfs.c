@@ -140,6 +140,25 @@ static void read_driver(const char *sys, const char *bdf, char driver[DRIVER_BYT
 		link_name(path, driver, DRIVER_BYTES);
 }
 
+/* "(null)" is how the kernel writes none. */
+static int read_override(const char *sys, const char *bdf, char driver_override[TD_SRIOV_OVERRIDE_LEN])
+{
+	char path[PATH_MAX], text[TD_SRIOV_OVERRIDE_LEN + 1] = "";
+	int rc = make_path(path, sys, "/bus/pci/devices/%s/driver_override", bdf);
+
+	if (rc == 0)
+		rc = read_text(path, text, sizeof(text));
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	text[strcspn(text, "\n")] = '\0';
+	if (strcmp(text, "(null)") == 0)
+		text[0] = '\0';
+	if (strlen(text) >= TD_SRIOV_OVERRIDE_LEN)
+		return -ENAMETOOLONG; /* it could not be brought back */
+	memcpy(driver_override, text, strlen(text) + 1);
+	return 0;
+}
+
 /* Which virtfnN of the PF is this VF? */
 static int find_index(const char *sys, const char *pf_bdf, const char *bdf, unsigned *ret_index)
 {
@@ -197,6 +216,8 @@ int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *
 	int rc = find_index(sys, vf.pf_bdf, bdf, &vf.index);
 	if (rc == 0)
 		rc = read_ids(sys, bdf, &vf);
+	if (rc == 0)
+		rc = read_override(sys, bdf, vf.driver_override);
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: sysfs does not describe it", bdf);
 	read_netdev(sys, vf.pf_bdf, vf.pf_name);
@@ -381,36 +402,50 @@ static int write_device(const char *sys, const char *bdf, const char *file, cons
 	return rc < 0 ? rc : write_text(path, text);
 }
 
-/*
- * Hands the device from whoever has it to `driver` ("" : to nobody). The override stands while the probe runs: with
- * sriov_drivers_autoprobe off the kernel matches no driver to a VF without one. Only vfio-pci keeps it, so that nothing else takes the
- * device when it is probed again.
- */
-static int move_to_driver(const char *sys, const char *bdf, const char *driver, struct td_err *err)
+static int write_override(const char *sys, const char *bdf, const char *driver)
 {
-	char path[PATH_MAX], now[DRIVER_BYTES];
-	bool keep_override = strcmp(driver, "vfio-pci") == 0;
-	int rc = write_device(sys, bdf, "driver_override", *driver ? driver : "\n");
+	char line[TD_SRIOV_OVERRIDE_LEN + 1];
+
+	snprintf(line, sizeof(line), "%s\n", driver); /* an empty line takes it away */
+	return write_device(sys, bdf, "driver_override", line);
+}
+
+/*
+ * Hands the device from `now`, which has it, to `driver` ("" : from or to nobody). The override stands while the probe runs: with
+ * sriov_drivers_autoprobe off the kernel matches no driver to a VF without one.
+ */
+static int change_driver(const char *sys, const char *bdf, const char *now, const char *driver, struct td_err *err)
+{
+	char path[PATH_MAX], then[DRIVER_BYTES];
+	int rc = write_override(sys, bdf, driver);
 
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: driver_override", bdf);
-	read_driver(sys, bdf, now);
-	if (now[0] && strcmp(now, driver) != 0) {
+	if (now[0]) {
 		rc = write_device(sys, bdf, "driver/unbind", bdf);
 		if (rc < 0 && rc != -ENODEV)
 			return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: unbind from %s", bdf, now);
 	}
-	if (*driver && strcmp(now, driver) != 0) {
+	if (*driver) {
 		rc = make_path(path, sys, "/bus/pci/drivers_probe");
 		rc = rc < 0 ? rc : write_text(path, bdf);
 	}
-	read_driver(sys, bdf, now);
-	if (!keep_override)
-		(void)write_device(sys, bdf, "driver_override", "\n");
-	if (strcmp(now, driver) != 0)
-		return td_err_set(err, rc < 0 ? -rc : EIO, keep_override ? TD_REASON_VFIO_DRIVER : TD_REASON_SYSTEM,
+	read_driver(sys, bdf, then);
+	if (strcmp(then, driver) != 0)
+		return td_err_set(err, rc < 0 ? -rc : EIO, strcmp(driver, "vfio-pci") == 0 ? TD_REASON_VFIO_DRIVER : TD_REASON_SYSTEM,
 			"vf %s: bind to %s: the driver did not take it", bdf, *driver ? driver : "nothing");
 	return 0;
+}
+
+/* The override is written in any case: who had the device last may have been killed between the two. */
+static int move_to_driver(const char *sys, const char *bdf, const char *driver, const char *driver_override, struct td_err *err)
+{
+	char now[DRIVER_BYTES];
+
+	read_driver(sys, bdf, now);
+	int rc = strcmp(now, driver) != 0 ? change_driver(sys, bdf, now, driver, err) : 0;
+	int written = write_override(sys, bdf, driver_override);
+	return rc < 0 || written == 0 ? rc : td_err_sys(err, -written, TD_REASON_SYSTEM, "vf %s: driver_override", bdf);
 }
 
 int td_sriov_sysfs_bind(const char *sys, const char *bdf, char *ret_old_driver, struct td_err *err)
@@ -425,12 +460,13 @@ int td_sriov_sysfs_bind(const char *sys, const char *bdf, char *ret_old_driver, 
 		return rc;
 	if (make_path(path, sys, "/bus/pci/drivers/vfio-pci") < 0 || access(path, F_OK) < 0)
 		return td_err_set(err, ENOENT, TD_REASON_VFIO_DRIVER, "vf %s: the host's kernel has no driver vfio-pci loaded", bdf);
+	/* It keeps the override, so that nothing else takes the device when it is probed again. */
 	if (strcmp(vf.driver, "vfio-pci") != 0)
-		rc = move_to_driver(sys, bdf, "vfio-pci", err);
+		rc = move_to_driver(sys, bdf, "vfio-pci", "vfio-pci", err);
 	if (rc < 0) {
 		struct td_err undo = {0};
 
-		if (move_to_driver(sys, bdf, vf.driver, &undo) < 0)
+		if (move_to_driver(sys, bdf, vf.driver, vf.driver_override, &undo) < 0)
 			td_warn("%s", undo.text);
 		return rc;
 	}
@@ -439,7 +475,7 @@ int td_sriov_sysfs_bind(const char *sys, const char *bdf, char *ret_old_driver, 
 	return 0;
 }
 
-int td_sriov_sysfs_unbind(const char *sys, const char *bdf, const char *driver, struct td_err *err)
+int td_sriov_sysfs_give_back(const char *sys, const char *bdf, const char *driver, const char *driver_override, struct td_err *err)
 {
 	struct td_sriov_vf vf;
 	int rc = td_sriov_sysfs_lookup(sys, bdf, &vf, err);
@@ -448,5 +484,10 @@ int td_sriov_sysfs_unbind(const char *sys, const char *bdf, const char *driver, 
 		return rc;
 	if (strlen(driver) >= DRIVER_BYTES || strchr(driver, '/') || strchr(driver, '\n'))
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "vf %s: '%.32s' is not a name of a driver", bdf, driver);
-	return move_to_driver(sys, bdf, driver, err);
+	return move_to_driver(sys, bdf, driver, driver_override, err);
+}
+
+int td_sriov_sysfs_unbind(const char *sys, const char *bdf, const char *driver, struct td_err *err)
+{
+	return td_sriov_sysfs_give_back(sys, bdf, driver, strcmp(driver, "vfio-pci") == 0 ? driver : "", err);
 }

@@ -26,5 +26,6 @@ int td_sriov_sysfs_link(const char *sys, const char *name, bool *ret_up, bool *r
 int td_sriov_sysfs_check_group(const char *sys, const char *bdf, struct td_err *err);
 int td_sriov_sysfs_bind(const char *sys, const char *bdf, char *ret_old_driver, struct td_err *err);
 int td_sriov_sysfs_unbind(const char *sys, const char *bdf, const char *driver, struct td_err *err);
+int td_sriov_sysfs_give_back(const char *sys, const char *bdf, const char *driver, const char *driver_override, struct td_err *err);
 
 #endif

@@ -25,6 +25,8 @@ static const struct td_journal sample = {
 	.pf_name = "pf0",
 	.vf_index = 3,
 	.driver = "igbvf",
+	.has_override = true,
+	.driver_override = "pci-stub",
 	.has_settings = true,
 	.settings = {.mac = {2, 0, 0, 0, 0xab, 0xff}, .vlan = 4095, .spoofchk = true, .link_state = TD_SRIOV_LINK_DISABLE},
 };
@@ -87,13 +89,17 @@ static void test_round_trip(void **state)
 	assert_string_equal(back.pf_bdf, sample.pf_bdf);
 	assert_string_equal(back.pf_name, "pf0");
 	assert_string_equal(back.driver, "igbvf");
+	assert_true(back.has_override);
+	assert_string_equal(back.driver_override, "pci-stub");
 	assert_int_equal(back.vf_index, 3);
 	plain.has_settings = false;
-	plain.pf_name[0] = plain.driver[0] = '\0';
+	plain.pf_name[0] = plain.driver[0] = plain.driver_override[0] = '\0';
 	assert_int_equal(td_journal_write(dir, &plain, NULL), 0); /* replaces */
 	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), 0);
 	assert_false(back.has_settings);
 	assert_string_equal(back.driver, "");
+	assert_true(back.has_override);
+	assert_string_equal(back.driver_override, "");
 	assert_int_equal(td_journal_remove(dir, bdf, NULL), 0);
 	assert_int_equal(td_journal_remove(dir, bdf, NULL), 0);
 	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), -ENOENT);
@@ -138,6 +144,8 @@ static void test_hostile(void **state)
 		VF("0000:01:10.0", "pf0", "\"0\"", "", "null"),
 		VF("0000:01:10.0", "pf0", "0", "../../evil", "null"),
 		VF("0000:01:10.0", "pf0", "0", "a-driver-name-that-is-longer-than-thirty-two", "null"),
+		VF("0000:01:10.0", "pf0", "0", "\",\"override\":\"../../evil", "null"),
+		VF("0000:01:10.0", "pf0", "0", "\",\"override\":\"a\\nb", "null"),
 		VF("0000:01:10.0", "pf0", "0", "", "7"),
 		VF("0000:01:10.0", "pf0", "0", "", SETTINGS("02:00:00:00:00", "0", "auto")),
 		VF("0000:01:10.0", "pf0", "0", "", SETTINGS("02:00:00:00:00:0g", "0", "auto")),
@@ -155,6 +163,7 @@ static void test_hostile(void **state)
 	const char *good = VF("0000:3b:10.2", "pf0", "0", "", SETTINGS("02:00:00:00:00:01", "0", "auto"));
 	put(good, strlen(good));
 	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), 0);
+	assert_false(back.has_override); /* as older versions wrote it */
 	const char *other = VF("0000:3b:10.4", "pf0", "0", "", SETTINGS("02:00:00:00:00:01", "0", "auto"));
 	put(other, strlen(other));
 	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), -EBADMSG);
