@@ -166,6 +166,14 @@ static int note_before(struct td_lease *lease, bool *ret_kept, struct td_err *er
 	return td_sriov_get(lease->vf.pf_name, lease->vf.index, &lease->before, err);
 }
 
+static bool is_as_before(const struct td_journal *journal)
+{
+	struct td_sriov_vf now;
+
+	return td_sriov_lookup(journal->bdf, &now, NULL) == 0 && strcmp(now.driver, journal->driver) == 0 &&
+	       strcmp(now.driver_override, journal->driver_override) == 0;
+}
+
 /* Journals what it goes back to, and binds. */
 static int journal_and_bind(struct td_lease *lease, bool kept, struct td_err *err)
 {
@@ -178,8 +186,9 @@ static int journal_and_bind(struct td_lease *lease, bool kept, struct td_err *er
 	if (rc < 0)
 		return rc;
 	rc = td_sriov_bind_vfio(lease->vf.bdf, NULL, err);
-	if (rc < 0 && !kept)
-		(void)td_journal_remove(lease->dir, lease->vf.bdf, NULL); /* a bind that failed has undone itself */
+	/* A bind that fails undoes itself. Where that failed too, the journal is what is left to do it. */
+	if (rc < 0 && !kept && is_as_before(&journal))
+		(void)td_journal_remove(lease->dir, lease->vf.bdf, NULL);
 	return rc;
 }
 

@@ -24,6 +24,8 @@
 #define DEVICE "bus/pci/devices/" VF
 
 static char base[64], sys[80], root[80], dir[96];
+static int bind_result;
+static const char *bind_leaves; /* the driver after a bind that fails */
 
 static void put_file(const char *name, const char *text)
 {
@@ -100,9 +102,11 @@ int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struc
 
 int td_sriov_bind_vfio(const char *bdf, char *ret_old_driver, struct td_err *err)
 {
-	(void)bdf, (void)ret_old_driver, (void)err;
+	(void)ret_old_driver;
 	assert_true(has_journal());
-	put_driver("vfio-pci");
+	put_driver(bind_result ? bind_leaves : "vfio-pci");
+	if (bind_result)
+		return td_err_set(err, -bind_result, TD_REASON_VFIO_DRIVER, "vf %s: made to fail", bdf);
 	put_override("vfio-pci\n");
 	return 0;
 }
@@ -120,6 +124,8 @@ int td_sriov_give_back(const char *bdf, const char *driver, const char *driver_o
 
 static int set_up(void **state)
 {
+	char lock[112];
+
 	(void)state;
 	strcpy(base, "/tmp/tandem-lease.XXXXXX");
 	assert_non_null(mkdtemp(base));
@@ -127,6 +133,10 @@ static int set_up(void **state)
 	snprintf(root, sizeof(root), "%s/run", base);
 	snprintf(dir, sizeof(dir), "%s/vm1", root);
 	assert_int_equal(mkdir(sys, 0700) | mkdir(root, 0700) | mkdir(dir, 0700), 0);
+	snprintf(lock, sizeof(lock), "%s/lock", dir); /* one without is not a VM's directory */
+	int fd = open(lock, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	close(fd);
 	put_file("bus/pci/devices/" PF "/sriov_numvfs", "1\n"); /* its driver is gone: no interface, so no settings */
 	put_link("bus/pci/devices/" PF "/virtfn0", "../" VF);
 	put_link(DEVICE "/physfn", "../" PF);
@@ -134,6 +144,8 @@ static int set_up(void **state)
 	put_file(DEVICE "/vendor", "0x8086\n");
 	put_file(DEVICE "/device", "0x10ca\n");
 	put_override("(null)\n");
+	bind_result = 0;
+	bind_leaves = "";
 	return 0;
 }
 
@@ -230,6 +242,32 @@ static void test_operators_override(void **state)
 	expect("", "");
 }
 
+static void fail_to_acquire(const char *leaves)
+{
+	struct td_lease lease;
+	struct td_err err = {0};
+
+	bind_result = -EIO;
+	bind_leaves = leaves;
+	assert_int_equal(td_lease_acquire(&lease, dir, &(struct td_lease_request){.bdf = VF}, &err), -EIO);
+	assert_int_equal(err.reason, TD_REASON_VFIO_DRIVER);
+}
+
+/* A bind that fails undoes itself, and if it can't, the journal is what is left to do it. */
+static void test_failed_bind(void **state)
+{
+	unsigned count = 0;
+
+	(void)state;
+	fail_to_acquire("");
+	assert_false(has_journal());
+	fail_to_acquire("half-way");
+	assert_true(has_journal());
+	assert_int_equal(td_lease_recover(root, &count, NULL), 0);
+	assert_int_equal(count, 1);
+	expect("", "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_while_bound, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_older_journal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_operators_override, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_failed_bind, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
