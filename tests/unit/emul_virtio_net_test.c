@@ -8,6 +8,7 @@
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "emul/virtio_net_parts.h"
@@ -396,6 +397,27 @@ static void test_held(void **state)
 	close(outside);
 }
 
+/* With no descriptor left there is neither a datapath that holds nor the one from before: the driver hears of it. */
+static void test_hold_fails(void **state)
+{
+	struct nic *n = get(state);
+	struct rlimit before, none;
+
+	bring_up(n, USUAL, 2, 2);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){3, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int rc = td_virtio_net_hold_rx(n->net, true);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(rc, -EMFILE);
+	assert_true(n->dev->pci.device.broken);
+	driver_run(n->vm, 10);
+	assert_int_equal(n->brokens, 1);
+	bring_up(n, USUAL, 2, 2);
+	assert_false(n->dev->pci.device.broken);
+	assert_int_equal(td_virtio_net_hold_rx(n->net, true), 0);
+}
+
 static void test_refused(void **state)
 {
 	struct nic *n = get(state);
@@ -446,6 +468,7 @@ int main(void)
 		TEST(test_inject_and_counters),
 		TEST(test_held),
 		cmocka_unit_test_setup_teardown(test_held, setup_vhost, teardown),
+		TEST(test_hold_fails),
 		TEST(test_refused),
 	};
 
