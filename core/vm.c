@@ -244,7 +244,7 @@ int td_vm_pause(struct td_vm *vm)
 			continue;
 		td_warn("%s: does not come to rest: %s", device->name, strerror(-r));
 		resume_devices(vm, device);
-		td_vcpus_unpark(vm);
+		td_vm_unpark(vm);
 		return r;
 	}
 	vm->state = TD_VM_PAUSED;
@@ -259,7 +259,7 @@ int td_vm_resume(struct td_vm *vm)
 		return -EINVAL;
 	resume_devices(vm, NULL);
 	vm->state = TD_VM_RUNNING;
-	td_vcpus_unpark(vm);
+	td_vm_unpark(vm);
 	return 0;
 }
 
@@ -329,7 +329,7 @@ static void reboot_run(struct td_work *work)
 		vm->on_reset(vm, vm->on_reset_opaque);
 	__atomic_store_n(&vm->reboot_requested, false, __ATOMIC_RELEASE);
 	if (vm->state == TD_VM_RUNNING)
-		td_vcpus_unpark(vm);
+		td_vm_unpark(vm);
 }
 
 static void dispatch(struct td_vm *vm, struct td_bus *bus, const char *kind, struct td_access *access)

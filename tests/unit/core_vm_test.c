@@ -421,6 +421,76 @@ static void pausing_stops_every_vcpu_and_undoes_failures(void **state)
 	assert_false(gone[1]);
 }
 
+/* A guest of two vCPUs: one powers off while the other's reset waits for it. */
+struct ender {
+	struct td_device device;
+	struct td_timer timer;
+	struct td_work look;
+	struct td_vm *vm;
+	bool by_pause, held;
+};
+
+static void ask_for_the_end(struct ender *e)
+{
+	td_vm_request_stop(e->vm, TD_VM_END_POWEROFF, 9);
+	td_loop_post(&e->vm->loop, &e->look);
+}
+
+static void ender_reset(struct td_device *device)
+{
+	ask_for_the_end(TD_CONTAINER_OF(device, struct ender, device));
+}
+
+static int ender_quiesce(struct td_device *device)
+{
+	ask_for_the_end(TD_CONTAINER_OF(device, struct ender, device));
+	return -EIO;
+}
+
+static void ender_no_act(struct td_device *device)
+{
+	(void)device;
+}
+
+static void ender_look(struct td_work *work)
+{
+	struct ender *e = TD_CONTAINER_OF(work, struct ender, look);
+
+	e->held = e->vm->vcpus.hold;
+}
+
+static void ender_begin(struct td_timer *timer)
+{
+	struct ender *e = TD_CONTAINER_OF(timer, struct ender, timer);
+
+	if (e->by_pause)
+		assert_int_equal(td_vm_pause(e->vm), -EIO);
+	else
+		td_vm_request_reboot(e->vm);
+}
+
+static void nothing_runs_after_the_end(void **state)
+{
+	static const struct td_device_ops ops = {ender_reset, ender_quiesce, ender_no_act, ender_no_act};
+	static const uint8_t code[] = {0xeb, 0xfe};
+
+	(void)state;
+	if (no_kvm())
+		skip();
+	for (unsigned i = 0; i < 2; i++) {
+		struct ender e = {
+			.device = {.ops = &ops, .name = "ender"}, .by_pause = i, .timer.expired = ender_begin, .look.run = ender_look};
+		struct fixture *f = make_vm(code, sizeof(code), 2);
+
+		e.vm = &f->vm;
+		td_vm_add_device(&f->vm, &e.device);
+		td_loop_arm(&f->vm.loop, &e.timer, 1000000);
+		assert_int_equal(boot_and_run(f), 9);
+		assert_true(e.held);
+		free_vm(f);
+	}
+}
+
 static void the_first_end_wins(void **state)
 {
 	static const uint8_t code[] = {0xf4, 0xeb, 0xfd};
@@ -535,6 +605,7 @@ int main(void)
 		cmocka_unit_test(acpi_reset_resets),
 		cmocka_unit_test(reboot_can_end_the_vm),
 		cmocka_unit_test(pausing_stops_every_vcpu_and_undoes_failures),
+		cmocka_unit_test(nothing_runs_after_the_end),
 		cmocka_unit_test(the_first_end_wins),
 		cmocka_unit_test(bad_configurations_are_refused_and_undone),
 		cmocka_unit_test(memslots_are_counted_and_reused),
