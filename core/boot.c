@@ -99,6 +99,13 @@ static int file_open(struct td_boot_file *file, const char *path, const char *wh
 	return 0;
 }
 
+static int initrd_open(struct td_boot_file *file, const char *path, struct td_err *err)
+{
+	int r = file_open(file, path, "initrd", TD_REASON_INITRD, err);
+
+	return r == 0 && file->size_bytes == 0 ? td_err_set(err, ENOEXEC, TD_REASON_INITRD, "initrd %s: is empty", path) : r;
+}
+
 int td_boot_read(const struct td_boot_file *file, uint64_t offset, void *to, uint64_t len, struct td_err *err)
 {
 	uint64_t done = 0;
@@ -196,7 +203,7 @@ static int boot_open(struct td_boot *boot, struct td_err *err)
 	int r = file_open(&boot->kernel, boot->config->kernel, "kernel", TD_REASON_KERNEL_IMAGE, err);
 
 	if (r == 0 && boot->config->initrd)
-		r = file_open(&boot->initrd, boot->config->initrd, "initrd", TD_REASON_INITRD, err);
+		r = initrd_open(&boot->initrd, boot->config->initrd, err);
 	if (r < 0)
 		return r;
 	boot->head_bytes = (size_t)TD_MIN(boot->kernel.size_bytes, TD_BOOT_HEAD_BYTES);

@@ -236,6 +236,9 @@ static void too_much_for_the_memory_is_refused(void **state)
 	cmdline[255] = 'a';
 	cmdline[256] = '\0';
 	assert_int_equal(load(image, sizeof(*image), cmdline, NULL, &entry, &err), -E2BIG);
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -ENOEXEC);
+	assert_int_equal(err.reason, TD_REASON_INITRD);
+	assert_non_null(strstr(err.text, "is empty"));
 	assert_int_equal(ftruncate(initrd.fd, (off_t)(RAM_BYTES - 0x1800000)), 0);
 	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), 0);
 	assert_int_equal(ftruncate(initrd.fd, (off_t)(RAM_BYTES - 0x1800000 + 1)), 0);
