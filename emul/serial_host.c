@@ -10,6 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,9 +26,21 @@
 
 static ssize_t write_some(struct td_serial_host *host, unsigned from)
 {
+	struct pollfd ready = {.fd = host->out_fd, .events = POLLOUT};
+	unsigned count = host->out_used - from;
+
 	if (host->out_is_socket)
-		return send(host->out_fd, host->out + from, host->out_used - from, MSG_DONTWAIT | MSG_NOSIGNAL);
-	return write(host->out_fd, host->out + from, host->out_used - from);
+		return send(host->out_fd, host->out + from, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (host->out_step) {
+		int r = poll(&ready, 1, 0);
+
+		if (r == 0)
+			errno = EAGAIN;
+		if (r <= 0)
+			return -1;
+		count = TD_MIN(count, host->out_step);
+	}
+	return write(host->out_fd, host->out + from, count);
 }
 
 /* What a PTY holds and nobody has read makes room for what is new. */
@@ -189,7 +203,8 @@ void td_serial_host_pause(struct td_serial_host *host, bool paused)
 	update_in_watch(host);
 }
 
-/* Our own description of the same terminal or pipe, so that O_NONBLOCK does not hit whoever else has it. Else a plain duplicate. */
+/* Our own description of the same terminal or pipe, so that O_NONBLOCK does not hit whoever else has it. Else a plain duplicate,
+ * which may block: step_of(). */
 static int open_again(int fd, int flags)
 {
 	char path[32];
@@ -202,6 +217,17 @@ static int open_again(int fd, int flags)
 	if (S_ISCHR(st.st_mode) || S_ISFIFO(st.st_mode))
 		again = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	return again >= 0 ? again : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* A pipe that is ready takes PIPE_BUF bytes without waiting; of a terminal no more is known than that it takes one. */
+static unsigned step_of(int fd)
+{
+	struct stat st;
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0 || flags & O_NONBLOCK || fstat(fd, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	return S_ISFIFO(st.st_mode) ? PIPE_BUF : 1;
 }
 
 static int make_raw(struct td_serial_host *host, const char *name, struct td_err *err)
@@ -230,6 +256,7 @@ static int open_stdio(struct td_serial_host *host, const char *name, struct td_e
 	if (host->out_fd < 0)
 		return td_err_sys(err, errno, TD_REASON_SERIAL, "serial %s: standard output", name);
 	host->out_is_socket = fstat(host->out_fd, &st) == 0 && S_ISSOCK(st.st_mode);
+	host->out_step = step_of(host->out_fd);
 	return make_raw(host, name, err);
 }
 

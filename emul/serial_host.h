@@ -27,6 +27,7 @@ struct td_serial_host {
 	struct td_loop *loop;
 	int in_fd, out_fd, slave_fd; /* owned; -1: none. slave_fd keeps a PTY from hanging up while nobody has it open */
 	bool out_is_socket, drops;   /* drops: what nobody reads is lost, not waited for */
+	unsigned out_step;	     /* out_fd would block: so many bytes at once when it says that it is ready. 0: it does not */
 	bool raw;		     /* in_fd is a terminal that has to be set back */
 	bool has_input;		     /* in_fd has not ended yet */
 	bool escaped;		     /* Ctrl-A was typed */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
@@ -267,6 +268,38 @@ static void a_slow_reader_stops_the_transmitter(void **state)
 	assert_int_equal(in(IIR), 0x02);
 }
 
+/* Standard output is a pipe that this user may not open again, so it stays blocking: the VM waits for its reader no more than else. */
+static void a_pipe_that_blocks_is_not_waited_for(void **state)
+{
+	unsigned sent = 0, received = 0;
+	int saved = dup(STDOUT_FILENO);
+
+	(void)state;
+	assert_int_equal(mkfifo(f->path, 0600), 0);
+	f->reader = open(f->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int writer = open(f->path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(chmod(f->path, 0), 0);
+	fflush(stdout);
+	dup2(writer, STDOUT_FILENO);
+	setfsuid(65534); /* root may open anything; the others need no such thing, and can't */
+	make_port(TD_SERIAL_STDIO, NULL);
+	setfsuid(geteuid());
+	dup2(saved, STDOUT_FILENO);
+	close(saved);
+	close(writer);
+	alarm(10);
+	while (in(LSR)&0x20) {
+		out(DATA, sent % 64 == 63 ? '\n' : 'x');
+		assert_true(++sent < 1000000);
+	}
+	for (unsigned i = 0; i < 200 && received < sent; i++) {
+		received += (unsigned)strlen(read_all());
+		run_loop_ms(1);
+	}
+	alarm(0);
+	assert_int_equal(received, sent);
+}
+
 static void a_reader_that_is_gone_is_no_obstacle(void **state)
 {
 	(void)state;
@@ -345,6 +378,7 @@ int main(void)
 		TEST(odd_accesses_are_harmless),
 		TEST(a_line_is_one_write),
 		TEST(a_slow_reader_stops_the_transmitter),
+		TEST(a_pipe_that_blocks_is_not_waited_for),
 		TEST(a_reader_that_is_gone_is_no_obstacle),
 		TEST(pty_works_both_ways),
 		TEST(a_bad_file_is_refused_and_undone),
