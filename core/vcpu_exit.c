@@ -3,6 +3,7 @@
 #include <linux/kvm.h>
 #include <string.h>
 
+#include "core/err.h"
 #include "core/log.h"
 #include "core/vcpu_parts.h"
 #include "core/vm.h"
@@ -83,9 +84,9 @@ static bool handle_internal_error(struct td_vcpu *vcpu)
 	return false;
 }
 
-static bool handle_fatal(struct td_vcpu *vcpu, const char *what, unsigned long long detail)
+static bool handle_fatal(struct td_vcpu *vcpu, enum td_reason reason, const char *what, unsigned long long detail)
 {
-	td_error("vcpu %u: %s (%#llx)", vcpu->index, what, detail);
+	td_error("vcpu %u: %s %llu (%#llx): the VM ends [%s]", vcpu->index, what, detail, detail, td_reason_name(reason));
 	td_vcpu_regs_log(vcpu);
 	td_vm_request_stop(vcpu->vm, TD_VM_END_ERROR, 1);
 	return false;
@@ -122,8 +123,9 @@ bool td_vcpu_exit_handle(struct td_vcpu *vcpu)
 	case KVM_EXIT_INTERNAL_ERROR:
 		return handle_internal_error(vcpu);
 	case KVM_EXIT_FAIL_ENTRY:
-		return handle_fatal(vcpu, "the CPU refuses to enter the guest", run->fail_entry.hardware_entry_failure_reason);
+		return handle_fatal(vcpu, TD_REASON_INTERNAL, "the CPU refuses to enter the guest, reason",
+			run->fail_entry.hardware_entry_failure_reason);
 	default:
-		return handle_fatal(vcpu, "unknown KVM exit", run->exit_reason);
+		return handle_fatal(vcpu, TD_REASON_KVM_CAP, "unknown KVM exit", run->exit_reason);
 	}
 }

@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "core/vcpu_parts.h"
 #include "core/vm.h"
 
 #define LOAD_ADDR  0x100000U
@@ -491,6 +492,34 @@ static void nothing_runs_after_the_end(void **state)
 	}
 }
 
+/* What a newer kernel might say: the log has its number and a reason, and the VM ends as others do. */
+static void an_unknown_exit_ends_the_vm(void **state)
+{
+	static const uint8_t code[] = {0xeb, 0xfe};
+	struct fixture *f;
+	char text[1024];
+
+	(void)state;
+	if (no_kvm())
+		skip();
+	f = make_vm(code, sizeof(code), 1);
+	int saved = dup(STDERR_FILENO), log = memfd_create("log", MFD_CLOEXEC);
+	dup2(log, STDERR_FILENO);
+	f->vm.vcpus.vcpu[0].run->exit_reason = 4242;
+	bool runs = td_vcpu_exit_handle(&f->vm.vcpus.vcpu[0]);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	ssize_t len = pread(log, text, sizeof(text) - 1, 0);
+	close(log);
+	text[TD_MAX(len, 0)] = '\0';
+	assert_false(runs);
+	assert_non_null(strstr(text, "unknown KVM exit 4242"));
+	assert_non_null(strstr(text, "[kvm-capability]"));
+	assert_int_equal(boot_and_run(f), 1);
+	assert_int_equal(f->vm.end, TD_VM_END_ERROR);
+	free_vm(f);
+}
+
 static void the_first_end_wins(void **state)
 {
 	static const uint8_t code[] = {0xf4, 0xeb, 0xfd};
@@ -606,6 +635,7 @@ int main(void)
 		cmocka_unit_test(reboot_can_end_the_vm),
 		cmocka_unit_test(pausing_stops_every_vcpu_and_undoes_failures),
 		cmocka_unit_test(nothing_runs_after_the_end),
+		cmocka_unit_test(an_unknown_exit_ends_the_vm),
 		cmocka_unit_test(the_first_end_wins),
 		cmocka_unit_test(bad_configurations_are_refused_and_undone),
 		cmocka_unit_test(memslots_are_counted_and_reused),
