@@ -10,6 +10,7 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "core/msix.h"
 #include "core/pci.h"
 #include "vfio/vfio_open.h"
@@ -122,6 +123,7 @@ struct td_vfio_pci {
 	bool pf_based;
 	struct td_vfio_counters pf_last, pf_sum; /* other VFs: what the PF counts */
 	uint64_t traps, slot_adds, slot_dels;
+	struct td_log_limit irq_limit; /* what a guest can bring about as often as it likes */
 };
 
 #endif
