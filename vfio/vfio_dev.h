@@ -114,6 +114,7 @@ struct td_vfio_pci {
 	struct td_msix msix;
 	bool driver_up;
 	bool irq_on;	    /* hardware vectors are enabled */
+	bool sync_pending;  /* a reset runs: what the guest has asked of bus mastering and MSI-X since then follows when it is over */
 	bool plug_pending;  /* hot-plug when the reset is over; the state is plugged already */
 	bool eject_pending; /* the guest gave the device up: told on the main loop, which open.note_fd wakes */
 

@@ -53,6 +53,10 @@ void td_vfio_irq_update(struct td_vfio_pci *dev)
 
 	if (!dev->msix.vector || dev->open.lost)
 		return;
+	if (td_vfio_reset_runs(&dev->open)) { /* all are off until it is over */
+		dev->sync_pending = true;
+		return;
+	}
 	for (unsigned i = 0; i < dev->msix.count; i++)
 		connected |= dev->msix.vector[i].msi.attached;
 	if (!td_msix_enabled(&dev->msix))

@@ -87,9 +87,10 @@ void td_vfio_open_unwatch_events(struct td_vfio_open *open);
 
 int td_vfio_reset_open(struct td_vfio_open *open, struct td_err *err);
 void td_vfio_reset_close(struct td_vfio_open *open);
-void td_vfio_reset_start(struct td_vfio_open *open); /* the device is quiet already */
-void td_vfio_reset_wait(struct td_vfio_open *open);  /* until it is over */
-/* While true, registers must not be read: the access would wait for the reset, with the VM's lock held. */
-bool td_vfio_reset_runs(const struct td_vfio_open *open);
+/* The device is quiet already. One that runs is as good as a new one: nobody reaches the registers meanwhile. */
+void td_vfio_reset_start(struct td_vfio_open *open);
+void td_vfio_reset_wait(struct td_vfio_open *open); /* until it is over */
+/* While true, the device must not be accessed: that would wait for the reset, with the VM's lock held. */
+bool td_vfio_reset_runs(struct td_vfio_open *open);
 
 #endif

@@ -5,8 +5,10 @@
  *
  * Theory of operation. The kernel resets the function when its descriptor is opened and when it is closed, so cold VFs come and go reset.
  * A VF that stays open between two uses (warm) is reset as soon as the guest has given it up, beside the main loop (vfio_reset.c); plugging
- * it again waits for that to end. A hidden VF can do nothing to the guest: bus mastering and interrupts are off, its memslots are gone.
- * Whether the driver is up is found by looking at a register every few milliseconds for as long as it is not: no trap is needed.
+ * it again waits for that to end. A guest's own reset of the function is the same one: until it is over the guest's writes to
+ * configuration space change what the guest sees, and the hardware follows then. A hidden VF can do nothing to the guest: bus mastering and
+ * interrupts are off, its memslots are gone. Whether the driver is up is found by looking at a register every few milliseconds for as long
+ * as it is not: no trap is needed.
  */
 #include "vfio/vfio_pci.h"
 
@@ -110,7 +112,7 @@ static void close_parts(struct td_vfio_pci *dev)
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
 	td_vfio_open_close(&dev->open);
 	dev->state = TD_VFIO_CLOSED;
-	dev->driver_up = dev->eject_pending = dev->plug_pending = false;
+	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = false;
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
@@ -243,8 +245,11 @@ int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 /* No DMA and no interrupt from here on; the registers become as after power-on beside the main loop. */
 static void calm(struct td_vfio_pci *dev)
 {
-	dev->driver_up = false;
-	td_vfio_reset_wait(&dev->open);
+	dev->driver_up = dev->sync_pending = false;
+	if (td_vfio_reset_runs(&dev->open)) { /* all that was done when it began, and stayed so */
+		td_msix_reset(&dev->msix);
+		return;
+	}
 	td_vfio_open_set_bus_master(&dev->open, false);
 	td_msix_reset(&dev->msix);
 	td_vfio_irq_disable(dev);
@@ -275,6 +280,7 @@ static void pci_ejected(struct td_pci_dev *pci)
 	struct td_vfio_pci *dev = of_pci(pci);
 
 	td_vfio_open_set_bus_master(&dev->open, false);
+	dev->sync_pending = false;
 	dev->eject_pending = true;
 	eventfd_write(dev->open.note_fd, 1);
 }
@@ -287,11 +293,31 @@ static void open_gone(struct td_vfio_open *open, bool release_requested)
 		dev->events.lost(dev->events.opaque, release_requested); /* may close the device */
 }
 
+/* The hardware becomes what configuration space says of it. Not while a reset runs: the kernel would make us wait, with the VM's lock. */
+static void sync_command(struct td_vfio_pci *dev)
+{
+	if (dev->open.lost)
+		return;
+	dev->sync_pending |= td_vfio_reset_runs(&dev->open);
+	if (!dev->sync_pending)
+		td_vfio_open_set_bus_master(&dev->open, td_pci_get16(dev->pci.config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+}
+
+static void sync_after_reset(struct td_vfio_pci *dev)
+{
+	if (!dev->sync_pending)
+		return;
+	dev->sync_pending = false;
+	sync_command(dev);
+	td_vfio_irq_update(dev);
+}
+
 static void open_noted(struct td_vfio_open *open)
 {
 	struct td_vfio_pci *dev = TD_CONTAINER_OF(open, struct td_vfio_pci, open);
 
 	if (!td_vfio_reset_runs(&dev->open)) {
+		sync_after_reset(dev);
 		td_vfio_82576_sample(dev);
 		if (dev->plug_pending)
 			enter_late(dev);
@@ -327,8 +353,8 @@ static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned
 		calm(dev);
 		return;
 	}
-	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND && !dev->open.lost)
-		td_vfio_open_set_bus_master(&dev->open, td_pci_get16(pci->config, PCI_COMMAND) & PCI_COMMAND_MASTER);
+	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND)
+		sync_command(dev);
 	td_msix_config_written(&dev->msix, offset, width);
 	if (dev->msix.vector && offset < dev->msix.cap + 4 && offset + width > dev->msix.cap)
 		td_vfio_irq_update(dev);
@@ -356,10 +382,11 @@ static int device_quiesce(struct td_device *device)
 {
 	struct td_vfio_pci *dev = of_device(device);
 
+	td_vfio_reset_wait(&dev->open);
+	sync_after_reset(dev);
 	if (dev->state == TD_VFIO_PLUGGED && dev->open.bus_master) {
 		return -EBUSY; /* and goes on receiving while the vCPUs stand still */
 	}
-	td_vfio_reset_wait(&dev->open);
 	return 0;
 }
 

@@ -43,9 +43,8 @@ static void note_ready(struct td_watch *watch, uint32_t events)
 	(void)events;
 	if (eventfd_read(watch->fd, &count) < 0)
 		return;
-	if (open->reset_started && atomic_load(&open->reset_finished))
-		td_vfio_reset_wait(open);
-	open->noted(open); /* may close the device */
+	(void)td_vfio_reset_runs(open); /* joins what is over */
+	open->noted(open);		/* may close the device */
 }
 
 int td_vfio_reset_open(struct td_vfio_open *open, struct td_err *err)
@@ -68,8 +67,7 @@ void td_vfio_reset_close(struct td_vfio_open *open)
 
 void td_vfio_reset_start(struct td_vfio_open *open)
 {
-	td_vfio_reset_wait(open);
-	if (!open->can_reset || open->lost || open->device_fd < 0)
+	if (td_vfio_reset_runs(open) || !open->can_reset || open->lost || open->device_fd < 0)
 		return;
 	atomic_store(&open->reset_finished, false);
 	int rc = pthread_create(&open->reset_thread, NULL, reset_main, open);
@@ -86,7 +84,9 @@ void td_vfio_reset_wait(struct td_vfio_open *open)
 	open->reset_started = false;
 }
 
-bool td_vfio_reset_runs(const struct td_vfio_open *open)
+bool td_vfio_reset_runs(struct td_vfio_open *open)
 {
+	if (open->reset_started && atomic_load(&open->reset_finished))
+		td_vfio_reset_wait(open); /* it has nothing left to do */
 	return open->reset_started;
 }
