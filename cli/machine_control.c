@@ -54,8 +54,8 @@ static void finish(struct td_control_request *request, const struct td_machine *
 		td_err_set(
 			&err, EALREADY, TD_REASON_VM_STATE, "vm %s: is %s already", machine->config->name, state_name(machine->vm.state));
 	else
-		td_err_sys(
-			&err, -r, TD_REASON_VM_STATE, "vm %s: %s (it is %s)", machine->config->name, what, state_name(machine->vm.state));
+		td_err_sys(&err, -r, r == -ETIMEDOUT ? TD_REASON_DISK_TIMEOUT : TD_REASON_VM_STATE, "vm %s: %s (it is %s)",
+			machine->config->name, what, state_name(machine->vm.state));
 	td_control_fail(request, &err);
 }
 

@@ -53,6 +53,7 @@
 	X(VHOST, "vhost", "modprobe vhost_net, or set vhost=off")                                                                       \
 	X(DISK, "disk", "check the image file's path, size and permissions")                                                            \
 	X(DISK_IN_USE, "disk-in-use", "end the VM that uses the image, or give every VM that uses it readonly=on")                      \
+	X(DISK_TIMEOUT, "disk-timeout", "the disk's storage does not answer: see the host's kernel log, then try again")                \
 	X(SERIAL, "serial", "check the serial device's file or PTY")                                                                    \
 	X(CONTROL_IN_USE, "control-socket-in-use", "a VM of this name runs already: tandem vm list")                                    \
 	X(CONTROL, "control-socket", "check the path and permissions of the control socket")                                            \

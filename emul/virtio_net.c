@@ -151,9 +151,12 @@ static int start(struct td_virtio_pci *dev)
 	return rc ? rc : td_virtio_net_path_start(net);
 }
 
-static void stop(struct td_virtio_pci *dev)
+/* The I/O thread and vhost-net end what they are at, which waits for nothing. */
+static int stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
+	(void)how;
 	td_virtio_net_path_stop(from_dev(dev));
+	return 0;
 }
 
 static void reset(struct td_virtio_pci *dev)

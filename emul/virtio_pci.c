@@ -133,7 +133,7 @@ void td_virtio_pci_start(struct td_virtio_pci *dev)
 {
 	int rc;
 
-	if (dev->running || dev->quiesced || dev->pci.device.broken)
+	if (dev->running || dev->stopping || dev->quiesced || dev->pci.device.broken)
 		return;
 	dev->running = true;
 	rc = dev->ops->start(dev);
@@ -147,14 +147,22 @@ void td_virtio_pci_start(struct td_virtio_pci *dev)
 			td_virtio_pci_kick(dev, i);
 }
 
-static void stop(struct td_virtio_pci *dev)
+/* 0, or what ops->stop() says. */
+static int stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
-	if (!dev->running)
-		return;
-	dev->running = false;
-	notify_off(dev, NOTIFY_PORTS);
-	notify_off(dev, NOTIFY_MEMORY);
-	dev->ops->stop(dev);
+	int rc;
+
+	if (!dev->running && !dev->stopping)
+		return 0;
+	if (dev->running) {
+		dev->running = false;
+		notify_off(dev, NOTIFY_PORTS);
+		notify_off(dev, NOTIFY_MEMORY);
+	}
+	rc = dev->ops->stop(dev, how);
+	if (!rc || how != TD_VIRTIO_REST)
+		dev->stopping = rc != 0;
+	return rc;
 }
 
 static void reset_queue(struct td_virtio_queue *queue)
@@ -170,9 +178,9 @@ static void reset_queue(struct td_virtio_queue *queue)
 		return; /* no kick was waiting */
 }
 
-void td_virtio_pci_reset(struct td_virtio_pci *dev)
+static void forget_driver(struct td_virtio_pci *dev)
 {
-	stop(dev);
+	dev->reset_pending = false;
 	dev->ops->reset(dev);
 	for (unsigned i = 0; i < dev->queue_count; i++)
 		reset_queue(&dev->queue[i]);
@@ -185,13 +193,30 @@ void td_virtio_pci_reset(struct td_virtio_pci *dev)
 	atomic_store(&dev->why, NULL); /* found before the reset, which has mended it */
 }
 
+int td_virtio_pci_reset(struct td_virtio_pci *dev, enum td_virtio_stop how)
+{
+	int rc = stop(dev, how);
+
+	dev->reset_pending = true;
+	if (!rc)
+		forget_driver(dev);
+	return rc;
+}
+
+void td_virtio_pci_stopped(struct td_virtio_pci *dev)
+{
+	dev->stopping = false;
+	if (dev->reset_pending)
+		forget_driver(dev);
+}
+
 void td_virtio_pci_break(struct td_virtio_pci *dev, const char *why)
 {
 	if (dev->pci.device.broken)
 		return;
 	dev->pci.device.broken = true;
 	td_log_limited(&dev->limit, TD_LOG_WARN, "%s: broken until the driver resets it: %s", dev->pci.device.name, why);
-	stop(dev);
+	(void)stop(dev, TD_VIRTIO_DROP);
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		signal_config(dev);
@@ -286,7 +311,7 @@ static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned wid
 
 static void ejected(struct td_pci_dev *pci)
 {
-	td_virtio_pci_reset(from_pci(pci));
+	(void)td_virtio_pci_reset(from_pci(pci), TD_VIRTIO_END);
 }
 
 static const struct td_pci_ops pci_ops = {
@@ -302,7 +327,9 @@ static void device_reset(struct td_device *device)
 {
 	struct td_virtio_pci *dev = from_device(device);
 
-	td_virtio_pci_reset(dev);
+	/* The next kernel is about to be loaded, and must not be written into. */
+	if (td_virtio_pci_reset(dev, TD_VIRTIO_END))
+		td_vm_request_stop(dev->pci.vm, TD_VM_END_ERROR, 1);
 	td_msix_reset(&dev->msix);
 }
 
@@ -310,9 +337,14 @@ static int device_quiesce(struct td_device *device)
 {
 	struct td_virtio_pci *dev = from_device(device);
 
-	stop(dev);
-	dev->quiesced = true;
-	return 0;
+	int rc = stop(dev, TD_VIRTIO_REST);
+
+	if (!rc && dev->reset_pending)
+		forget_driver(dev);
+	if (rc && dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
+		td_virtio_pci_start(dev);
+	dev->quiesced = !rc;
+	return rc;
 }
 
 static void device_resume(struct td_device *device)
@@ -427,7 +459,7 @@ void td_virtio_pci_fini(struct td_virtio_pci *dev)
 {
 	if (!dev->pci.vm)
 		return;
-	stop(dev);
+	(void)stop(dev, TD_VIRTIO_END);
 	td_pci_detach(&dev->pci);
 	for (unsigned i = 0; i < dev->queue_count; i++) {
 		td_loop_unwatch(&dev->pci.vm->loop, &dev->queue[i].watch);
@@ -445,28 +477,4 @@ void td_virtio_pci_abandon(struct td_virtio_pci *dev, struct td_vm *vm)
 	dev->pci.vm = vm;
 	td_virtio_pci_fini(dev);
 	dev->ops->destroy(dev);
-}
-
-bool td_virtio_pci_any_features(const struct td_virtio_pci *dev, uint64_t features)
-{
-	(void)dev;
-	(void)features;
-	return true;
-}
-
-int td_virtio_pci_no_start(struct td_virtio_pci *dev)
-{
-	(void)dev;
-	return 0;
-}
-
-void td_virtio_pci_no_act(struct td_virtio_pci *dev)
-{
-	(void)dev;
-}
-
-void td_virtio_pci_no_vector_act(struct td_virtio_pci *dev, unsigned queue)
-{
-	(void)dev;
-	(void)queue;
 }

@@ -42,6 +42,13 @@
 
 struct td_virtio_pci;
 
+/* How a device is stopped: what becomes of requests that are under way, and may it wait for them? */
+enum td_virtio_stop {
+	TD_VIRTIO_REST, /* the device will go on: they are done and answered, in limited time */
+	TD_VIRTIO_DROP, /* nobody wants the answers: called off, and what can't be is not waited for */
+	TD_VIRTIO_END,	/* the same, but that is waited for, in limited time */
+};
+
 struct td_virtio_ops {
 	/* The driver wants FEATURES_OK with these, all of them offered. False: refused. */
 	bool (*features_ok)(const struct td_virtio_pci *dev, uint64_t features);
@@ -50,9 +57,13 @@ struct td_virtio_ops {
 	 * kick after this. -errno: the device is broken.
 	 */
 	int (*start)(struct td_virtio_pci *dev);
-	/* Guarantees: no access to a queue, no DMA, no interrupt after it returns; queues stand where the device got to. May run inside
-	 * kicked(). */
-	void (*stop)(struct td_virtio_pci *dev);
+	/*
+	 * Guarantees: no access to a queue, no DMA, no interrupt after it returns 0; queues stand where the device got to. May run inside
+	 * kicked(), and again when it did not return 0.
+	 * -EINPROGRESS, only of TD_VIRTIO_DROP: no interrupt and no answer any more, but DMA; td_virtio_pci_stopped() follows.
+	 * -ETIMEDOUT: as that after TD_VIRTIO_END; after TD_VIRTIO_REST all goes on, and start() follows. It was logged with a reason.
+	 */
+	int (*stop)(struct td_virtio_pci *dev, enum td_virtio_stop how);
 	/* Forgets what the driver negotiated. After stop(). */
 	void (*reset)(struct td_virtio_pci *dev);
 	/* The device was just marked broken, and stopped. */
@@ -93,6 +104,8 @@ struct td_virtio_pci {
 	bool msix_ready;
 	bool running; /* between start() and stop() */
 	bool quiesced;
+	bool stopping;	    /* stopped, with requests still under way */
+	bool reset_pending; /* the driver's reset waits for them: until it is done the status reads as before (§4.1.4.3.2) */
 	unsigned queue_count;
 	struct td_virtio_queue queue[TD_VIRTIO_QUEUES_MAX];
 	uint8_t config[TD_VIRTIO_CONFIG_BYTES]; /* what the driver reads; little-endian */
@@ -124,9 +137,10 @@ void td_virtio_pci_fini(struct td_virtio_pci *dev);
 /* A device whose making failed at any step: that, and ops->destroy(). */
 void td_virtio_pci_abandon(struct td_virtio_pci *dev, struct td_vm *vm);
 
-/* Ops of devices that have nothing to do there: any features will do, queues are only looked at in kicked(). */
+/* virtio_pci_plain.c: ops of devices that have nothing to do there: any features will do, queues are only looked at in kicked(). */
 bool td_virtio_pci_any_features(const struct td_virtio_pci *dev, uint64_t features);
 int td_virtio_pci_no_start(struct td_virtio_pci *dev);
+int td_virtio_pci_no_stop(struct td_virtio_pci *dev, enum td_virtio_stop how);
 void td_virtio_pci_no_act(struct td_virtio_pci *dev);
 void td_virtio_pci_no_vector_act(struct td_virtio_pci *dev, unsigned queue);
 
@@ -134,6 +148,9 @@ void td_virtio_pci_no_vector_act(struct td_virtio_pci *dev, unsigned queue);
 void td_virtio_pci_break(struct td_virtio_pci *dev, const char *why);
 /* The same from any thread, soon. */
 void td_virtio_pci_break_later(struct td_virtio_pci *dev, const char *why);
+
+/* What was under way when stop() returned -EINPROGRESS has ended. On the main loop. */
+void td_virtio_pci_stopped(struct td_virtio_pci *dev);
 
 /* dev->config was changed: a configuration change interrupt. */
 void td_virtio_pci_config_changed(struct td_virtio_pci *dev);
@@ -160,7 +177,7 @@ int td_virtio_pci_caps_add(struct td_virtio_pci *dev, struct td_err *err);
 void td_virtio_pci_caps_written(struct td_virtio_pci *dev, unsigned offset, unsigned width);
 
 /* For virtio_pci_regs.c alone: the driver's status write of 0, and of DRIVER_OK. */
-void td_virtio_pci_reset(struct td_virtio_pci *dev);
+int td_virtio_pci_reset(struct td_virtio_pci *dev, enum td_virtio_stop how);
 void td_virtio_pci_start(struct td_virtio_pci *dev);
 
 #endif

@@ -78,7 +78,7 @@ static enum td_result write_status(struct td_virtio_pci *dev, uint8_t value)
 	uint8_t added = value & known & (uint8_t)~dev->status;
 
 	if (!value) {
-		td_virtio_pci_reset(dev);
+		(void)td_virtio_pci_reset(dev, TD_VIRTIO_DROP);
 		return TD_DONE;
 	}
 	if (dev->pci.device.broken)
@@ -222,6 +222,9 @@ static enum td_result write_common(struct td_virtio_pci *dev, const struct td_ac
 	bool halves = access->width == 8 && is_address(access->offset) && access->offset % 8 == 0;
 
 	if (access->width != field_width(access->offset) && !halves)
+		return TD_FAULT;
+	/* The driver waits for its reset, and reads the status until it is 0. */
+	if (dev->reset_pending && (access->offset != VIRTIO_PCI_COMMON_STATUS || access->value))
 		return TD_FAULT;
 	switch (access->offset) {
 	case VIRTIO_PCI_COMMON_DFSELECT:

@@ -65,7 +65,7 @@ static void kicked(struct td_virtio_pci *dev, unsigned queue)
 static const struct td_virtio_ops ops = {
 	.features_ok = td_virtio_pci_any_features,
 	.start = td_virtio_pci_no_start,
-	.stop = td_virtio_pci_no_act,
+	.stop = td_virtio_pci_no_stop,
 	.reset = td_virtio_pci_no_act,
 	.broken = td_virtio_pci_no_act,
 	.kicked = kicked,

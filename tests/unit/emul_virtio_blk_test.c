@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/virtio_blk.h>
 
+#include "emul/virtio_blk_parts.h"
 #include "tests/unit/virtio_driver.h"
 
 #define V1	       (1ULL << VIRTIO_F_VERSION_1)
@@ -316,6 +317,79 @@ static void test_many(void **state)
 		assert_int_equal(*(uint8_t *)driver_ram(d->dev, DATA_AT + 512 * i), pattern(i));
 }
 
+/* As drivers do (virtio 1.2 §4.1.4.3.2). */
+static void reset_and_wait(struct disk *d)
+{
+	driver_write(d->dev, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	for (unsigned ms = 0; ms < 2000 && driver_status(d->dev); ms++)
+		driver_run(d->vm, 1);
+	assert_int_equal(driver_status(d->dev), 0);
+}
+
+static void bring_up(struct disk *d)
+{
+	assert_true(driver_negotiate(d->dev, V1) & VIRTIO_CONFIG_S_FEATURES_OK);
+	assert_int_equal(driver_set_up_queue(d->dev, 0, 64, &d->queue), TD_DONE);
+	driver_go(d->dev);
+}
+
+/* A read that the storage does not answer until it is told to: the image is the end of a pipe. */
+static void start_hung_read(struct disk *d)
+{
+	const struct driver_part part[] = {{HEADER_AT, 16, false}, {DATA_AT, 512, true}, {STATUS_AT, 1, true}};
+	struct blk *blk = TD_CONTAINER_OF(d->dev, struct blk, dev);
+
+	memset(driver_ram(d->dev, DATA_AT), UNTOUCHED, 512);
+	put_header(d, VIRTIO_BLK_T_IN, 3);
+	submit(d, part, 3);
+	driver_run(d->vm, 20);
+	assert_int_equal(blk->in_flight, 1);
+}
+
+static void test_hung_storage(void **state)
+{
+	struct disk *d = get(state);
+	struct blk *blk = TD_CONTAINER_OF(d->dev, struct blk, dev);
+	uint8_t *data = driver_ram(d->dev, DATA_AT), bytes[512];
+	int image = dup(blk->fd), pipe_fds[2];
+
+	if (!blk->uring_ready)
+		skip();
+	td_log_set_level(TD_LOG_ERROR);
+	alarm(60);
+	assert_int_equal(pipe(pipe_fds), 0);
+	assert_int_equal(dup2(pipe_fds[0], blk->fd), blk->fd);
+
+	/* A pause does not wait for ever, and the disk goes on. */
+	blk->patience_ns = 50000000;
+	start_hung_read(d);
+	assert_int_equal(d->dev->pci.device.ops->quiesce(&d->dev->pci.device), -ETIMEDOUT);
+	memset(bytes, 0x42, sizeof(bytes));
+	assert_int_equal(write(pipe_fds[1], bytes, sizeof(bytes)), sizeof(bytes));
+	assert_int_equal(driver_used(d->vm, &d->queue), 513);
+	assert_int_equal(data[511], 0x42);
+
+	/* A reset calls the request off; so does the VM's own. */
+	start_hung_read(d);
+	reset_and_wait(d);
+	bring_up(d);
+	start_hung_read(d);
+	d->dev->pci.device.ops->reset(&d->dev->pci.device);
+	assert_int_equal(driver_status(d->dev), 0);
+	assert_int_equal(d->vm->end, TD_VM_END_NONE);
+	assert_int_equal(blk->in_flight, 0);
+	assert_int_equal(data[0], UNTOUCHED);
+
+	assert_int_equal(dup2(image, blk->fd), blk->fd);
+	bring_up(d);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN, 3, 512), VIRTIO_BLK_S_OK);
+	assert_int_equal(data[0], pattern(3));
+	alarm(0);
+	close(image);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+}
+
 /* After a reset, or a rest, nothing writes into RAM, and what was asked for before is done or gone. */
 static void test_reset_in_flight(void **state)
 {
@@ -327,13 +401,11 @@ static void test_reset_in_flight(void **state)
 		put_header(d, VIRTIO_BLK_T_IN, 3);
 		submit(d, part, 3);
 		d->dev->ops->kicked(d->dev, 0);
-		driver_write(d->dev, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		reset_and_wait(d);
 		memset(data, UNTOUCHED, 512);
 		driver_run(d->vm, 1);
 		assert_int_equal(data[0], UNTOUCHED);
-		driver_negotiate(d->dev, V1);
-		assert_int_equal(driver_set_up_queue(d->dev, 0, 64, &d->queue), TD_DONE);
-		driver_go(d->dev);
+		bring_up(d);
 	}
 	put_header(d, VIRTIO_BLK_T_IN, 3);
 	submit(d, part, 3);
@@ -418,6 +490,7 @@ int main(void)
 		TEST(test_reset_in_flight),
 		TEST(test_shared_image),
 		cmocka_unit_test_setup_teardown(test_shared_readonly_image, setup_readonly, teardown),
+		TEST(test_hung_storage),
 		cmocka_unit_test(test_bad_images),
 	};
 

@@ -11,7 +11,7 @@
 struct fake {
 	struct td_virtio_pci dev; /* first */
 	unsigned starts, stops, resets, brokens, kicks, vector_changes;
-	int start_result;
+	int start_result, stop_result;
 };
 
 static struct fake *fake_of(const struct td_virtio_pci *dev)
@@ -31,9 +31,10 @@ static int fake_start(struct td_virtio_pci *dev)
 	return fake_of(dev)->start_result;
 }
 
-static void fake_stop(struct td_virtio_pci *dev)
+static int fake_stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
 	fake_of(dev)->stops++;
+	return how == TD_VIRTIO_DROP || fake_of(dev)->stop_result == -ETIMEDOUT ? fake_of(dev)->stop_result : 0;
 }
 
 static void fake_reset(struct td_virtio_pci *dev)
@@ -213,6 +214,62 @@ static void test_life(void **state)
 	assert_false(dev->queue[0].enabled);
 	fake->starts = 0;
 	bring_up(fake, &queue);
+}
+
+/* Requests are under way when the driver resets: the status is 0 when they have ended, and nothing else works until then. */
+static void test_slow_reset(void **state)
+{
+	struct fake *fake = get(state);
+	struct td_virtio_pci *dev = &fake->dev;
+	struct driver_queue queue;
+
+	bring_up(fake, &queue);
+	unsigned resets = fake->resets;
+	fake->stop_result = -EINPROGRESS;
+	assert_int_equal(driver_write(dev, VIRTIO_PCI_COMMON_STATUS, 1, 0), TD_DONE);
+	assert_true(driver_status(dev) & VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(driver_write(dev, VIRTIO_PCI_COMMON_STATUS, 1, VIRTIO_CONFIG_S_ACKNOWLEDGE), TD_FAULT);
+	assert_int_equal(driver_write(dev, VIRTIO_PCI_COMMON_GFSELECT, 4, 0), TD_FAULT);
+	assert_int_equal(driver_write(dev, VIRTIO_PCI_COMMON_STATUS, 1, 0), TD_DONE); /* again, in vain */
+	assert_true(driver_status(dev) != 0);
+	assert_false(dev->running);
+	assert_int_equal(fake->resets, resets);
+	td_virtio_pci_stopped(dev);
+	assert_int_equal(driver_status(dev), 0);
+	assert_int_equal(fake->resets, resets + 1);
+	fake->stop_result = 0;
+	fake->starts = 0;
+	bring_up(fake, &queue);
+	assert_true(dev->running);
+
+	/* Broken first, then reset: the same. */
+	fake->stop_result = -EINPROGRESS;
+	td_virtio_pci_break(dev, "for the test");
+	td_virtio_pci_stopped(dev);
+	assert_true(driver_status(dev) & VIRTIO_CONFIG_S_NEEDS_RESET);
+	driver_write(dev, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	assert_int_equal(driver_status(dev), 0);
+}
+
+/* What does not come to rest goes on; what can't be reset ends the VM, as the next kernel would be written into. */
+static void test_stop_takes_too_long(void **state)
+{
+	struct fake *fake = get(state);
+	struct td_device *device = &fake->dev.pci.device;
+	struct driver_queue queue;
+
+	bring_up(fake, &queue);
+	unsigned starts = fake->starts;
+	fake->stop_result = -ETIMEDOUT;
+	assert_int_equal(device->ops->quiesce(device), -ETIMEDOUT);
+	assert_true(fake->dev.running);
+	assert_int_equal(fake->starts, starts + 1);
+	device->ops->reset(device);
+	assert_int_equal(fake->dev.pci.vm->end, TD_VM_END_ERROR);
+	/* A pause while the reset waits: it is then done. */
+	fake->stop_result = 0;
+	assert_int_equal(device->ops->quiesce(device), 0);
+	assert_int_equal(driver_status(&fake->dev), 0);
 }
 
 static void test_start_fails(void **state)
@@ -482,6 +539,8 @@ int main(void)
 		TEST(test_negotiation),
 		TEST(test_driver_ok_too_early),
 		TEST(test_life),
+		TEST(test_slow_reset),
+		TEST(test_stop_takes_too_long),
 		TEST(test_start_fails),
 		TEST(test_bad_queue_setup),
 		TEST(test_bad_queue_addresses),
