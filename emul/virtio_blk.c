@@ -23,6 +23,7 @@
 #define CLASS_BLK    0x010000
 #define SEGMENTS_MAX (TD_BLK_QUEUE_ENTRIES - 2)		     /* of data: a header and a status come on top */
 #define CONFIG_BYTES offsetof(struct virtio_blk_config, wce) /* the fields that we offer: capacity .. topology */
+#define BLOCK_MAX    4096U				     /* of a page cache that has pages of 4 KiB */
 #define HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 
 static struct blk *from_dev(struct td_virtio_pci *dev)
@@ -236,9 +237,42 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 	return lock_image(blk, config, err);
 }
 
+/* In what units O_DIRECT takes offsets and lengths. Where neither device nor file system says: in sectors, as most do. */
+static uint32_t direct_unit(int fd)
+{
+	struct stat stat;
+	int bytes = 0;
+
+	if (!fstat(fd, &stat) && S_ISBLK(stat.st_mode))
+		return ioctl(fd, BLKSSZGET, &bytes) || bytes <= 0 ? TD_BLK_SECTOR : (uint32_t)bytes;
+#ifdef STATX_DIOALIGN /* Linux 6.1 */
+	struct statx more = {0};
+	if (!statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &more) && more.stx_mask & STATX_DIOALIGN && more.stx_dio_offset_align)
+		return more.stx_dio_offset_align;
+#endif
+	return TD_BLK_SECTOR;
+}
+
+/* The guest must know, as it would send requests that the storage refuses. Through the page cache any unit will do. */
+static int find_block(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
+{
+	uint32_t bytes = config->direct ? TD_MAX(direct_unit(blk->fd), TD_BLK_SECTOR) : TD_BLK_SECTOR;
+
+	if (bytes > BLOCK_MAX || (bytes & (bytes - 1)))
+		return td_err_set(err, EINVAL, TD_REASON_DISK,
+			"%s: %s takes direct IO in blocks of %u bytes, guests take up to %u: leave direct out", config->name, config->path,
+			bytes, BLOCK_MAX);
+	if (blk->sectors * TD_BLK_SECTOR % bytes)
+		return td_err_set(err, EINVAL, TD_REASON_DISK,
+			"%s: %s has %llu bytes: not a multiple of the %u that direct IO needs there: leave direct out, or make it larger",
+			config->name, config->path, (unsigned long long)(blk->sectors * TD_BLK_SECTOR), bytes);
+	blk->block_bytes = bytes;
+	return 0;
+}
+
 static void fill_config(struct blk *blk)
 {
-	struct virtio_blk_config config = {.capacity = blk->sectors, .seg_max = SEGMENTS_MAX, .blk_size = TD_BLK_SECTOR};
+	struct virtio_blk_config config = {.capacity = blk->sectors, .seg_max = SEGMENTS_MAX, .blk_size = blk->block_bytes};
 
 	memcpy(blk->dev.config, &config, CONFIG_BYTES);
 }
@@ -261,6 +295,8 @@ static int set_up(struct blk *blk, struct td_vm *vm, const struct td_virtio_blk_
 	memcpy(blk->serial, serial, strnlen(serial, sizeof(blk->serial)));
 	if (!rc)
 		rc = open_image(blk, config, err);
+	if (!rc)
+		rc = find_block(blk, config, err);
 	if (!rc)
 		rc = td_blk_io_open(blk, err);
 	if (!rc)

@@ -16,7 +16,7 @@ struct td_virtio_blk_config {
 	const char *name; /* "disk0" */
 	const char *path; /* raw image or block device; a size that is not a multiple of 512 is refused */
 	bool readonly;
-	bool direct;	    /* O_DIRECT */
+	bool direct;	    /* O_DIRECT; the guest sees the blocks that this needs: 512 bytes, or 4096 */
 	const char *serial; /* up to 20 bytes, or NULL */
 };
 

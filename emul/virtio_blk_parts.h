@@ -33,6 +33,7 @@ struct blk {
 	int fd;
 	bool readonly;
 	uint64_t sectors;
+	uint32_t block_bytes; /* the least that the image is read and written in */
 	char serial[VIRTIO_BLK_ID_BYTES];
 	bool uring_ready;
 	struct io_uring uring;

@@ -3,7 +3,9 @@
 #include "emul/virtio_blk.h"
 
 #include <fcntl.h>
+#include <linux/loop.h>
 #include <linux/virtio_blk.h>
+#include <sys/ioctl.h>
 
 #include "emul/virtio_blk_parts.h"
 #include "tests/unit/virtio_driver.h"
@@ -414,6 +416,49 @@ static void test_reset_in_flight(void **state)
 	assert_int_equal(driver_used(d->vm, &d->queue), 513);
 }
 
+/* A block device of blocks of 4096 bytes on the file; it goes with its last descriptor, which is returned. -1: none to be had. */
+static int make_loop(int image, char path[32])
+{
+	struct loop_config config = {.fd = (uint32_t)image, .block_size = 4096, .info.lo_flags = LO_FLAGS_AUTOCLEAR};
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
+
+	if (control >= 0)
+		close(control);
+	snprintf(path, 32, "/dev/loop%d", number);
+	int fd = number < 0 ? -1 : open(path, O_RDWR | O_CLOEXEC);
+	if (fd >= 0 && ioctl(fd, LOOP_CONFIGURE, &config)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* With O_DIRECT the storage takes nothing smaller, so the guest must not ask for it. */
+static void test_direct_blocks(void **state)
+{
+	struct disk *d = get(state);
+	const uint32_t at = TD_VIRTIO_AT_DEVICE + offsetof(struct virtio_blk_config, blk_size);
+	char path[32];
+	struct td_virtio_blk_config config = {.name = "disk1", .path = path, .direct = true, .serial = "s"};
+
+	assert_int_equal(driver_read(d->dev, at, 4), 512);
+	int loop = make_loop(d->fd, path);
+	if (loop < 0) {
+		print_message("skipped: no loop device: %s\n", strerror(errno));
+		skip();
+	}
+	int rc = td_virtio_blk_create(d->vm, &config, NULL);
+	close(loop);
+	assert_int_equal(rc, 0);
+	d->dev = driver_device(d->vm);
+	assert_int_equal(driver_read(d->dev, at, 4), 4096);
+	bring_up(d);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN, 8, 4096), VIRTIO_BLK_S_OK);
+	assert_int_equal(*(uint8_t *)driver_ram(d->dev, DATA_AT + 512), pattern(9));
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN, 8, 512), VIRTIO_BLK_S_IOERR);
+}
+
 static void expect_answer(const char *path, bool readonly, enum td_reason reason)
 {
 	struct td_vm *vm = driver_make_vm();
@@ -491,6 +536,7 @@ int main(void)
 		TEST(test_shared_image),
 		cmocka_unit_test_setup_teardown(test_shared_readonly_image, setup_readonly, teardown),
 		TEST(test_hung_storage),
+		TEST(test_direct_blocks),
 		cmocka_unit_test(test_bad_images),
 	};
 
