@@ -20,6 +20,7 @@
 #define RING_GPA    0x1000ULL
 #define RING_WINDOW 0x4000U /* bytes of RAM that pokes reach */
 #define STEPS_MAX   200U
+#define RUN_NS	    50000U /* timers come before events: without delay the loop would end before it began */
 
 enum { STEP_REGISTER, STEP_POKE, STEP_CONFIG, STEP_PORT, STEP_RUN, STEP_SET_UP, STEP_PAUSE, STEP_KINDS };
 
@@ -87,7 +88,7 @@ static void touch(struct td_virtio_pci *dev, unsigned bar, uint32_t at, uint8_t 
 
 static void run_loop(struct machine *m)
 {
-	td_loop_arm(&m->vm.loop, &m->stop, 0);
+	td_loop_arm(&m->vm.loop, &m->stop, RUN_NS);
 	td_loop_run(&m->vm.loop);
 	td_loop_disarm(&m->vm.loop, &m->stop);
 }
