@@ -242,14 +242,15 @@ int td_rundir_recover(const char *root, struct td_err *err)
 	int r = td_lease_recover(root, &returned, err);
 	if (returned)
 		td_warn("run directory %s: gave back %u VF(s) that dead processes held", root, returned);
-	int listed = td_rundir_list(root, &entries, &count, r ? NULL : err);
+	if (td_rundir_list(root, &entries, &count, NULL))
+		return r; /* nothing to sweep there; who wants a directory in it hears why not */
 	for (unsigned i = 0; i < count; i++) {
 		struct td_rundir dead = {.lock_fd = -1};
 		if (!entries[i].alive && path_of(dead.path, sizeof(dead.path), root, entries[i].name, "") &&
 			lock_dead(dead.path, &dead.lock_fd))
 			td_rundir_remove(&dead);
 	}
-	return r ? r : listed;
+	return r;
 }
 
 bool td_rundir_exists(const char *root, const char *name)

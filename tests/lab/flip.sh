@@ -15,7 +15,7 @@ FLIPS=${FLIPS:-10} PAUSE=${PAUSE:-1.2}
 # flip_row NUMBER TO RECORD
 flip_row() {
 	jq -r --arg n "$1" '[$n, .to, (if .ok then "ok" else .reason end), .total_ms, .phases.quiesce, .phases.swap, .phases.verify,
-		.marks.driver_down // "-", .marks.driver_gone // "-", .blackout_rx_ms, .blackout_tx_ms, .relayed, .kicks] | @tsv' <<<"$2"
+		.marks.driver_down // "-", .marks.driver_gone // "-", .blackout_rx_ms // "-", .blackout_tx_ms // "-", .relayed, .kicks] | @tsv' <<<"$2"
 }
 
 network_up 2

@@ -163,8 +163,9 @@ static void long_words_in_messages_are_cut(void **state)
 /* Each cut of a file, and each file with one byte changed, is taken or refused with words; ASan sees what leaks. */
 static void every_cut_and_every_changed_byte(void **state)
 {
-	static const char text[] = "name: web1\ncpus: {boot: 2}\nmemory: {size: 512M}\npayload: {kernel: k, cmdline: \"a b\"}\n"
-				   "disks: [{path: r}]\nnet:\n- id: n\n  mac: 52:54:00:12:34:56\n  pf: pf0\n  bridge: b\n  unplug_timeout: 2s\n";
+	static const char text[] =
+		"name: web1\ncpus: {boot: 2}\nmemory: {size: 512M}\npayload: {kernel: k, cmdline: \"a b\"}\n"
+		"disks: [{path: r}]\nnet:\n- id: n\n  mac: 52:54:00:12:34:56\n  pf: pf0\n  bridge: b\n  unplug_timeout: 2s\n";
 	static const char changes[] = "\0\n\t:{}[],&*!|>'\"%@`-?# \x80\xff";
 	struct td_vm_file_config config;
 	struct td_err err = {0};
