@@ -104,17 +104,19 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 	}
 }
 
-/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). */
+/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). Without a driver it does not use it. */
 static void undo_leaving(struct td_hybrid *nic)
 {
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	if (driver == TD_VFIO_DRIVER_UP && nic->held)
 		td_hybrid_relay(nic);
-	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up)
-		td_hybrid_vf_unsteer(nic);
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
+	if (driver != TD_VFIO_DRIVER_NONE)
+		return;
+	td_hybrid_vf_unsteer(nic);
+	td_hybrid_on_emulated(nic);
 }
 
 /* ---- to the VF ---- */

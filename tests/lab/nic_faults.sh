@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What can go wrong with a failover NIC: each case gives its reason code, leaves the NIC on a working path and the VM running.
-# What ends: nic_deaths.sh. lab/host -- env ONLY="CASE…" tests/lab/nic_faults.sh runs some of the cases.
+# What is taken from it: nic_lost.sh; what dies: nic_deaths.sh. lab/host -- env ONLY="CASE…" tests/lab/nic_faults.sh runs some of the cases.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
@@ -32,43 +32,10 @@ case_refusals() {
 	vm_stop
 }
 
-case_link_lost() {
-	nic_vm
-	on_vf
-	check 'on the VF the guest answers' answers
-	lab-link pf0 off
-	leaves_vf no-carrier 'pf pf0 has lost its link'
-	lab-link pf0 on
-	returns_to_vf
-	ip link set pf0 down
-	leaves_vf pf-down 'pf pf0 was taken down'
-	ip link set pf0 up
-	returns_to_vf
-	vm_stop
-}
-
 pause_fails() {
 	local output status=0
 	output=$(tandem vm pause faults 2>&1) || status=$?
 	[[ $status != 0 && $output == *"[$1]"* ]]
-}
-
-# A guest that can't answer while its VF is taken away has no VF afterwards.
-case_paused() {
-	local warning
-	nic_vm
-	on_vf
-	warning=$(tandem vm pause faults 2>&1 >/dev/null)
-	check 'pause names the VF whose DMA goes on' [ "${warning##*: }" = net0-vf ]
-	check 'a paused VM is not flipped' switch_fails emulated vm-state
-	check 'the host takes the VFs away: that goes on' take_vfs
-	sleep 3
-	tandem vm resume faults >/dev/null
-	check 'once it runs again, the guest lets go of what is not there' soon 10 not guest_has_vf_driver
-	check 'and answers' answers
-	make_vfs
-	returns_to_vf
-	vm_stop
 }
 
 case_no_guest_driver() {
@@ -168,31 +135,31 @@ case_driver_unload() {
 }
 
 case_reboot() {
-	nic_vm
+	local before
+	nic_vm unplug_timeout=20s
 	on_vf
 	printf 'reboot -f\n' >&"$VM_IN"
 	console_wait '@up' 90
 	on_vf
 	check 'after a reboot the NIC is on the VF again' answers
-	vm_stop
-}
-
-case_vf_lost() {
-	nic_vm
-	on_vf
-	check 'the host takes the VFs away: that goes on' take_vfs
-	nic_wait .path emulated 10
-	check 'reason' grep -qE '^(vf-lost|no-free-vf)$' <(nic_get .reason)
+	# One that surely comes amid a flip, as its guest does not answer.
+	guest_deaf
+	before=$(nic_get '.flips | length')
+	tandem nic switch faults/net0 --to emulated >/dev/null 2>&1 &
+	nic_wait .state quiesce 5
+	printf 'reboot -f\n' >&"$VM_IN"
+	console_wait '@up' 90
+	check 'reboot amid a flip: it is aborted' [ "$(nic_get ".flips[$before] | \"\(.to) \(.reason)\"")" = 'emulated flip-aborted' ]
+	nic_wait .state idle 10
 	check 'the guest answers' answers
-	check 'no VF: the flip says so' switch_fails vf no-free-vf
-	make_vfs
-	returns_to_vf
+	check 'to the VF' tandem nic switch faults/net0 --to vf
+	check 'the guest answers there' answers
 	vm_stop
 }
 
 network_up 2
 guest_image
-for name in ${ONLY:-refusals link_lost paused no_guest_driver declined interface_down guest_ejects driver_unload reboot vf_lost}; do
+for name in ${ONLY:-refusals no_guest_driver declined interface_down guest_ejects driver_unload reboot}; do
 	printf -- '-- %s\n' "$name"
 	"case_$name"
 done

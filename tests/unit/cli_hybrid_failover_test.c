@@ -184,7 +184,7 @@ static void happen(void)
 {
 	if (!fake.nic->flip.active)
 		return;
-	while (plan.armed)
+	while (plan.armed && fake.nic->flip.active)
 		fake_run(1, false);
 	if (plan.waits) {
 		fake_run(5, true);
@@ -350,8 +350,10 @@ static void test_retries(void **state)
 	before = fake.nic->log_count;
 	assert_false(flip(TD_PATH_VF));
 	for (unsigned i = 0; i < 9; i++) {
-		while (fake.nic->log_count == before)
+		for (unsigned ms = 0; fake.nic->log_count == before; ms++) {
+			assert_in_range(ms, 0, 70000);
 			fake_run(1, false);
+		}
 		before = fake.nic->log_count;
 		if (last_ns) {
 			gap_ns = TD_MIN(2 * gap_ns, 60000000000U);
@@ -446,6 +448,21 @@ static void test_filter(void **state)
 	check_recovery();
 }
 
+/* The driver had left before the guest was asked. */
+static void test_filter_without_driver(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.driver = TD_VFIO_DRIVER_NONE;
+	fake.stops_at = STEP_EJECT;
+	assert_false(flip(TD_PATH_EMULATED));
+	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
+	assert_false(fake.filter || fake.held);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	fake.stops_at = STEP_NONE;
+	check_recovery();
+}
+
 static void test_refused_wish(void **state)
 {
 	(void)state;
@@ -483,8 +500,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls), cmocka_unit_test(test_link_lost),
 		cmocka_unit_test(test_link_lost_deaf), cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused),
-		cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter), cmocka_unit_test(test_refused_wish),
-		cmocka_unit_test(test_late_cold)};
+		cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver),
+		cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
