@@ -78,6 +78,8 @@ static void on_uplink(void *opaque, bool up)
 
 	td_info("nic %s: the uplink of its bridge is %s", nic->config->id, up ? "up" : "down");
 	td_igbvf_set_link(nic->igbvf, up);
+	if (up && nic->path == TD_PATH_EMULATED) /* who announced this path while it led nowhere was not heard */
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
 }
 
 static int create_igbvf(struct td_hybrid *nic, struct td_err *err)

@@ -369,9 +369,13 @@ static void test_uplink(void **state)
 	set_up_world();
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
 	assert_false(fake.model_link);
+	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
+	assert_int_equal(fake.announced, TD_PATH_EMULATED);
+	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
 	flip_well(TD_PATH_VF);
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
 	assert_true(fake.model_link);
+	assert_int_equal(fake.announced, TD_PATH_VF);
 	tear_down_world();
 }
 
