@@ -132,6 +132,7 @@ vm_launch() {
 	rm -f "$WORK/in" "$WORK/out"
 	mkfifo "$WORK/in" "$WORK/out"
 	: >"$WORK/console"
+	CONSOLE_BEGUN=
 	exec {VM_IN}<>"$WORK/in" {VM_OUT}<>"$WORK/out"
 	VM_STARTED_US=${EPOCHREALTIME/./}
 	"$@" <&"$VM_IN" >&"$VM_OUT" 2>"$WORK/errors" &
@@ -151,10 +152,12 @@ console_wait() {
 	local pattern=$1 limit=$((SECONDS + $2)) line
 	while ((SECONDS < limit)); do
 		if ! IFS= read -r -t 1 -u "$VM_OUT" line; then
+			CONSOLE_BEGUN+=$line # of a line that a busy machine is not through with
 			kill -0 "$VM_PID" 2>/dev/null || break
 			continue
 		fi
 		CONSOLE_US=${EPOCHREALTIME/./}
+		line=$CONSOLE_BEGUN$line CONSOLE_BEGUN=
 		CONSOLE_LINE=${line%$'\r'}
 		printf '%s %s\n' "$CONSOLE_US" "$CONSOLE_LINE" >>"$WORK/console"
 		# shellcheck disable=SC2053 # a glob is wanted
