@@ -162,10 +162,24 @@ static int want_uplink(const struct user *user, const struct td_host_network_con
 	snprintf(kind, sizeof(kind), "vlan %s %llu", uplink, (unsigned long long)network->vlan);
 	r = claim(user, name, kind);
 	td_host_want_link(run, name, TD_HOST_ATTR_MARK, TD_HOST_MARK);
-	td_host_want_mtu(run, name, network->mtu ? network->mtu : 1500);
+	if (network->mtu)
+		td_host_want_mtu(run, name, network->mtu);
 	td_host_want_link(run, name, TD_HOST_ATTR_UP, "yes");
 	want_port(run, network, name);
 	return r;
+}
+
+/* A VLAN link cannot have more than the link below it. */
+static void want_vlan_mtus(const struct td_host_want_run *run, const struct td_host_network_config *network)
+{
+	for (unsigned i = 0; network->vlan && !network->mtu && i < network->uplink_count; i++) {
+		const char *uplink = network->uplinks[i], *below = td_host_state_get(run->want, TD_HOST_LINK, uplink, TD_HOST_ATTR_MTU);
+		char name[40];
+		if (!below)
+			below = td_host_state_get(run->is, TD_HOST_LINK, uplink, TD_HOST_ATTR_MTU);
+		snprintf(name, sizeof(name), "%s.%llu", uplink, (unsigned long long)network->vlan);
+		td_host_want_mtu(run, name, below ? TD_MIN(strtoull(below, NULL, 10), 1500ULL) : 1500);
+	}
 }
 
 /* Ports that are no uplinks: taps of VMs. New ones follow the bridge's mark when they join. */
@@ -274,6 +288,8 @@ int td_host_want(const struct td_host_config *config, const char *file_name, con
 		want_isolation(&run, &config->network[i]);
 	if (!r)
 		want_rest(&run);
+	for (unsigned i = 0; !r && i < config->network_count; i++)
+		want_vlan_mtus(&run, &config->network[i]);
 	if (!r && ret_want->no_memory)
 		r = td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 	if (r)
