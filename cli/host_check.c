@@ -72,6 +72,8 @@ static int check_pool(const struct check *check, unsigned index)
 		char name[IF_NAMESIZE];
 		unsigned first = 0, last = 0;
 		(void)td_host_config_pf_range(pool->pf_names[i], name, &first, &last);
+		if (strchr(pool->pf_names[i], '#') && !pool->num_vfs)
+			return fail(&item, "nicSelector.pfNames", "%s: numVfs is 0, so there are no VFs", pool->pf_names[i]);
 		if (strchr(pool->pf_names[i], '#') && last >= pool->num_vfs)
 			return fail(&item, "nicSelector.pfNames", "%s: numVfs is %llu, so VFs are 0 to %lld", pool->pf_names[i],
 				(unsigned long long)pool->num_vfs, (long long)pool->num_vfs - 1);

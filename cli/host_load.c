@@ -18,6 +18,7 @@
 
 #define RELEASE_MS	5000 /* a VF's reset, driver and settings */
 #define RELEASE_LOOK_MS 20
+#define PARENTS_MAX	16
 
 static bool knows(const char *more, const char *word)
 {
@@ -183,11 +184,47 @@ static int free_vf(const char *bdf, const char *holder, struct td_err *err)
 
 /* ---- all of it */
 
-/* "192.0.2.7 50000 192.0.2.1 22" */
+/* "192.0.2.7 50000 192.0.2.1 22"; the client is the caller's to free(). */
+static char *client_of(const char *connection)
+{
+	return connection && *connection && *connection != ' ' ? strndup(connection, strcspn(connection, " ")) : NULL;
+}
+
+static unsigned parent_of(unsigned pid)
+{
+	char path[32], text[512];
+	unsigned parent = 0;
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	const char *end = strrchr(text, ')'); /* the name before it may hold anything */
+	return end && sscanf(end, ") %*c %u", &parent) == 1 ? parent : 0;
+}
+
+static char *client_of_process(unsigned pid)
+{
+	char path[32], *line = NULL, *client = NULL;
+	size_t room = 0;
+	snprintf(path, sizeof(path), "/proc/%u/environ", pid);
+	FILE *file = fopen(path, "re");
+	while (file && !client && getdelim(&line, &room, '\0', file) > 0)
+		if (!strncmp(line, "SSH_CONNECTION=", 15))
+			client = client_of(line + 15);
+	if (file)
+		fclose(file);
+	free(line);
+	return client;
+}
+
+/* sudo takes SSH_CONNECTION away; the shell that it was called from still has it. */
 static char *ssh_client(void)
 {
-	const char *connection = getenv("SSH_CONNECTION");
-	return connection && *connection ? strndup(connection, strcspn(connection, " ")) : NULL;
+	char *client = client_of(getenv("SSH_CONNECTION"));
+	unsigned pid = (unsigned)getppid();
+	for (unsigned depth = 0; !client && pid > 1 && depth < PARENTS_MAX; depth++, pid = parent_of(pid))
+		client = client_of_process(pid);
+	return client;
 }
 
 static int load_all(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err)
@@ -243,6 +280,7 @@ void td_host_load_fini(struct td_host_load *load)
 		td_host_schema_fini(&load->config);
 	if (load->has_record)
 		td_host_record_fini(&load->record);
+	td_host_kernel_unlock(&load->kernel);
 	if (load->kernel.netlink.sock)
 		td_host_netlink_close(&load->kernel.netlink);
 	free((char *)(uintptr_t)load->kernel.observe.ssh_client);

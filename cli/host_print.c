@@ -166,13 +166,27 @@ unsigned td_host_print_status(const struct td_host_look *look)
 
 /* ---- JSON */
 
+/* A link's name may be of any bytes; what is no UTF-8 becomes '?'. NULL: null. */
+static json_t *text_json(const char *text)
+{
+	json_t *value = text ? json_string(text) : json_null();
+	char *copy = value ? NULL : strdup(text);
+	for (char *c = copy; c && *c; c++)
+		*c = (unsigned char)*c < 0x80 ? *c : '?';
+	if (copy)
+		value = json_string(copy);
+	free(copy);
+	return value;
+}
+
 json_t *td_host_print_step_json(const struct td_host_step *step)
 {
 	char text[160];
 	td_host_diff_print(step, false, text, sizeof(text));
-	return json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s, s:i, s:s?}", "kind", td_host_state_kind_name(step->kind), "name", step->name,
-		"attribute", td_host_state_attr_name(step->attr), "from", step->from, "to", step->to, "change", text, "estimate_ms",
-		(int)step->estimate_ms, "disturbs", step->disturbs);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:o}", "kind", td_host_state_kind_name(step->kind), "name",
+		text_json(step->name), "attribute", td_host_state_attr_name(step->attr), "from", text_json(step->from), "to",
+		text_json(step->to), "change", text_json(text), "estimate_ms", (int)step->estimate_ms, "disturbs",
+		text_json(step->disturbs));
 }
 
 static json_t *object_json(const struct td_host_look *look, enum td_host_kind kind, const char *name, unsigned *ret_off)
@@ -181,13 +195,13 @@ static json_t *object_json(const struct td_host_look *look, enum td_host_kind ki
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
 		if (step->to && step->kind == kind && !strcmp(step->name, name))
-			json_array_append_new(differences, json_pack("{s:s, s:s?, s:s}", "attribute", td_host_state_attr_name(step->attr),
-								   "is", step->from, "should", step->to));
+			json_array_append_new(differences, json_pack("{s:s, s:o, s:o}", "attribute", td_host_state_attr_name(step->attr),
+								   "is", text_json(step->from), "should", text_json(step->to)));
 	}
 	bool in_sync = json_array_size(differences) == 0;
 	*ret_off += !in_sync;
-	return json_pack("{s:s, s:s, s:b, s:o, s:s}", "kind", td_host_state_kind_name(kind), "name", name, "in_sync", (int)in_sync,
-		"differences", differences, "note", note_of(look, kind, name));
+	return json_pack("{s:s, s:o, s:b, s:o, s:o}", "kind", td_host_state_kind_name(kind), "name", text_json(name), "in_sync",
+		(int)in_sync, "differences", differences, "note", text_json(note_of(look, kind, name)));
 }
 
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off)

@@ -159,6 +159,9 @@ static int allow_route(
 	td_host_diff_print(step, false, text, sizeof(text));
 	if (*route)
 		return td_err_set(err, EBUSY, TD_REASON_WOULD_DISCONNECT, "%s: %s: %s goes over it", step->name, text, route);
+	if (step->attr == TD_HOST_ATTR_KIND && *address)
+		return td_err_set(err, EBUSY, TD_REASON_WOULD_DISCONNECT, "%s: %s: its address %s goes with it: move it away first",
+			step->name, text, address);
 	if (step->attr == TD_HOST_ATTR_MASTER && *step->to && *address)
 		return td_err_set(err, EBUSY, TD_REASON_WOULD_DISCONNECT, "%s: %s: its address %s is no longer reached then: move it to %s",
 			step->name, text, address, step->to);

@@ -170,34 +170,27 @@ static int undo_step(const struct td_host_engine *engine, const struct td_host_s
 	return engine->ops->set(engine->opaque, step->kind, step->name, step->attr, step->to, step->from, err);
 }
 
-/* Runs the journal backwards. Goes on after a failure; what could not be undone stays in the journal, and in ret_left ("": nothing). */
+/*
+ * Runs the journal backwards. Goes on after a failure; what could not be undone stays in the journal, also in what is saved meanwhile, and
+ * in ret_left ("": nothing).
+ */
 static void undo_all(const struct td_host_engine *engine, char *ret_left, size_t len)
 {
-	struct td_host_plan *journal = &engine->record->journal;
-	unsigned kept = 0; /* at the end of the array, in their order */
-	const unsigned total = journal->count;
+	struct td_host_record *record = engine->record;
 	*ret_left = '\0';
-	while (journal->count) {
-		struct td_host_step *step = &journal->step[journal->count - 1];
+	for (unsigned i = record->journal.count; i-- > 0;) {
+		struct td_host_step *step = &record->journal.step[i];
 		struct td_err err = {0};
-		if (!undo_step(engine, step, &err)) {
-			show(engine, TD_HOST_STEP_UNDONE, step, 0, 0, 0);
-			td_host_record_end(engine->record);
-		} else {
+		if (undo_step(engine, step, &err)) {
 			size_t used = strlen(ret_left);
 			td_warn("undo: %s", err.text);
 			snprintf(ret_left + used, len - used, "%s%s %s", used ? ", " : "", step->name, td_host_state_attr_name(step->attr));
-			struct td_host_step stuck = *step;
-			*step = (struct td_host_step){0};
-			journal->count--;
-			journal->step[total - ++kept] = stuck;
+			continue;
 		}
+		show(engine, TD_HOST_STEP_UNDONE, step, 0, 0, 0);
+		td_host_record_remove(record, i);
 		(void)save(engine, NULL);
 	}
-	if (kept)
-		memmove(journal->step, journal->step + (total - kept), kept * sizeof(*journal->step));
-	journal->count = kept;
-	(void)save(engine, NULL);
 }
 
 static int fail_and_undo(struct run *run, struct td_err *err)
@@ -325,7 +318,7 @@ int td_host_apply(const struct td_host_engine *engine, struct td_host_look *look
 	if (r)
 		return fail_and_undo(&run, err);
 	while (record->journal.count)
-		td_host_record_end(record);
+		td_host_record_remove(record, record->journal.count - 1);
 	forget(look, &record->before);
 	return save(engine, err);
 }

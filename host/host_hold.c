@@ -4,29 +4,34 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 bool td_host_hold_is_locked(const char *locks, const char *path)
 {
 	struct stat st;
+	struct statfs fs;
 	char inode[32];
-	if (stat(path, &st))
+	if (stat(path, &st) || statfs(path, &fs))
 		return false;
 	snprintf(inode, sizeof(inode), ":%llu ", (unsigned long long)st.st_ino);
 	for (const char *line = locks; *line; line += strcspn(line, "\n") + (line[strcspn(line, "\n")] != '\0')) {
-		unsigned major = 0, minor = 0;
+		unsigned major_number = 0, minor_number = 0;
 		size_t len = strcspn(line, "\n");
 		const char *at = memmem(line, len, inode, strlen(inode));
 		if (!at || !memmem(line, len, " FLOCK ", 7) || memmem(line, len, " -> ", 4))
 			continue;
 		while (at > line && at[-1] != ' ')
 			at--;
-		/* Of an overlay or btrfs, stat(2) tells another device than the lock does: there the inode must do. */
-		if (sscanf(at, "%x:%x:", &major, &minor) == 2)
+		/* Of an overlay or btrfs, stat(2) tells another device than the lock does: there the inode must do. /run is neither. */
+		if (sscanf(at, "%x:%x:", &major_number, &minor_number) == 2 &&
+			(fs.f_type != TMPFS_MAGIC || (major_number == major(st.st_dev) && minor_number == minor(st.st_dev))))
 			return true;
 	}
 	return false;

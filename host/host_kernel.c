@@ -43,10 +43,10 @@ static int set(void *opaque, enum td_host_kind kind, const char *name, enum td_h
 		return set_pages(name, to, err);
 	case TD_HOST_LINK:
 		if (attr == TD_HOST_ATTR_NUM_VFS)
-			return td_host_kernel_num_vfs(name, to, err);
+			return td_host_kernel_num_vfs(kernel, name, to, err);
 		return td_host_kernel_link(kernel, name, attr, from, to, err);
 	case TD_HOST_VF:
-		return td_host_kernel_vf(name, attr, to, err);
+		return td_host_kernel_vf(kernel, name, attr, to, err);
 	case TD_HOST_KIND_COUNT:
 		break;
 	}

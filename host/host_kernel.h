@@ -16,9 +16,18 @@ struct td_host_kernel {
 	const char *run_dir;		/* where the record stands */
 	/* Asks a VM to give the VF up; who knows VMs has it. */
 	int (*free_vf)(const char *bdf, const char *holder, struct td_err *err);
+	/* VFs that are on their way out: nobody takes them any more. */
+	struct td_host_kernel_lock {
+		char bdf[16];
+		int fd;
+	} * lock;
+	unsigned lock_count;
 };
 
 extern const struct td_host_ops td_host_kernel_ops;
+
+/* Locks of VFs that a failed apply still has; the socket is the caller's. Harmless when there are none. */
+void td_host_kernel_unlock(struct td_host_kernel *kernel);
 
 /* Who else has VFs that the plan takes away from vfio-pci: into HOLDER of look->is. */
 void td_host_kernel_probe_groups(struct td_host_look *look);
@@ -27,7 +36,7 @@ void td_host_kernel_probe_groups(struct td_host_look *look);
 int td_host_kernel_link(
 	struct td_host_kernel *kernel, const char *link, enum td_host_attr attr, const char *from, const char *to, struct td_err *err);
 int td_host_kernel_bond(struct td_host_kernel *kernel, const char *bond, enum td_host_attr attr, const char *to, struct td_err *err);
-int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, struct td_err *err);
-int td_host_kernel_num_vfs(const char *pf, const char *to, struct td_err *err);
+int td_host_kernel_vf(struct td_host_kernel *kernel, const char *vf, enum td_host_attr attr, const char *to, struct td_err *err);
+int td_host_kernel_num_vfs(struct td_host_kernel *kernel, const char *pf, const char *to, struct td_err *err);
 
 #endif

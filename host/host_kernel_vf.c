@@ -10,6 +10,7 @@
 #include "host/host_kernel.h"
 #include "host/host_kmod.h"
 #include "host/host_words.h"
+#include "vfio/lease.h"
 #include "vfio/sriov.h"
 
 #define APPEAR_MS 5000 /* VFs in sysfs after sriov_numvfs was written; a PF's link after that */
@@ -36,8 +37,55 @@ static bool read_text(const char *path, char *text, size_t room)
 	return len > 0;
 }
 
+/* ---- locks: a VM that starts meanwhile must not take a VF that goes away or changes its driver ---- */
+
+/* Ours already: good. */
+static int lock_vf(struct td_host_kernel *kernel, const char *bdf, struct td_err *err)
+{
+	for (unsigned i = 0; i < kernel->lock_count; i++)
+		if (!strcmp(kernel->lock[i].bdf, bdf))
+			return 0;
+	struct td_host_kernel_lock *more = realloc(kernel->lock, (kernel->lock_count + 1) * sizeof(*more));
+	if (!more)
+		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+	kernel->lock = more;
+	struct td_host_kernel_lock *lock = &more[kernel->lock_count];
+	snprintf(lock->bdf, sizeof(lock->bdf), "%s", bdf);
+	int r = td_lease_lock(kernel->run_dir, bdf, "(tandem host apply)", &lock->fd, err);
+	kernel->lock_count += !r;
+	return r;
+}
+
+static int lock_vfs(struct td_host_kernel *kernel, const char *pf, struct td_err *err)
+{
+	td_auto_free struct td_sriov_vf *vfs = NULL;
+	unsigned count = 0;
+	int r = td_sriov_list(pf, &vfs, &count, err);
+	for (unsigned i = 0; !r && i < count; i++)
+		r = lock_vf(kernel, vfs[i].bdf, err);
+	return r;
+}
+
+static void unlock_vf(struct td_host_kernel *kernel, const char *bdf)
+{
+	for (unsigned i = kernel->lock_count; i-- > 0;)
+		if (!strcmp(kernel->lock[i].bdf, bdf)) {
+			close(kernel->lock[i].fd);
+			kernel->lock[i] = kernel->lock[--kernel->lock_count];
+		}
+}
+
+void td_host_kernel_unlock(struct td_host_kernel *kernel)
+{
+	for (unsigned i = 0; i < kernel->lock_count; i++)
+		close(kernel->lock[i].fd);
+	free(kernel->lock);
+	kernel->lock = NULL;
+	kernel->lock_count = 0;
+}
+
 /* The kernel said yes: are all of them there? */
-int td_host_kernel_num_vfs(const char *pf, const char *to, struct td_err *err)
+static int make_vfs(const char *pf, const char *to, struct td_err *err)
 {
 	unsigned wanted = (unsigned)strtoul(to, NULL, 10), count = 0;
 	int r = td_sriov_set_count(pf, wanted, err);
@@ -49,6 +97,15 @@ int td_host_kernel_num_vfs(const char *pf, const char *to, struct td_err *err)
 			r = td_err_set(err, EIO, TD_REASON_NO_SRIOV, "%s: %s VFs asked for, %u made", pf, to, count);
 		sleep_ms(LOOK_MS);
 	}
+	return r;
+}
+
+int td_host_kernel_num_vfs(struct td_host_kernel *kernel, const char *pf, const char *to, struct td_err *err)
+{
+	int r = lock_vfs(kernel, pf, err);
+	if (!r)
+		r = make_vfs(pf, to, err);
+	td_host_kernel_unlock(kernel); /* these VFs are no more */
 	return r;
 }
 
@@ -100,7 +157,20 @@ static int bind_netdevice(const struct td_sriov_vf *vf, struct td_err *err)
 	return 0;
 }
 
-static int set_driver(const char *pf, unsigned index, const char *to, struct td_err *err)
+static int bind_vf(const struct td_sriov_vf *vf, const char *to, struct td_err *err)
+{
+	int r = 0;
+	if (!strcmp(to, "netdevice"))
+		return bind_netdevice(vf, err);
+	if (!strcmp(to, "none"))
+		return vf->driver[0] ? td_sriov_unbind_vfio(vf->bdf, "", err) : 0;
+	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK))
+		r = td_host_kmod_load("vfio-pci", err);
+	return r ? r : td_sriov_bind_vfio(vf->bdf, NULL, err);
+}
+
+/* One that loses its driver stays locked, as its PF's number of VFs changes next; one that gets one is anybody's again. */
+static int set_driver(struct td_host_kernel *kernel, const char *pf, unsigned index, const char *to, struct td_err *err)
 {
 	td_auto_free struct td_sriov_vf *vfs = NULL;
 	unsigned count = 0;
@@ -109,13 +179,12 @@ static int set_driver(const char *pf, unsigned index, const char *to, struct td_
 		return r;
 	if (index >= count)
 		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "%s: VF %u: is not there", pf, index);
-	if (!strcmp(to, "netdevice"))
-		return bind_netdevice(&vfs[index], err);
-	if (!strcmp(to, "none"))
-		return vfs[index].driver[0] ? td_sriov_unbind_vfio(vfs[index].bdf, "", err) : 0;
-	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK))
-		r = td_host_kmod_load("vfio-pci", err);
-	return r ? r : td_sriov_bind_vfio(vfs[index].bdf, NULL, err);
+	r = lock_vf(kernel, vfs[index].bdf, err);
+	if (!r)
+		r = bind_vf(&vfs[index], to, err);
+	if (strcmp(to, "none") != 0)
+		unlock_vf(kernel, vfs[index].bdf);
+	return r;
 }
 
 /* Only what differs is written: a driver that knows no such setting refuses it, were it to what it is. */
@@ -139,7 +208,7 @@ static int set_setting(const char *pf, unsigned index, enum td_host_attr attr, c
 	}
 }
 
-int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, struct td_err *err)
+int td_host_kernel_vf(struct td_host_kernel *kernel, const char *vf, enum td_host_attr attr, const char *to, struct td_err *err)
 {
 	char pf[16];
 	unsigned index;
@@ -147,7 +216,7 @@ int td_host_kernel_vf(const char *vf, enum td_host_attr attr, const char *to, st
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "'%.32s' is no VF's name", vf);
 	switch (attr) {
 	case TD_HOST_ATTR_DRIVER:
-		return set_driver(pf, index, to, err);
+		return set_driver(kernel, pf, index, to, err);
 	case TD_HOST_ATTR_TRUST:
 	case TD_HOST_ATTR_SPOOFCHK:
 	case TD_HOST_ATTR_VLAN:

@@ -23,13 +23,16 @@ static void cleanup_json(json_t **json)
 
 #define auto_json __attribute__((cleanup(cleanup_json))) json_t
 
-/* Written by hand: the record is written before each step, and a tree of JSON objects costs ten times as much. */
+/*
+ * Written by hand: the record is written before each step, and a tree of JSON objects costs ten times as much. A link's name may be of any
+ * bytes, and JSON's text is not: each byte above 0x7f stands as the character of its number, and is that byte again when it is read.
+ */
 static void print_text(FILE *out, const char *text)
 {
 	fputc_unlocked('"', out);
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
-		if (c < 0x20 || c == 0x7f)
+		if (c < 0x20 || c >= 0x7f)
 			fprintf(out, "\\u%04x", c);
 		else if (c == '"' || c == '\\')
 			fprintf(out, "\\%c", c);
@@ -100,10 +103,29 @@ char *td_host_record_print(const struct td_host_record *record)
 	return text;
 }
 
+/* NULL: no text, or none that we wrote. In place: what is read is shorter. */
+static const char *text_of(json_t *value)
+{
+	char *text = (char *)(uintptr_t)json_string_value(value), *to = text;
+	for (const unsigned char *c = (const unsigned char *)text; text && *c; c++) {
+		if (*c < 0x80) {
+			*to++ = (char)*c;
+			continue;
+		}
+		if ((*c & 0xfc) != 0xc0) /* above U+00FF */
+			return NULL;
+		*to++ = (char)((*c & 3) << 6 | (c[1] & 0x3f));
+		c++;
+	}
+	if (text)
+		*to = '\0';
+	return text;
+}
+
 static int parse_name(const json_t *item, enum td_host_kind *ret_kind, const char **ret_name)
 {
 	const char *kind = json_string_value(json_object_get(item, "kind"));
-	*ret_name = json_string_value(json_object_get(item, "name"));
+	*ret_name = text_of(json_object_get(item, "name"));
 	bool good = kind && *ret_name && **ret_name && strlen(*ret_name) < TD_HOST_NAME_BYTES && td_host_state_find_kind(kind, ret_kind);
 	return good ? 0 : -EBADMSG;
 }
@@ -119,9 +141,10 @@ static int parse_object(json_t *item, struct td_host_state *state)
 		return r;
 	json_object_foreach(json_object_get(item, "values"), key, value)
 	{
-		if (!json_is_string(value) || !td_host_state_find_attr(key, &attr))
+		const char *text = text_of(value);
+		if (!text || !td_host_state_find_attr(key, &attr))
 			return -EBADMSG;
-		td_host_state_set(state, kind, name, attr, json_string_value(value));
+		td_host_state_set(state, kind, name, attr, text);
 	}
 	return state->no_memory ? -ENOMEM : 0;
 }
@@ -132,12 +155,12 @@ static int parse_step(json_t *item, struct td_host_record *record)
 	const char *name, *attr = json_string_value(json_object_get(item, "attr"));
 	json_t *from = json_object_get(item, "from"), *to = json_object_get(item, "to");
 	int r = parse_name(item, &step.kind, &name);
-	if (r || !attr || !td_host_state_find_attr(attr, &step.attr) || !(json_is_string(from) || json_is_null(from)) ||
-		!(json_is_string(to) || json_is_null(to)))
+	step.from = (char *)(uintptr_t)text_of(from); /* begin copies them */
+	step.to = (char *)(uintptr_t)text_of(to);
+	if (r || !attr || !td_host_state_find_attr(attr, &step.attr) || !(step.from || json_is_null(from)) ||
+		!(step.to || json_is_null(to)))
 		return -EBADMSG;
 	memcpy(step.name, name, strlen(name) + 1);
-	step.from = (char *)(uintptr_t)json_string_value(from); /* begin copies them */
-	step.to = (char *)(uintptr_t)json_string_value(to);
 	return td_host_record_begin(record, &step, NULL);
 }
 
@@ -244,8 +267,9 @@ int td_host_record_begin(struct td_host_record *record, const struct td_host_ste
 	return 0;
 }
 
-void td_host_record_end(struct td_host_record *record)
+void td_host_record_remove(struct td_host_record *record, unsigned index)
 {
-	if (record->journal.count)
-		td_host_diff_free_step(&record->journal.step[--record->journal.count]);
+	struct td_host_plan *journal = &record->journal;
+	td_host_diff_free_step(&journal->step[index]);
+	memmove(&journal->step[index], &journal->step[index + 1], (--journal->count - index) * sizeof(*journal->step));
 }

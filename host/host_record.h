@@ -23,9 +23,9 @@ int td_host_record_load(const char *dir, struct td_host_record *ret_record, stru
 int td_host_record_save(const char *dir, const struct td_host_record *record, struct td_err *err);
 void td_host_record_fini(struct td_host_record *record);
 
-/* Adds a step to the journal's end (copied), takes its last one away. */
+/* Adds a step to the journal's end (copied), takes one away. index < journal.count. */
 int td_host_record_begin(struct td_host_record *record, const struct td_host_step *step, struct td_err *err);
-void td_host_record_end(struct td_host_record *record);
+void td_host_record_remove(struct td_host_record *record, unsigned index);
 
 /* For tests: the file's text and back. */
 char *td_host_record_print(const struct td_host_record *record);

@@ -182,14 +182,13 @@ static void want_vlan_mtus(const struct td_host_want_run *run, const struct td_h
 	}
 }
 
-/* Ports that are no uplinks: taps of VMs. New ones follow the bridge's mark when they join. */
+/* Taps of VMs; new ones follow the bridge's mark when they join. Ports that somebody else has put there are his to isolate. */
 static void want_isolation(const struct td_host_want_run *run, const struct td_host_network_config *network)
 {
 	for (unsigned i = 0; i < run->is->count; i++) {
 		const struct td_host_object *port = &run->is->object[i];
-		if (port->kind == TD_HOST_LINK && td_host_state_is(port, TD_HOST_ATTR_MASTER, network->name) && !td_host_state_ours(port) &&
-			!td_host_state_find(run->want, TD_HOST_LINK, port->name) &&
-			!td_host_state_find(run->before, TD_HOST_LINK, port->name))
+		if (port->kind == TD_HOST_LINK && port->value[TD_HOST_ATTR_HOLDER] &&
+			td_host_state_is(port, TD_HOST_ATTR_MASTER, network->name))
 			td_host_want_link(run, port->name, TD_HOST_ATTR_ISOLATED, network->isolated ? "yes" : "no");
 	}
 }
@@ -297,6 +296,23 @@ int td_host_want(const struct td_host_config *config, const char *file_name, con
 	return r;
 }
 
+static bool has_device(const struct td_host_state *is, const char *bdf)
+{
+	for (unsigned i = 0; i < is->count; i++)
+		if (is->object[i].kind == TD_HOST_LINK && td_host_state_is(&is->object[i], TD_HOST_ATTR_BDF, bdf))
+			return true;
+	return false;
+}
+
+static unsigned missing_devices(const struct td_host_pool_config *pool, const struct td_host_state *is, char ret_name[TD_HOST_NAME_BYTES])
+{
+	unsigned missing = 0;
+	for (unsigned i = 0; i < pool->root_device_count; i++)
+		if (!has_device(is, pool->root_devices[i]) && !missing++ && !*ret_name)
+			snprintf(ret_name, TD_HOST_NAME_BYTES, "PF %s", pool->root_devices[i]);
+	return missing;
+}
+
 unsigned td_host_want_missing(const struct td_host_config *config, const struct td_host_state *is, char ret_name[TD_HOST_NAME_BYTES])
 {
 	unsigned missing = 0;
@@ -323,5 +339,7 @@ unsigned td_host_want_missing(const struct td_host_config *config, const struct 
 				snprintf(ret_name, TD_HOST_NAME_BYTES, "%s", pf);
 		}
 	}
+	for (unsigned i = 0; i < config->pool_count; i++)
+		missing += missing_devices(&config->pool[i], is, ret_name);
 	return missing;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_want_pools.c - pools to PFs and VFs. A PF may be in several pools, each for some of its VFs; where two mean the same VF, the lower
- * priority number has it, and the pool that has the PF's lowest number says how many VFs there are (as sriov-network-operator has it).
+ * host_want_pools.c - pools to PFs and VFs. A PF may be in several pools, each for some of its VFs, and stand in one pool with several
+ * ranges; where two pools mean the same VF, the lower priority number has it, and the pool that has the PF's lowest number says how many
+ * VFs there are (as sriov-network-operator has it).
  */
 #include <errno.h>
 #include <limits.h>
@@ -28,22 +29,39 @@ static bool same_id(const char *wanted, const char *is)
 	return !wanted || (is && !strcasecmp(wanted, is));
 }
 
-/* Which VFs of this PF the pool means; false: none. */
-static bool pool_selects(const struct td_host_pool_config *pool, const struct td_host_object *pf, unsigned *ret_first, unsigned *ret_last)
+/* The i-th of pfNames: does it name this PF, and with which VFs? */
+static bool names_pf(const struct td_host_pool_config *pool, unsigned i, const char *pf, unsigned *ret_first, unsigned *ret_last)
+{
+	char name[16];
+	return td_host_config_pf_range(pool->pf_names[i], name, ret_first, ret_last) && !strcmp(name, pf);
+}
+
+/* Does the pool mean VFs of this PF? */
+static bool pool_selects(const struct td_host_pool_config *pool, const struct td_host_object *pf)
 {
 	const char *bdf = pf->value[TD_HOST_ATTR_BDF];
-	char name[16];
+	unsigned first, last;
 	bool named = !pool->pf_name_count, rooted = !pool->root_device_count;
-	*ret_first = 0;
-	*ret_last = UINT_MAX;
 	if (!pf->value[TD_HOST_ATTR_TOTAL_VFS])
 		return false;
 	for (unsigned i = 0; i < pool->pf_name_count && !named; i++)
-		named = td_host_config_pf_range(pool->pf_names[i], name, ret_first, ret_last) && !strcmp(name, pf->name);
+		named = names_pf(pool, i, pf->name, &first, &last);
 	for (unsigned i = 0; i < pool->root_device_count && !rooted; i++)
 		rooted = bdf && !strcmp(bdf, pool->root_devices[i]);
 	return named && rooted && same_id(pool->vendor, pf->value[TD_HOST_ATTR_VENDOR]) &&
 	       same_id(pool->device_id, pf->value[TD_HOST_ATTR_DEVICE]);
+}
+
+/* And this one? */
+static bool pool_has(const struct td_host_pool_config *pool, const struct td_host_object *pf, unsigned number)
+{
+	unsigned first, last;
+	bool in_range = !pool->pf_name_count;
+	if (!pool_selects(pool, pf))
+		return false;
+	for (unsigned i = 0; i < pool->pf_name_count && !in_range; i++)
+		in_range = names_pf(pool, i, pf->name, &first, &last) && number >= first && number <= last;
+	return in_range;
 }
 
 static void list_pfs(const struct td_host_state *is, char *text, size_t len)
@@ -71,7 +89,7 @@ static int check_selection(const struct td_host_want_run *run, unsigned index)
 			return fail_pool(run, index, TD_REASON_NO_SRIOV, "pf %s: its device has no SR-IOV; PFs here: %s", name, known);
 	}
 	for (unsigned i = 0; i < run->is->count; i++)
-		selected += run->is->object[i].kind == TD_HOST_LINK && pool_selects(pool, &run->is->object[i], &first, &last);
+		selected += run->is->object[i].kind == TD_HOST_LINK && pool_selects(pool, &run->is->object[i]);
 	if (!selected)
 		return fail_pool(run, index, TD_REASON_PF_MISSING, "nicSelector selects no PF; PFs here: %s", known);
 	return 0;
@@ -102,41 +120,53 @@ static void want_vf(const struct td_host_want_run *run, const char *pf, unsigned
 		run->want, TD_HOST_VF, name, TD_HOST_ATTR_DRIVER, pool->device_type == TD_HOST_VFIO_PCI ? "vfio-pci" : "netdevice");
 }
 
-/* The pool of one VF: the lowest priority number. *ret_pool: none when there is none. */
+/* The pool of one VF: the lowest priority number. *ret_pool: -1 when there is none. */
 static int find_owner(const struct td_host_want_run *run, const struct td_host_object *pf, unsigned number, int *ret_pool)
 {
 	const struct td_host_pool_config *pools = run->config->pool;
-	unsigned first, last;
-	*ret_pool = -1;
-	for (unsigned i = 0; i < run->config->pool_count; i++) {
-		if (!pool_selects(&pools[i], pf, &first, &last) || number < first || number > last)
-			continue;
-		if (*ret_pool < 0 || pools[i].priority < pools[*ret_pool].priority)
-			*ret_pool = (int)i;
-		else if (pools[i].priority == pools[*ret_pool].priority)
+	int owner = -1;
+	for (unsigned i = 0; i < run->config->pool_count; i++)
+		if (pool_has(&pools[i], pf, number) && (owner < 0 || pools[i].priority < pools[owner].priority))
+			owner = (int)i;
+	*ret_pool = owner;
+	for (unsigned i = (unsigned)owner + 1; owner >= 0 && i < run->config->pool_count; i++)
+		if (pools[i].priority == pools[owner].priority && pool_has(&pools[i], pf, number))
 			return fail_pool(run, i, TD_REASON_CONFIG_VALUE,
 				"VF %u of %s is in pool %s too: give each its own range as in %s#0-3, or another priority", number,
-				pf->name, pools[*ret_pool].name, pf->name);
+				pf->name, pools[owner].name, pf->name);
+	return 0;
+}
+
+/* Each VF that a pool names must be made. */
+static int check_ranges(const struct td_host_want_run *run, const struct td_host_object *pf, const struct td_host_pool_config *counts)
+{
+	unsigned first, last;
+	for (unsigned i = 0; i < run->config->pool_count; i++) {
+		const struct td_host_pool_config *pool = &run->config->pool[i];
+		for (unsigned n = 0; n < pool->pf_name_count && pool_selects(pool, pf); n++)
+			if (names_pf(pool, n, pf->name, &first, &last) && last != UINT_MAX && last >= counts->num_vfs)
+				return fail_pool(run, i, TD_REASON_CONFIG_VALUE,
+					"%s: pool %s, of a lower priority number, gives %s %llu VFs: give more there, or a lower range "
+					"here",
+					pool->pf_names[n], counts->name, pf->name, (unsigned long long)counts->num_vfs);
 	}
 	return 0;
 }
 
-/* How many VFs the PF gets, and which pool says so; -1: it is in no pool. */
+/* The pool that says how many VFs the PF gets; -1: it is in no pool. */
 static int find_first(const struct td_host_want_run *run, const struct td_host_object *pf, int *ret_pool)
 {
 	const struct td_host_pool_config *pools = run->config->pool;
-	unsigned first, last;
-	*ret_pool = -1;
-	for (unsigned i = 0; i < run->config->pool_count; i++) {
-		if (!pool_selects(&pools[i], pf, &first, &last))
-			continue;
-		if (*ret_pool < 0 || pools[i].priority < pools[*ret_pool].priority)
-			*ret_pool = (int)i;
-		else if (pools[i].priority == pools[*ret_pool].priority && pools[i].num_vfs != pools[*ret_pool].num_vfs)
+	int first = -1;
+	for (unsigned i = 0; i < run->config->pool_count; i++)
+		if (pool_selects(&pools[i], pf) && (first < 0 || pools[i].priority < pools[first].priority))
+			first = (int)i;
+	*ret_pool = first;
+	for (unsigned i = (unsigned)first + 1; first >= 0 && i < run->config->pool_count; i++)
+		if (pools[i].priority == pools[first].priority && pools[i].num_vfs != pools[first].num_vfs && pool_selects(&pools[i], pf))
 			return fail_pool(run, i, TD_REASON_CONFIG_VALUE, "numVfs is not pool %s's, and %s is in both: give one number",
-				pools[*ret_pool].name, pf->name);
-	}
-	return 0;
+				pools[first].name, pf->name);
+	return first < 0 ? 0 : check_ranges(run, pf, &pools[first]);
 }
 
 static int want_pf(const struct td_host_want_run *run, const struct td_host_object *pf)
@@ -173,10 +203,9 @@ static int want_pf(const struct td_host_want_run *run, const struct td_host_obje
 
 static int want_mtu(const struct td_host_want_run *run, const struct td_host_object *pf)
 {
-	unsigned first, last;
 	for (unsigned i = 0; i < run->config->pool_count; i++) {
 		const struct td_host_pool_config *pool = &run->config->pool[i];
-		if (!pool->mtu || !pool_selects(pool, pf, &first, &last))
+		if (!pool->mtu || !pool_selects(pool, pf))
 			continue;
 		if (td_host_want_is_member(run->config, pf->name))
 			return fail_pool(run, i, TD_REASON_CONFIG_VALUE, "mtu: %s is in a team: give the mtu there", pf->name);

@@ -44,6 +44,16 @@ static int lock_vf(const char *root, const char *bdf, const char *owner, int *re
 	return 0;
 }
 
+int td_lease_lock(const char *root, const char *bdf, const char *owner, int *ret_fd, struct td_err *err)
+{
+	char holder[64] = "";
+	int rc = lock_vf(root, bdf, owner, ret_fd, holder, sizeof(holder));
+
+	if (rc == -EBUSY)
+		return td_err_set(err, EBUSY, TD_REASON_VF_BUSY, "vf %s: held by VM %s", bdf, holder[0] ? holder : "(starting)");
+	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: %s/vf-%s.lock", bdf, root, bdf) : 0;
+}
+
 static void note_first(struct td_err *first, const struct td_err *now)
 {
 	if (!first->code)

@@ -38,6 +38,12 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 int td_lease_release(struct td_lease *lease, struct td_err *err);
 
 /*
+ * The VF's lock alone, below `root`: for who takes VFs away or gives them another driver, so that no VM takes one meanwhile. Held until
+ * *ret_fd is closed; `owner` is what others are told. -EBUSY, TD_REASON_VF_BUSY: a VM has it, and which.
+ */
+int td_lease_lock(const char *root, const char *bdf, const char *owner, int *ret_fd, struct td_err *err);
+
+/*
  * Undoes what dead processes left in all directories below `root` (/run/tandem). *ret_count: how many VFs were given back. A journal that
  * cannot be undone is reported and left (TD_REASON_CLEANUP); the others are done. err says the first, the log the rest.
  */

@@ -28,6 +28,8 @@ struct fake {
 	enum fake_fault fault;
 	bool dead;
 	unsigned freed;
+	const char *kept; /* what each saved record must have */
+	unsigned lost;	  /* records that had it not */
 };
 
 static inline struct td_host_object *fake_link(struct fake *fake, const char *name)
@@ -324,6 +326,7 @@ static inline int fake_save(void *opaque, const struct td_host_record *record, s
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "dead");
 	free(fake->saved);
 	fake->saved = td_host_record_print(record);
+	fake->lost += fake->kept && !strstr(fake->saved, fake->kept);
 	return 0;
 }
 
