@@ -227,6 +227,7 @@ static int apply(struct td_host_load *load, const struct td_host_load_options *o
 	td_host_kernel_probe_groups(&look);
 	*ret_changes = td_host_diff_count(&look.plan);
 	r = td_host_apply(&load->engine, &look, err);
+	td_host_kernel_guard(&load->kernel, &look);
 	td_host_look_fini(&look);
 	return r ? r : td_host_load_check_unchanged(load, options->file, err);
 }

@@ -173,7 +173,7 @@ static const struct td_schema_key network_keys[] = {
 		.kind = TD_SCHEMA_BOOL,
 		NETWORK(isolated),
 		.fallback = "off",
-		.help = "VMs reach the uplinks and not each other"},
+		.help = "VMs reach the uplinks and not each other; ports that others put into the bridge stay as they are"},
 	{.name = "mcastSnooping",
 		.kind = TD_SCHEMA_BOOL,
 		NETWORK(mcast_snooping),

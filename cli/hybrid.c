@@ -188,6 +188,7 @@ int td_hybrid_create(
 		td_hybrid_destroy(nic);
 		return rc;
 	}
+	td_hybrid_guard_begin(nic);
 	if (config->mode == TD_NIC_TRANSPARENT)
 		td_hybrid_wake(nic); /* looks for the guest's driver */
 	td_hybrid_watch(nic);
@@ -210,6 +211,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 		nic->mode->force_off(nic);
 	}
 	td_hybrid_vf_release(nic);
+	td_hybrid_guard_end(nic);
 	free(nic);
 }
 

@@ -61,6 +61,7 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 		return;
 	nic->path = TD_PATH_EMULATED;
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
+	td_hybrid_guard(nic, TD_PATH_EMULATED);
 }
 
 /* ---- to the emulated path ---- */
@@ -162,6 +163,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
 		return rc < 0 ? rc : -EINPROGRESS;
 	case TD_FLIP_ANNOUNCE:
+		td_hybrid_guard(nic, TD_PATH_VF);
 		td_hybrid_announce(nic, TD_PATH_VF);
 		return 0;
 	case TD_FLIP_VERIFY:

@@ -24,6 +24,7 @@ static void driver_is_gone(struct td_hybrid *nic, uint64_t now_ns)
 	nic->marks.driver_gone_ns = now_ns;
 	td_hybrid_hold(nic, false);
 	nic->path = TD_PATH_EMULATED;
+	td_hybrid_guard(nic, TD_PATH_EMULATED);
 	td_hybrid_vf_unsteer(nic);
 }
 

@@ -133,6 +133,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 	say_end(nic, flip, err);
 	write_record(nic, flip, err);
+	td_hybrid_guard(nic, nic->path);
 	keep_reason(nic, flip, err);
 	if (nic->lost)
 		nic->mode->force_off(nic);

@@ -2,8 +2,8 @@
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover.c and hybrid_failover_tick.c (what a flip
- * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_info.c (counters, JSON). Nobody
- * else includes it. All on the main loop with the VM's lock held.
+ * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back), hybrid_info.c
+ * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
 #define TD_CLI_HYBRID_PARTS_H
@@ -115,6 +115,7 @@ struct td_hybrid {
 	unsigned looks;			   /* at the link, in a row, that said otherwise */
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
+	bool guarded;		  /* the host's network keeps the guest's MAC behind the tap */
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
@@ -192,6 +193,17 @@ void td_hybrid_on_emulated(struct td_hybrid *nic);
 /* hybrid_failover_tick.c */
 void td_hybrid_failover_tick(struct td_hybrid *nic);
 void td_hybrid_driver_is_up(struct td_hybrid *nic);
+
+/* hybrid_guard.c */
+
+/* The emulated NIC has come up; what a killed VM has left in its network goes. Then: it goes next. */
+void td_hybrid_guard_begin(struct td_hybrid *nic);
+void td_hybrid_guard_end(struct td_hybrid *nic);
+/*
+ * The guest's traffic is on this path: to be said before its frames may come in by an uplink (VF), and when they no longer do (emulated). A
+ * millisecond of netlink where it was not so already, so not while vCPUs stand still.
+ */
+void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);

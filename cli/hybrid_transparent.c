@@ -115,6 +115,7 @@ static void back_to_software(struct td_hybrid *nic)
 	td_transparent_take_rings(nic);
 	td_transparent_unpark(nic);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
+	td_hybrid_guard(nic, TD_PATH_EMULATED);
 }
 
 /* Counted from a flip's end: some take longer to fail than the guest should be left alone. */

@@ -113,6 +113,7 @@ int td_transparent_begin_emulated(struct td_hybrid *nic, enum td_flip_phase phas
 		return begin_steer_back(nic, err);
 	case TD_FLIP_SWAP:
 		td_transparent_unpark(nic);
+		td_hybrid_guard(nic, TD_PATH_EMULATED);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_EMULATED);

@@ -119,6 +119,7 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
 		if (!burned_down(nic))
 			return -EINPROGRESS;
+		td_hybrid_guard(nic, TD_PATH_VF);
 		td_transparent_park(nic);
 		if (can_move(nic, err))
 			return 0;

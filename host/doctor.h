@@ -139,7 +139,9 @@ enum td_doctor_severity {
 	X(UPLINK_IS_VF_POOL, "uplink-is-vf-pool", NOTE, NONE,                                                                              \
 		"A VM on a VF of this PF reaches a VM on this bridge only if the card's switch knows that VM's MAC: many cards do not "    \
 		"learn it.",                                                                                                               \
-		"Use another uplink for the bridge; or tell the card: bridge fdb add MAC dev {} self permanent")                           \
+		"In a network of host.yaml the card is told (tandem run warns where it takes no more addresses); else use another "        \
+		"uplink, "                                                                                                                 \
+		"or tell it: bridge fdb add MAC dev {} self permanent")                                                                    \
 	X(BRIDGE_NETFILTER, "bridge-netfilter", SLOWS, NONE,                                                                               \
 		"Each frame between VMs goes through the host's firewall, which may drop it (Docker's drops forwarded traffic).",          \
 		"sysctl -w net.bridge.bridge-nf-call-iptables=0 (and -ip6tables, -arptables), unless the firewall shall filter VMs")       \

@@ -34,7 +34,8 @@ enum td_doctor_need {
 	X("TRANSPARENT_HUGEPAGE", NULL, SPEED, "guest memory in 2 MiB pages")                \
 	X("BRIDGE", "bridge", NETWORK, "virtual networks")                                   \
 	X("BRIDGE_VLAN_FILTERING", NULL, NETWORK, "VLANs of virtual networks")               \
-	X("BONDING", "bonding", NETWORK, "teams")
+	X("BONDING", "bonding", NETWORK, "teams")                                            \
+	X("NET_CLS_FLOWER", "cls_flower", NETWORK, "frames of VMs that come back by an uplink")
 
 struct td_doctor_option {
 	const char *name, *module;

@@ -45,6 +45,13 @@ static const char *bridge_above(struct td_doctor *doctor, const char *name, cons
 	return master && is_bridge(doctor, master) ? master : NULL;
 }
 
+/* A bridge that host apply made: there, VMs' own frames are dropped where they come back (host_guard.h). */
+static bool is_network_of_ours(struct td_doctor *doctor, const char *bridge)
+{
+	const char *alias = td_doctor_tree_text(doctor->tree, "/sys/class/net/%s/ifalias", bridge);
+	return alias && !strncmp(alias, "tandem", 6) && (!alias[6] || isspace((unsigned char)alias[6]));
+}
+
 static void check_uplink(struct td_doctor *doctor, const struct td_doctor_function *pf)
 {
 	uint64_t learning = 1;
@@ -52,7 +59,7 @@ static void check_uplink(struct td_doctor *doctor, const struct td_doctor_functi
 	if (!bridge)
 		return;
 	td_doctor_tree_number(doctor->tree, &learning, "/sys/class/net/%s/brport/learning", port);
-	if (learning)
+	if (learning && !is_network_of_ours(doctor, bridge))
 		td_doctor_find(doctor, TD_DOCTOR_UPLINK_RETURNS_FRAMES, pf->netdev, "%s, with %llu VFs, is the uplink of bridge %.15s",
 			pf->netdev, (unsigned long long)pf->vfs, bridge);
 	td_doctor_find(doctor, TD_DOCTOR_UPLINK_IS_VF_POOL, pf->netdev, "VMs on VFs of %s and VMs on bridge %.15s share the card's switch",
@@ -149,8 +156,7 @@ static void check_vf(struct td_doctor *doctor, const struct td_doctor_function *
 /* tandem's signs: the alias of a bridge that host apply made, taps of VMs on any other. */
 static bool serves_vms(struct td_doctor *doctor, const char *bridge)
 {
-	const char *alias = td_doctor_tree_text(doctor->tree, "/sys/class/net/%s/ifalias", bridge);
-	if (alias && !strncmp(alias, "tandem", 6))
+	if (is_network_of_ours(doctor, bridge))
 		return true;
 	td_auto_names struct td_doctor_names ports;
 	td_doctor_tree_list(doctor->tree, &ports, "/sys/class/net/%s/brif", bridge);

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/log.h"
+#include "host/host_guard.h"
 #include "host/host_kmod.h"
 
 static int observe(void *opaque, struct td_host_state *ret_is, struct td_err *err)
@@ -76,5 +78,16 @@ void td_host_kernel_probe_groups(struct td_host_look *look)
 			!vf->value[TD_HOST_ATTR_HOLDER] && vf->value[TD_HOST_ATTR_BDF] &&
 			td_host_observe_group_open(vf->value[TD_HOST_ATTR_BDF]))
 			td_host_state_set(&look->is, TD_HOST_VF, step->name, TD_HOST_ATTR_HOLDER, "another program than tandem");
+	}
+}
+
+void td_host_kernel_guard(struct td_host_kernel *kernel, const struct td_host_look *look)
+{
+	for (unsigned i = 0; i < look->is.count; i++) {
+		const struct td_host_object *link = &look->is.object[i];
+		struct td_err err = {0};
+		if (link->kind == TD_HOST_LINK && td_host_state_is(link, TD_HOST_ATTR_KIND, "bridge") &&
+			td_host_guard_sync(&kernel->netlink, link->name, &err))
+			td_warn("%s: frames of its VMs may come back: %s", link->name, err.text);
 	}
 }

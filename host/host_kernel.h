@@ -32,6 +32,12 @@ void td_host_kernel_unlock(struct td_host_kernel *kernel);
 /* Who else has VFs that the plan takes away from vfio-pci: into HOLDER of look->is. */
 void td_host_kernel_probe_groups(struct td_host_look *look);
 
+/*
+ * Frames that come back (host_guard.h), in all networks of ours that stand after an apply, or after its undoing. Nothing fails for it: it
+ * warns.
+ */
+void td_host_kernel_guard(struct td_host_kernel *kernel, const struct td_host_look *look);
+
 /* ---- for host_kernel*.c */
 int td_host_kernel_link(
 	struct td_host_kernel *kernel, const char *link, enum td_host_attr attr, const char *from, const char *to, struct td_err *err);

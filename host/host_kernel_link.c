@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "host/host_guard.h"
 #include "host/host_kernel.h"
 #include "vfio/sriov.h"
 
@@ -156,6 +157,8 @@ static int set_master(struct td_host_kernel *kernel, const char *name, const cha
 	int r = td_sriov_pf_link(name, &up, &carrier, err);
 	if (!r && *now)
 		r = put_into(kernel, name, "", err);
+	if (!r && *now && !is_bond(now))
+		td_host_guard_clear(&kernel->netlink, name);
 	if (!r && *to && up && is_bond(to))
 		r = set_up(kernel, name, false, err);
 	if (!r && *to)

@@ -31,9 +31,10 @@ static const struct {
 		"kernel-option CONFIG_VFIO_PCI|the driver that gives a VF\n"
 		"kernel-option-speed CONFIG_VHOST_NET\n"
 		"kernel-option-network CONFIG_BRIDGE_VLAN_FILTERING\n"
-		"kernel-option-network CONFIG_BONDING|teams|Use a kernel with CONFIG_BONDING=y"},
+		"kernel-option-network CONFIG_BONDING|teams|Use a kernel with CONFIG_BONDING=y\n"
+		"kernel-option-network CONFIG_NET_CLS_FLOWER|come back"},
 	{"- /boot\n/lib/modules/" RELEASE "/modules.dep = bridge\\nkvm\\ntun\\nvfio\\nvfio_iommu_type1\\nvfio-pci\\nvhost_net\n",
-		"kernel-option-network CONFIG_BONDING"},
+		"kernel-option-network CONFIG_BONDING\nkernel-option-network CONFIG_NET_CLS_FLOWER"},
 	{"- /boot\n- /lib/modules/" RELEASE "/modules.dep\n", "kernel-options-unknown host"},
 	{"- /boot\n- /lib/modules/" RELEASE "\n/lib/modules/6.19.4-amd64/\n",
 		"kernel-options-unknown host\nkernel-modules-gone host|/lib/modules/" RELEASE " is not there|Reboot"},
@@ -156,6 +157,8 @@ static const struct {
 	{"/sys/class/net/ens1f0/master -> bond0\n/sys/class/net/bond0/master -> br0\n",
 		"uplink-returns-frames ens1f0|bridge br0\nuplink-is-vf-pool ens1f0"},
 	{"/sys/class/net/ens1f0/master -> br0\n/sys/class/net/ens1f0/brport/learning = 0\n", "uplink-is-vf-pool ens1f0"},
+	{"/sys/class/net/ens1f0/master -> br0\n/sys/class/net/br0/brif/ens1f0/\n/sys/class/net/br0/ifalias = tandem isolated\n",
+		"uplink-is-vf-pool ens1f0"},	       /* host apply made it: what comes back is dropped */
 	{"/sys/class/net/ens1f1/master -> br0\n", ""}, /* a PF without VFs returns nothing */
 	{"/proc/sys/net/bridge/bridge-nf-call-iptables = 1\n", "bridge-netfilter host|iptables"},
 	{VF_NETDEV "/.tandem-doctor/processes = NetworkManager\n/run/NetworkManager/devices/9 = managed=true\n",

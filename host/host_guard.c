@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_guard.c - which networks are ours, what their uplinks are, and FDB entries by rtnetlink (uapi/linux/neighbour.h).
+ *
+ * VMs come and go while others look (td_host_guard_sync in another process), without a lock. A VM enters its FDB entry before its filters
+ * and takes it away before them. So who lists filters first and the FDB then finds an entry for each filter of a living VM; and who adds
+ * filters looks at the FDB once more, and takes those back whose entry has gone.
+ */
+#include "host/host_guard.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/msg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "host/host_guard_parts.h"
+#include "host/host_state.h"
+
+#define UPLINKS_MAX 64U
+
+struct uplinks {
+	unsigned count;
+	char name[UPLINKS_MAX][IF_NAMESIZE];
+};
+
+static bool read_link_text(const char *link, const char *file, char *text, size_t room)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/%s", link, file);
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
+	text[len > 0 ? len : 0] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return len >= 0;
+}
+
+static bool is_ours(const char *bridge, bool *ret_isolated)
+{
+	char mark[64];
+	bool ours = read_link_text(bridge, "ifalias", mark, sizeof(mark)) &&
+		    (!strcmp(mark, TD_HOST_MARK) || !strcmp(mark, TD_HOST_MARK " isolated"));
+	*ret_isolated = ours && strcmp(mark, TD_HOST_MARK) != 0;
+	return ours;
+}
+
+static bool is_tap(const char *link)
+{
+	char text[16];
+	return read_link_text(link, "tun_flags", text, sizeof(text));
+}
+
+/* A tap that outlives its VM has no carrier. */
+static bool is_dead(const char *tap)
+{
+	char text[8];
+	return read_link_text(tap, "carrier", text, sizeof(text)) && !strcmp(text, "0");
+}
+
+/* Ports of the bridge that are no taps. */
+static void list_uplinks(const char *bridge, struct uplinks *uplinks)
+{
+	char path[64];
+	uplinks->count = 0;
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/brif", bridge);
+	DIR *dir = opendir(path);
+	for (struct dirent *entry; dir && (entry = readdir(dir));) {
+		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE || uplinks->count == UPLINKS_MAX ||
+			is_tap(entry->d_name))
+			continue;
+		memcpy(uplinks->name[uplinks->count++], entry->d_name, strlen(entry->d_name) + 1);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+/* ---- the bridge's FDB */
+
+struct nl_msg *td_host_guard_fdb(int type, int message_flags, int index, unsigned state, unsigned flags, const uint8_t mac[6])
+{
+	struct ndmsg entry = {.ndm_family = AF_BRIDGE, .ndm_ifindex = index, .ndm_state = (uint16_t)state, .ndm_flags = (uint8_t)flags};
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK | message_flags);
+	if (msg && (nlmsg_append(msg, &entry, sizeof(entry), NLMSG_ALIGNTO) < 0 || nla_put(msg, NDA_LLADDR, 6, mac) < 0)) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+static void forget_entry(struct td_host_netlink *netlink, int index, const uint8_t mac[6])
+{
+	(void)td_host_netlink_change(netlink, td_host_guard_fdb(RTM_DELNEIGH, 0, index, NUD_NOARP, NTF_MASTER, mac), "FDB entry", NULL);
+}
+
+static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	char what[64];
+	struct nl_msg *msg = td_host_guard_fdb(
+		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, (int)if_nametoindex(tap), NUD_NOARP /* static */, NTF_MASTER | NTF_STICKY, mac);
+	snprintf(what, sizeof(what), "%s: FDB entry", tap);
+	return td_host_netlink_change(netlink, msg, what, err);
+}
+
+static void isolate(const char *tap)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/brport/isolated", tap);
+	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "1", 1) < 0)
+		td_warn("tap %s: is not isolated from the network's other VMs: %s", tap, strerror(errno));
+}
+
+int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	struct uplinks uplinks;
+	bool isolated;
+	if (!is_ours(bridge, &isolated))
+		return 0;
+	if (isolated)
+		isolate(tap);
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	list_uplinks(bridge, &uplinks);
+	r = enter(&netlink, tap, mac, err);
+	for (unsigned i = 0; !r && i < uplinks.count; i++)
+		r = td_host_guard_add(&netlink, uplinks.name[i], mac, err);
+	td_host_netlink_close(&netlink);
+	return r;
+}
+
+int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	struct uplinks uplinks;
+	bool isolated;
+	int index = (int)if_nametoindex(tap);
+	if (!is_ours(bridge, &isolated))
+		return 0;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	list_uplinks(bridge, &uplinks);
+	if (index)
+		forget_entry(&netlink, index, mac);
+	for (unsigned i = 0; i < uplinks.count; i++)
+		td_host_guard_remove(&netlink, uplinks.name[i], mac);
+	td_host_netlink_close(&netlink);
+	return 0;
+}
+
+/* ---- all at once */
+
+/* Sticky entries of one bridge's taps. */
+struct guarded {
+	int bridge;
+	unsigned count;
+	struct {
+		uint8_t mac[6];
+		bool dead; /* nobody is behind the tap */
+		int tap;
+	} vm[TD_HOST_GUARD_MACS_MAX];
+};
+
+struct sync {
+	struct uplinks uplinks;
+	struct td_host_guard_macs known[UPLINKS_MAX]; /* to the uplinks */
+	struct guarded first, again;
+};
+
+struct nl_msg *td_host_guard_dump(int type, const void *body, size_t len_bytes)
+{
+	struct nl_msg *msg = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_DUMP);
+	if (msg && nlmsg_append(msg, (void *)(uintptr_t)body, len_bytes, NLMSG_ALIGNTO) < 0) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
+}
+
+static bool is_guarded(const struct guarded *guarded, const uint8_t mac[6])
+{
+	for (unsigned i = 0; i < guarded->count; i++)
+		if (!guarded->vm[i].dead && !memcmp(guarded->vm[i].mac, mac, 6))
+			return true;
+	return false;
+}
+
+static void read_entry(struct nlmsghdr *header, void *opaque)
+{
+	struct guarded *guarded = opaque;
+	struct nlattr *attr[NDA_MAX + 1];
+	char tap[IF_NAMESIZE];
+	if (header->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(header, sizeof(struct ndmsg)) ||
+		nlmsg_parse(header, sizeof(struct ndmsg), attr, NDA_MAX, NULL) < 0)
+		return;
+	const struct ndmsg *entry = nlmsg_data(header);
+	if (!(entry->ndm_flags & NTF_STICKY) || !attr[NDA_LLADDR] || nla_len(attr[NDA_LLADDR]) != 6 || !attr[NDA_MASTER] ||
+		nla_len(attr[NDA_MASTER]) < 4 || (int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge ||
+		guarded->count == TD_HOST_GUARD_MACS_MAX || !if_indextoname((unsigned)entry->ndm_ifindex, tap) || !is_tap(tap))
+		return;
+	const uint8_t *mac = nla_data(attr[NDA_LLADDR]);
+	for (unsigned i = 0; i < guarded->count; i++)
+		if (!memcmp(guarded->vm[i].mac, mac, 6))
+			return; /* there is one for each VLAN */
+	memcpy(guarded->vm[guarded->count].mac, mac, 6);
+	guarded->vm[guarded->count].tap = entry->ndm_ifindex;
+	guarded->vm[guarded->count++].dead = is_dead(tap);
+}
+
+static int read_fdb(struct td_host_netlink *netlink, const char *bridge, struct guarded *guarded, struct td_err *err)
+{
+	const struct ndmsg all = {.ndm_family = AF_BRIDGE};
+	guarded->count = 0;
+	guarded->bridge = (int)if_nametoindex(bridge);
+	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all)), read_entry, guarded, "bridges' FDB", err);
+}
+
+static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, const struct td_host_guard_macs *known,
+	const struct guarded *guarded, struct td_err *err)
+{
+	int r = 0;
+	for (unsigned i = 0; i < known->count; i++)
+		if (!is_guarded(guarded, known->mac[i]))
+			td_host_guard_remove(netlink, uplink, known->mac[i]);
+	for (unsigned i = 0; !r && i < guarded->count; i++)
+		if (!guarded->vm[i].dead)
+			r = td_host_guard_add(netlink, uplink, guarded->vm[i].mac, err);
+	return r;
+}
+
+static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, struct td_err *err)
+{
+	const struct uplinks *uplinks = &sync->uplinks;
+	list_uplinks(bridge, &sync->uplinks);
+	for (unsigned i = 0; i < uplinks->count; i++)
+		td_host_guard_list(netlink, uplinks->name[i], &sync->known[i]);
+	int r = read_fdb(netlink, bridge, &sync->first, err);
+	for (unsigned i = 0; !r && i < sync->first.count; i++)
+		if (sync->first.vm[i].dead)
+			forget_entry(netlink, sync->first.vm[i].tap, sync->first.vm[i].mac);
+	for (unsigned i = 0; !r && i < uplinks->count; i++)
+		r = sync_uplink(netlink, uplinks->name[i], &sync->known[i], &sync->first, err);
+	if (!r)
+		r = read_fdb(netlink, bridge, &sync->again, err);
+	for (unsigned i = 0; !r && i < sync->first.count; i++) {
+		const uint8_t *mac = sync->first.vm[i].mac;
+		for (unsigned u = 0; !is_guarded(&sync->again, mac) && u < uplinks->count; u++)
+			td_host_guard_remove(netlink, uplinks->name[u], mac);
+	}
+	return r;
+}
+
+int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, struct td_err *err)
+{
+	bool isolated;
+	if (!is_ours(bridge, &isolated))
+		return 0;
+	td_auto_free struct sync *all = malloc(sizeof(*all));
+	return all ? sync_all(netlink, bridge, all, err) : td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+}
+
+int td_host_guard_tidy(const char *bridge, struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	r = td_host_guard_sync(&netlink, bridge, err);
+	td_host_netlink_close(&netlink);
+	return r;
+}

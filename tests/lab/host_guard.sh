@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Frames that come back: a VM with two NICs, in a network whose uplink is a PF with VFs (its card returns broadcasts) and in one on a team
+# without LACP (what one member sends, the other hears). The bridges must not look for the VM outside, and it must not hear itself; on its VF
+# its frames do come by the uplink; killed, it leaves nothing for ever. Then what the filters cost a packet.
+# Environment: PACKETS (300000: of each measurement)
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/host-tools"
+
+PACKETS=${PACKETS:-300000}
+SECOND_MAC=52:54:00:12:34:57
+
+hosts_up() {
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
+	ip -n peer link set wire0 up
+	cat >"$WORK/host.yaml" <<-'EOF'
+		pools:
+		- {resourceName: a, nicSelector: {pfNames: [pf0]}, numVfs: 2}
+		- {resourceName: b, nicSelector: {pfNames: [pf1]}, numVfs: 1, deviceType: vfio-pci}
+		networks:
+		- {name: br0, uplinks: [pf0]}
+		- {name: br1, uplinks: [team0], isolated: on}
+		teams:
+		- {name: team0, mode: balance-xor, members: [up0, up1]}
+		modules: [vhost_net]
+	EOF
+	tandem host apply "$WORK/host.yaml" >/dev/null
+	for nic in pf0 pf1 team0; do
+		until [ "$(cat /sys/class/net/$nic/carrier)" = 1 ]; do sleep 0.2; done
+	done
+}
+
+# broadcasts MAC: the guest's NIC with this address sends some.
+broadcasts() {
+	guest "for d in /sys/class/net/*; do [ -e \$d/master ] || ! grep -qx $1 \$d/address || nic=\${d##*/}; done
+		ip link set \$nic up; arping -q -D -c 3 -I \$nic 10.1.0.99" || true
+}
+
+# port_of BRIDGE MAC: where the bridge looks for it. (What a card has been told is "self".)
+port_of() { bridge fdb show br "$1" | awk -v mac="$2" '$1 == mac && $3 !~ /^br/ && !/ self / { print $3; exit }'; }
+
+# dropped UPLINK MAC: frames with this source that its filter has dropped; nothing when there is none.
+dropped() { tc -s -j filter show dev "$1" ingress | jq -r ".[] | select(.options.keys.src_mac == \"$2\") | .options.actions[0].stats.drops"; }
+
+guarded() { # BRIDGE MAC UPLINK
+	local port
+	port=$(port_of "$1" "$2")
+	[[ $port = tandem* ]] && bridge fdb show br "$1" | grep -q "^$2 dev $port .*sticky" && [ -n "$(dropped "$3" "$2")" ]
+}
+
+not_guarded() { ! bridge fdb show br "$1" | grep -q "^$2 .*sticky" && [ -z "$(dropped "$3" "$2")" ]; }
+
+on_its_emulated_path() {
+	broadcasts "$GUEST_MAC"
+	broadcasts "$SECOND_MAC"
+	check "$1: PF with VFs: the MAC stays behind the tap" guarded br0 "$GUEST_MAC" pf0
+	check "$1: team: the MAC stays behind the tap" guarded br1 "$SECOND_MAC" team0
+	check "$1: the VM is reached" answers
+}
+
+frames() {
+	local port
+	guest_image 6.12
+	vm_start web1 --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf1,path=emulated,plug_timeout=30s,unplug_timeout=20s" \
+		--net "id=net1,mode=emulated,mac=$SECOND_MAC,bridge=br1"
+	console_wait '@up' 90
+	on_its_emulated_path 'at first'
+	printf 'came back and were dropped: %s by the PF, %s by the team\n' "$(dropped pf0 "$GUEST_MAC")" "$(dropped team0 "$SECOND_MAC")"
+	check 'the card does return frames' test "$(dropped pf0 "$GUEST_MAC")" -gt 0
+	check 'the team does' test "$(dropped team0 "$SECOND_MAC")" -gt 0
+	port=$(port_of br1 "$SECOND_MAC")
+	check 'the tap in the isolated network is isolated' test "$(cat "/sys/class/net/$port/brport/isolated")" = 1
+
+	switch_nic vf
+	check 'on its VF: no entry, no filter' not_guarded br0 "$GUEST_MAC" pf0
+	check 'on its VF: the VM is reached' answers
+	check 'on its VF: the bridge finds it outside' test "$(port_of br0 "$GUEST_MAC")" = pf0
+	switch_nic emulated
+	on_its_emulated_path 'back again'
+
+	# The control: what would be without it.
+	port=$(port_of br0 "$GUEST_MAC")
+	bridge fdb del "$GUEST_MAC" dev "$port" master
+	tc filter del dev pf0 ingress
+	bridge monitor fdb >"$WORK/moves" 2>&1 &
+	local monitor=$!
+	sleep 0.3
+	broadcasts "$GUEST_MAC"
+	kill "$monitor"
+	check 'without it the bridge would look outside' grep -q "^$GUEST_MAC dev pf0 " "$WORK/moves"
+}
+
+killed() {
+	kill -9 "$VM_PID"
+	wait "$VM_PID" 2>/dev/null || true
+	check 'killed: a filter is left' test -n "$(dropped team0 "$SECOND_MAC")"
+	check 'killed: apply says nothing of it' status_of 0 tandem host apply "$WORK/host.yaml"
+	check 'killed: after it there is none' test -z "$(dropped team0 "$SECOND_MAC")"
+	: >"$WORK/nothing.yaml"
+	tandem host apply "$WORK/nothing.yaml" >/dev/null
+	check 'no network, no place for filters' test -z "$(tc qdisc show dev pf0 clsact)$(tc qdisc show dev up0 clsact)"
+}
+
+# once: PACKETS frames through a bridge from port9; nanoseconds each.
+once() {
+	local before after start=${EPOCHREALTIME/./}
+	before=$(cat /sys/class/net/port9/statistics/rx_packets)
+	echo start >/proc/net/pktgen/pgctrl
+	after=$(cat /sys/class/net/port9/statistics/rx_packets)
+	echo $(((${EPOCHREALTIME/./} - start) * 1000 / (after - before)))
+}
+
+filters() { # COUNT
+	local i
+	for ((i = 1; i <= $1; i++)); do
+		printf 'filter add dev port9 ingress prio 31255 protocol all handle %d flower skip_hw src_mac 52:54:01:00:00:%02x action drop\n' "$i" "$i"
+	done | tc -batch -
+}
+
+no_filters() { tc filter del dev port9 ingress; }
+
+median() { sort -n | sed -n 3p; }
+
+cost() {
+	local line none='' one='' many=''
+	modprobe pktgen
+	ip link add br9 type bridge mcast_snooping 0
+	ip link add wire9 type veth peer name port9
+	ip link add sink9 type veth peer name end9
+	for line in port9 sink9; do ip link set $line master br9; done
+	for line in br9 wire9 port9 sink9 end9; do ip link set $line up; done
+	bridge fdb replace 52:54:02:00:00:01 dev sink9 master static
+	bridge link set dev port9 learning off
+	tc qdisc add dev port9 clsact
+	echo 'add_device wire9' >/proc/net/pktgen/kpktgend_1
+	for line in "count $PACKETS" 'pkt_size 60' 'delay 0' 'burst 1' 'dst_mac 52:54:02:00:00:01' 'src_mac 52:54:02:00:00:02'; do
+		echo "$line" >/proc/net/pktgen/wire9 2>/dev/null || true
+	done
+	once >/dev/null
+	for _ in 1 2 3 4 5; do
+		none+="$(once) "
+		filters 1
+		one+="$(once) "
+		no_filters
+		filters 64
+		many+="$(once) "
+		no_filters
+	done
+	none=$(tr ' ' '\n' <<<"${none% }" | median) one=$(tr ' ' '\n' <<<"${one% }" | median) many=$(tr ' ' '\n' <<<"${many% }" | median)
+	printf 'a frame through the bridge: %d ns without a filter, %d ns with that of one VM (%d %%), %d ns with those of 64 (%d %%)\n' \
+		"$none" "$one" $((one * 100 / none)) "$many" $((many * 100 / none))
+	check 'filters of 64 VMs cost a frame as much as one does' test $((many * 100)) -le $((one * 120))
+}
+
+main() {
+	hosts_up
+	frames
+	killed
+	cost
+	finish
+}
+
+main
