@@ -116,6 +116,7 @@ struct td_hybrid {
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool guarded;		  /* the host's network keeps the guest's MAC behind the tap */
+	struct td_watch uplinks;  /* of that network; fd -1: none */
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */

@@ -38,7 +38,7 @@ by_hand_ms() {
 		echo 0 >/sys/class/net/$pf/device/sriov_drivers_autoprobe
 		echo 7 >/sys/class/net/$pf/device/sriov_numvfs
 	done
-	ip link add team0 type bond mode active-backup miimon 100
+	ip link add team0 type bond mode active-backup miimon 50
 	ip link set up0 master team0
 	ip link set up1 master team0
 	ip link add link team0 name team0.7 type vlan id 7

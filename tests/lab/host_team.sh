@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# A team (active-backup) below a VM's emulated NIC loses the link of its active member, again and again, under traffic both ways: how long
+# nothing comes through; and a VM that is silent is found by the new way, as it is announced. No MAC address is lost on the way.
+# Environment: FLAPS (20), LIMIT_MS (100: half of the flaps must be through within it)
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/host-tools"
+
+FLAPS=${FLAPS:-20} LIMIT_MS=${LIMIT_MS:-100}
+
+hosts_up() {
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
+	ip -n peer link set wire0 up
+	cat >"$WORK/host.yaml" <<-'EOF'
+		teams: [{name: team0, members: [up0, up1]}]
+		networks: [{name: br0, uplinks: [team0]}]
+		modules: [vhost_net]
+	EOF
+	tandem host apply "$WORK/host.yaml" >/dev/null
+	wait_for_links
+}
+
+has_link() { [ "$(cat "/sys/class/net/$1/carrier")" = 1 ]; }
+active() { cat /sys/class/net/team0/bonding/active_slave; }
+
+wait_for_links() {
+	local limit=$((SECONDS + 20))
+	until has_link up0 && has_link up1 && grep -c '^MII Status: up' /proc/net/bonding/team0 | grep -qx 3; do
+		((SECONDS < limit)) || fail 'the team has not both links'
+		sleep 0.05
+	done
+}
+
+# All MAC addresses that the host has, and where the bridge looks for the VM's.
+macs() {
+	ip -j link show | jq -r '.[] | select(.ifname | test("^(up|team|br)")) | "\(.ifname) \(.address)"'
+	cat /sys/class/net/team0/bonding/slaves
+	bridge fdb show br br0 | grep "^$GUEST_MAC "
+}
+
+flap() {
+	local member
+	member=$(active)
+	lab-link "$member" off
+	sleep 0.4
+	[ "$(active)" != "$member" ] || fail "the team stays on $member"
+	lab-link "$member" on
+	wait_for_links
+	sleep 0.1
+}
+
+# gaps SIDE: the longest FLAPS holes in what that side received, in milliseconds, longest first.
+gaps() { jq -r "[.$1.udp.gaps[].ms] | sort | reverse | .[:$FLAPS][] | floor" "$WORK/stream.json"; }
+
+show() { # TEXT SIDE
+	local list
+	mapfile -t list < <(gaps "$2")
+	MEDIAN=${list[${#list[@]} / 2]:-0}
+	printf '%s: nothing came for %d ms at most, %d ms in half of %d flaps; %d of %d packets were lost\n' "$1" "${list[0]:-0}" "$MEDIAN" \
+		"$FLAPS" "$(jq ".$2.udp.lost" "$WORK/stream.json")" "$(jq ".$2.udp.peer_sent" "$WORK/stream.json")"
+}
+
+under_traffic() {
+	local number
+	macs >"$WORK/macs"
+	RATE=1000 TCP=5 stream_start 300
+	sleep 1
+	for ((number = 0; number < FLAPS; number++)); do flap; done
+	sleep 0.5
+	kill -TERM "$STREAM_PID"
+	wait "$STREAM_PID" || fail 'the stream did not end well'
+	show 'to the guest' server
+	check "traffic to the guest goes on within $LIMIT_MS ms of a lost link" test "$MEDIAN" -le "$LIMIT_MS"
+	show 'from the guest' client
+	check "traffic from the guest goes on within $LIMIT_MS ms of a lost link" test "$MEDIAN" -le "$LIMIT_MS"
+	check 'TCP content is intact' both_ways '.tcp.corrupt == 0'
+	check "$FLAPS flaps lose no MAC address" diff "$WORK/macs" <(macs)
+}
+
+# Nothing but the announcement tells the outside: the peer does not ask, and the guest sends nothing.
+silent() {
+	local member
+	ip -n peer neigh replace "$GUEST_ADDRESS" lladdr "$GUEST_MAC" dev wire0 nud permanent
+	check 'the peer reaches the guest' answers
+	sleep 1
+	member=$(active)
+	lab-link "$member" off
+	sleep 0.5
+	check 'a silent VM is found by the other member' in_peer ping -c 1 -W 1 "$GUEST_ADDRESS"
+	check '  the VM has said so' grep -q 'goes on by another way' "$WORK/errors"
+	lab-link "$member" on
+}
+
+main() {
+	hosts_up
+	guest_image 6.12
+	vm_start web1 --net "id=net0,mode=emulated,mac=$GUEST_MAC,bridge=br0"
+	console_wait '@up' 90
+	answers || fail 'the guest does not answer'
+	under_traffic
+	silent
+	vm_stop
+	finish
+}
+
+main
