@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cmd_print.c - tandem print: tables of the program as text, for what is generated from them (docs/): `keys` (the key list of
- * tandem.yaml.5 as mdoc), `reasons` (docs/reason-codes.md), `doctor` (docs/doctor.md). Not for users, so --help does not show it.
+ * cmd_print.c - tandem print: tables of the program as text, for what is generated from them (docs/): `keys` and `host-keys` (the key lists
+ * of tandem.yaml.5 and host.yaml.5 as mdoc), `host-schema` (docs/host.schema.json), `reasons` (docs/reason-codes.md), `doctor`
+ * (docs/doctor.md). Not for users, so --help does not show it.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "cli/commands.h"
+#include "cli/host_schema.h"
 #include "cli/schema.h"
 #include "cli/vm_config.h"
 
@@ -30,6 +32,14 @@ int td_cmd_print(int argc, char **argv)
 		td_schema_print_man(td_vm_config_keys(), stdout);
 		return 0;
 	}
+	if (!strcmp(what, "host-keys")) {
+		td_schema_print_man(td_host_schema_keys(), stdout);
+		return 0;
+	}
+	if (!strcmp(what, "host-schema")) {
+		td_schema_print_json(td_host_schema_keys(), TD_HOST_SCHEMA_TITLE, stdout);
+		return 0;
+	}
 	if (!strcmp(what, "reasons")) {
 		print_reasons();
 		return 0;
@@ -38,7 +48,7 @@ int td_cmd_print(int argc, char **argv)
 		td_host_doctor_print_reference(stdout);
 		return 0;
 	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys, reasons or doctor");
+	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys, host-keys, host-schema, reasons or doctor");
 	return td_cmd_fail(&err);
 }
 

@@ -9,6 +9,8 @@
 #include "cli/schema.h"
 #include "host/host_config.h"
 
+#define TD_HOST_SCHEMA_TITLE "host.yaml of tandem"
+
 const struct td_schema_key *td_host_schema_keys(void);
 
 /*

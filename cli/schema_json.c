@@ -4,6 +4,8 @@
  * takes, and may take a little more: what `check` functions ask for is only described.
  */
 #include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "cli/schema.h"
 
@@ -17,12 +19,27 @@ static json_t *describe_words(const char *const *words)
 	return json_pack("{s:o}", "enum", list);
 }
 
+/* Required keys are those whose help says so, at its end. */
+static bool is_required(const struct td_schema_key *key)
+{
+	static const char word[] = ". Required";
+	size_t len = key->help ? strlen(key->help) : 0;
+	return len >= sizeof(word) - 1 && !strcmp(key->help + len - (sizeof(word) - 1), word);
+}
+
 static json_t *describe_mapping(const struct td_schema_key *keys)
 {
-	json_t *properties = json_object();
-	for (; keys->name; keys++)
+	json_t *properties = json_object(), *required = json_array();
+	for (; keys->name; keys++) {
 		json_object_set_new(properties, keys->name, describe(keys));
-	return json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
+		if (is_required(keys))
+			json_array_append_new(required, json_string(keys->name));
+	}
+	json_t *mapping = json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
+	if (json_array_size(required))
+		json_object_set(mapping, "required", required);
+	json_decref(required);
+	return mapping;
 }
 
 /* Of a table, or of a list's items: a mapping, or the value of its bare key alone. */
@@ -60,7 +77,10 @@ static json_t *describe_kind(const struct td_schema_key *key)
 		return describe_words(key->words);
 	case TD_SCHEMA_MAC:
 		return pattern("^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
-	case TD_SCHEMA_STRING:
+	case TD_SCHEMA_STRING: /* one that is checked may look like a number: a VLAN, a PCI number */
+		if (key->check)
+			return json_pack("{s:[s, s]}", "type", "string", "integer");
+		return json_pack("{s:s}", "type", "string");
 	case TD_SCHEMA_PATH:
 		return json_pack("{s:s}", "type", "string");
 	case TD_SCHEMA_NAME:
@@ -90,7 +110,9 @@ static json_t *describe(const struct td_schema_key *key)
 	} else if (key->allowed) {
 		json_object_set_new(schema, "description", json_string(allowed));
 	}
-	if (key->fallback)
+	if (key->fallback && key->kind == TD_SCHEMA_UINT)
+		json_object_set_new(schema, "default", json_integer(strtoll(key->fallback, NULL, 0)));
+	else if (key->fallback)
 		json_object_set_new(schema, "default", json_string(key->fallback));
 	return schema;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli/cmd_verbs.h"
+#include "cli/host_schema.h"
 #include "cli/schema.h"
 #include "cli/vm_config.h"
 
@@ -41,18 +42,36 @@ static char *read_docs(const char *rest)
 	return text;
 }
 
-static void the_manual_lists_the_keys(void **state)
+static void the_manuals_list_the_keys(void **state)
 {
-	char *page = read_docs("man/tandem.yaml.5"), *keys = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&keys, &len);
+	static const char *const pages[] = {"man/tandem.yaml.5", "man/host.yaml.5"};
+	const struct td_schema_key *const tables[] = {td_vm_config_keys(), td_host_schema_keys()};
 	(void)state;
-	td_schema_print_man(td_vm_config_keys(), out);
+	for (unsigned i = 0; i < TD_COUNT(pages); i++) {
+		char *page = read_docs(pages[i]), *keys = NULL;
+		size_t len = 0;
+		FILE *out = open_memstream(&keys, &len);
+		td_schema_print_man(tables[i], out);
+		fclose(out);
+		if (!strstr(page, keys))
+			fail_msg("docs/%s is not what the table says: run docs/update", pages[i]);
+		free(keys);
+		free(page);
+	}
+}
+
+static void the_schema_for_editors_is_the_table(void **state)
+{
+	char *file = read_docs("host.schema.json"), *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	(void)state;
+	td_schema_print_json(td_host_schema_keys(), TD_HOST_SCHEMA_TITLE, out);
 	fclose(out);
-	if (!strstr(page, keys))
-		fail_msg("docs/man/tandem.yaml.5 is not what the table says: run docs/update");
-	free(keys);
-	free(page);
+	if (strcmp(file, text) != 0)
+		fail_msg("docs/host.schema.json is not what the table says: run docs/update");
+	free(text);
+	free(file);
 }
 
 static void reason_codes_are_listed(void **state)
@@ -205,24 +224,35 @@ static void check_manual(const struct td_cmd_verbs *verbs)
 
 static void commands_are_documented(void **state)
 {
-	char *completion = read_docs("completion/tandem"), path[512];
+	char *completion = read_docs("completion/tandem");
 	(void)state;
 	check_completion(&td_cmd_vm_verbs, completion);
 	check_completion(&td_cmd_nic_verbs, completion);
 	check_manual(&td_cmd_vm_verbs);
 	check_manual(&td_cmd_nic_verbs);
-	docs_path(path, "man/tandem-host.1"); /* for now its verbs may have pages of their own alone */
-	if (!access(path, R_OK)) {
-		check_completion(&td_cmd_host_verbs, completion);
-		check_manual(&td_cmd_host_verbs);
-	}
+	check_completion(&td_cmd_host_verbs, completion);
+	check_manual(&td_cmd_host_verbs);
 	free(completion);
+}
+
+static void load_host_example(const char *name)
+{
+	char rest[300];
+	struct td_host_config config;
+	struct td_err err = {0};
+	snprintf(rest, sizeof(rest), "examples/%s", name);
+	char *text = read_docs(rest);
+	if (td_host_schema_read(&config, name, text, strlen(text), &err))
+		fail_msg("%s", err.text);
+	assert_true(config.pool_count && config.network_count);
+	td_host_schema_fini(&config);
+	free(text);
 }
 
 static void each_example_loads(void **state)
 {
 	char path[512];
-	unsigned count = 0;
+	unsigned count = 0, host_count = 0;
 	(void)state;
 	docs_path(path, "examples");
 	DIR *dir = opendir(path);
@@ -233,6 +263,11 @@ static void each_example_loads(void **state)
 		char file[800];
 		if (!strstr(entry->d_name, ".yaml"))
 			continue;
+		if (!strncmp(entry->d_name, "host-", 5)) {
+			load_host_example(entry->d_name);
+			host_count++;
+			continue;
+		}
 		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
 		char *argv[] = {file};
 		if (td_vm_config_from_args(&config, 1, argv, &err))
@@ -241,13 +276,14 @@ static void each_example_loads(void **state)
 		count++;
 	}
 	closedir(dir);
-	assert_true(count >= 4);
+	assert_true(count >= 4 && host_count >= 3);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(the_manual_lists_the_keys),
+		cmocka_unit_test(the_manuals_list_the_keys),
+		cmocka_unit_test(the_schema_for_editors_is_the_table),
 		cmocka_unit_test(reason_codes_are_listed),
 		cmocka_unit_test(the_completion_knows_every_flag_and_key),
 		cmocka_unit_test(the_manual_lists_the_flags),
