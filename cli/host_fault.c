@@ -20,6 +20,8 @@ static int set(void *opaque, enum td_host_kind kind, const char *name, enum td_h
 	bool now = ++fault->count == fault->at;
 	if (now && !strcmp(fault->what, "kill-before"))
 		(void)raise(SIGKILL);
+	if (now && !strcmp(fault->what, "stop-before"))
+		(void)raise(SIGSTOP);
 	if (now && !strcmp(fault->what, "fail"))
 		return td_err_set(err, EIO, TD_REASON_INTERNAL, "%s: %s: a fault was asked for", name, td_host_state_attr_name(attr));
 	int r = fault->real->set(fault->opaque, kind, name, attr, from, to, err);

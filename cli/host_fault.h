@@ -2,7 +2,7 @@
 /*
  * host_fault.h - faults in `tandem host apply` for the lab's scenarios, asked for by TANDEM_HOST_FAULT in the environment and by nothing
  * else: "fail:N" (the N-th change is refused), "fail-after:N" (it is made, and says no), "kill-before:N", "kill-after:N" (the process is
- * killed just before it, or after).
+ * killed just before it, or after), "stop-before:N" (it stands still there until it is sent SIGCONT).
  */
 #ifndef TD_CLI_HOST_FAULT_H
 #define TD_CLI_HOST_FAULT_H

@@ -70,6 +70,28 @@ static void hold_vf(const char *run_dir, const char *locks, struct td_host_state
 	td_host_state_setf(is, TD_HOST_VF, vf, TD_HOST_ATTR_HOLDER, "VM %s", *who ? who : "(starting)");
 }
 
+/*
+ * The host's own use. An interface that is not seen though its driver has the VF is in another network namespace, as those of containers
+ * are, or the driver has none (DPDK's).
+ */
+static void hold_interface(struct td_host_state *is, const struct td_host_object *vf)
+{
+	const char *netdev = vf->value[TD_HOST_ATTR_NETDEV];
+	const struct td_host_object *link = netdev ? td_host_state_find(is, TD_HOST_LINK, netdev) : NULL;
+	if (vf->value[TD_HOST_ATTR_HOLDER] || !td_host_state_is(vf, TD_HOST_ATTR_DRIVER, "netdevice"))
+		return;
+	if (!netdev) {
+		td_host_state_set(is, TD_HOST_VF, vf->name, TD_HOST_ATTR_HOLDER, "a container or another program");
+		return;
+	}
+	const char *address = link ? link->value[TD_HOST_ATTR_ADDRESS] : NULL, *master = link ? link->value[TD_HOST_ATTR_MASTER] : NULL;
+	const struct td_host_object *upper = master && *master ? td_host_state_find(is, TD_HOST_LINK, master) : NULL;
+	if (address)
+		td_host_state_setf(is, TD_HOST_VF, vf->name, TD_HOST_ATTR_HOLDER, "the host itself (%s: %s)", netdev, address);
+	else if (upper && !td_host_state_ours(upper))
+		td_host_state_setf(is, TD_HOST_VF, vf->name, TD_HOST_ATTR_HOLDER, "the host itself (%s is in %s)", netdev, master);
+}
+
 bool td_host_hold_locked(const char *path)
 {
 	td_auto_free char *locks = read_locks();
@@ -84,4 +106,7 @@ void td_host_hold(const char *run_dir, struct td_host_state *is)
 		if (vf->kind == TD_HOST_VF && vf->value[TD_HOST_ATTR_BDF])
 			hold_vf(run_dir, locks, is, vf->name, vf->value[TD_HOST_ATTR_BDF]);
 	}
+	for (unsigned i = 0; i < is->count; i++)
+		if (is->object[i].kind == TD_HOST_VF)
+			hold_interface(is, &is->object[i]);
 }

@@ -169,6 +169,12 @@ static int bind_vf(const struct td_sriov_vf *vf, const char *to, struct td_err *
 	return r ? r : td_sriov_bind_vfio(vf->bdf, NULL, err);
 }
 
+static bool is_bound(const struct td_sriov_vf *vf, const char *to)
+{
+	const char *is = !vf->driver[0] ? "none" : strcmp(vf->driver, "vfio-pci") ? "netdevice" : "vfio-pci";
+	return !strcmp(is, to);
+}
+
 /* One that loses its driver stays locked, as its PF's number of VFs changes next; one that gets one is anybody's again. */
 static int set_driver(struct td_host_kernel *kernel, const char *pf, unsigned index, const char *to, struct td_err *err)
 {
@@ -179,6 +185,8 @@ static int set_driver(struct td_host_kernel *kernel, const char *pf, unsigned in
 		return r;
 	if (index >= count)
 		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "%s: VF %u: is not there", pf, index);
+	if (is_bound(&vfs[index], to)) /* an undo, where a VM was faster: it may have the VF */
+		return 0;
 	r = lock_vf(kernel, vfs[index].bdf, err);
 	if (!r)
 		r = bind_vf(&vfs[index], to, err);

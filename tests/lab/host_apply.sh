@@ -159,7 +159,7 @@ bad_files() {
 }
 
 own_route() {
-	local bad=$WORK/bad.yaml
+	local bad=$WORK/bad.yaml vf
 	printf 'pools: [{resourceName: a, numVfs: 2, nicSelector: {pfNames: [pf0]}}]\nnetworks: [{name: x, uplinks: [up0]}]\n' >"$bad"
 	ip address add 10.7.0.1/24 dev up0
 	ip link set up0 up
@@ -178,6 +178,14 @@ own_route() {
 	check '--allow-disconnect does it' status_of 0 env SSH_CONNECTION='10.8.0.5 1 10.8.0.1 22' tandem host apply "$bad" --allow-disconnect
 	ip link del pf0.9
 	ip address flush dev up0
+	vf=$(basename /sys/class/net/pf0/device/virtfn1/net/*)
+	ip address add 10.9.0.1/24 dev "$vf"
+	: >"$WORK/nothing.yaml"
+	host_refused 'a VF that the host uses' vf-busy "the host itself \($vf: 10.9.0.1/24\) has VF 1" tandem host apply "$WORK/nothing.yaml"
+	ip address flush dev "$vf"
+	ip link set "$vf" netns peer
+	host_refused 'a VF that a container has' vf-busy 'a container or another program has it' tandem host apply "$WORK/nothing.yaml" --force
+	ip -n peer link set "$vf" netns 1
 	nothing
 	# apply found them up, and left them so.
 	ip link set pf0 down
@@ -296,6 +304,28 @@ held() {
 	check 'nothing holds them any more' status_of 0 tandem host apply "$WORK/nothing.yaml"
 }
 
+# A VM takes a VF after apply has looked, and before the VF goes.
+raced() {
+	local bdf pid status=0
+	tandem host apply "$CONF" >/dev/null
+	host_picture >"$WORK/before"
+	bdf=$(basename "$(readlink /sys/class/net/pf1/device/virtfn2)")
+	TANDEM_HOST_FAULT=stop-before:1 tandem host apply "$WORK/nothing.yaml" >"$WORK/answer" 2>&1 &
+	pid=$!
+	until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.02; done
+	exec {HELD}<>"/run/tandem/vf-$bdf.lock"
+	flock -n "$HELD"
+	truncate -s 0 "/run/tandem/vf-$bdf.lock"
+	printf web9 >"/run/tandem/vf-$bdf.lock"
+	kill -CONT "$pid"
+	wait "$pid" || status=$?
+	check 'a VM is faster than apply: it keeps its VF' test "$status" = 1
+	check '  and all is as before' says "vf $bdf: held by VM web9; undone \\[vf-busy\\]"
+	exec {HELD}>&-
+	check '  all of it' same_picture "$WORK/before" raced
+	nothing
+}
+
 main() {
 	host_picture >"$WORK/fresh"
 	apply_and_apply_again
@@ -308,6 +338,7 @@ main() {
 	two_at_once
 	file_changes
 	held
+	raced
 	check 'at the end all is as it was at first' same_picture "$WORK/fresh" end
 	finish
 }

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/log.h"
+#include "host/host_hold.h"
 #include "host/host_want.h"
 #include "host_fake.h"
 
@@ -149,6 +150,45 @@ static void all_that_is_named_is_waited_for(void **state)
 	fake_fini(&fake);
 }
 
+static void put_vf(struct td_host_state *is, unsigned number, const char *driver, const char *netdev)
+{
+	char name[TD_HOST_NAME_BYTES];
+	td_host_state_join_vf("pf0", number, name);
+	td_host_state_set(is, TD_HOST_VF, name, TD_HOST_ATTR_DRIVER, driver);
+	td_host_state_set(is, TD_HOST_VF, name, TD_HOST_ATTR_NETDEV, netdev);
+	if (netdev)
+		td_host_state_set(is, TD_HOST_LINK, netdev, TD_HOST_ATTR_KIND, "nic");
+}
+
+static void who_uses_a_vf_is_seen(void **state)
+{
+	static const char *const holders[] = {NULL, NULL, NULL, "a container or another program", "the host itself (v4: 192.0.2.1/24)",
+		"the host itself (v5 is in docker0)", NULL};
+	struct td_host_state is = {0};
+	(void)state;
+	put_vf(&is, 0, "none", NULL);
+	put_vf(&is, 1, "vfio-pci", NULL);
+	put_vf(&is, 2, "netdevice", "v2");
+	put_vf(&is, 3, "netdevice", NULL);
+	put_vf(&is, 4, "netdevice", "v4");
+	put_vf(&is, 5, "netdevice", "v5");
+	put_vf(&is, 6, "netdevice", "v6");
+	td_host_state_set(&is, TD_HOST_LINK, "v4", TD_HOST_ATTR_ADDRESS, "192.0.2.1/24");
+	td_host_state_set(&is, TD_HOST_LINK, "docker0", TD_HOST_ATTR_KIND, "bridge");
+	td_host_state_set(&is, TD_HOST_LINK, "v5", TD_HOST_ATTR_MASTER, "docker0");
+	td_host_state_set(&is, TD_HOST_LINK, "br0", TD_HOST_ATTR_MARK, TD_HOST_MARK);
+	td_host_state_set(&is, TD_HOST_LINK, "v6", TD_HOST_ATTR_MASTER, "br0");
+	td_host_hold("/nowhere", &is);
+	for (unsigned i = 0; i < TD_COUNT(holders); i++) {
+		char name[TD_HOST_NAME_BYTES];
+		td_host_state_join_vf("pf0", i, name);
+		const char *holder = td_host_state_get(&is, TD_HOST_VF, name, TD_HOST_ATTR_HOLDER);
+		if (!holder != !holders[i] || (holder && strcmp(holder, holders[i]) != 0))
+			fail_msg("VF %u: %s", i, holder ? holder : "nobody");
+	}
+	td_host_state_fini(&is);
+}
+
 /* ---- the record */
 
 static void the_record_knows_names_of_any_bytes(void **state)
@@ -215,6 +255,7 @@ int main(void)
 		cmocka_unit_test(ports_of_others_are_theirs),
 		cmocka_unit_test(a_link_that_goes_takes_no_address_along),
 		cmocka_unit_test(all_that_is_named_is_waited_for),
+		cmocka_unit_test(who_uses_a_vf_is_seen),
 		cmocka_unit_test(the_record_knows_names_of_any_bytes),
 		cmocka_unit_test(what_cannot_be_undone_is_never_forgotten),
 	};
