@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What a guest has besides VFs, asked of real guests: disks, entropy, a NIC of several queues by either datapath; huge pages and prefaulted
+# memory; kernels that are no bzImage. And unit tests that need KVM, where it is sure to be there.
+# lab/host -- env ONLY="CASE…" tests/lab/devices.sh: some cases.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+TESTS=$(dirname "$(command -v tandem)")/tests
+TINY=(tandem run --memory size=16M --serial off --kernel)
+
+# unit_test NAME: passes, and skips nothing.
+unit_test() {
+	"$TESTS/$1_test" >"$WORK/unit" 2>&1 && ! grep -q SKIPPED "$WORK/unit" && return 0
+	cat "$WORK/unit" >&2
+	return 1
+}
+
+case_unit_tests() {
+	local test
+	for test in core_vm emul_virtio_pci vfio_vfio_pci; do check "$test, none of it skipped" unit_test "$test"; done
+}
+
+# asked COMMAND VALUE: what the guest's command says. On failure, what it said.
+asked() {
+	guest "$1" || true
+	[ "${GUEST_OUTPUT%$'\n'}" = "$2" ] || {
+		printf '%s: %s' "$1" "$GUEST_OUTPUT" >&2
+		return 1
+	}
+}
+
+sum() { md5sum | cut -c1-32; }
+
+# part FILE: the sum of the 1 MiB of it that the guest writes.
+part() { dd if="$1" bs=64k skip=1 count=16 status=none | sum; }
+
+start() {
+	VM_MEMORY=${MEMORY:-256M} GUEST_CMDLINE=modules=virtio_pci,virtio_net,virtio_blk,virtio_rng vm_start d --cpus boot=2 "$@"
+	console_wait '@up' 90
+}
+
+free_huge() { cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages; }
+
+# Disk by disk: plain, read-only, and direct on a device of 4096-byte blocks. In a guest whose memory is of huge pages.
+case_disks() {
+	local loop file written
+	for file in plain fixed blocks; do head -c 4M /dev/urandom >"$WORK/$file.raw"; done
+	modprobe loop
+	loop=$(losetup --find --show --sector-size 4096 "$WORK/blocks.raw")
+	echo 160 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+	MEMORY=256M,hugepages=on,prefault=on start --rng on --disk "path=$WORK/plain.raw" --disk "path=$WORK/fixed.raw,readonly=on" \
+		--disk "path=$loop,direct=on"
+	check "256M of huge pages are taken at once: $(free_huge) of 160 are left" [ "$(free_huge)" = 32 ]
+
+	check 'a disk reads' asked 'md5sum </dev/vda | cut -c1-32' "$(sum <"$WORK/plain.raw")"
+	guest 'dd if=/dev/urandom of=/tmp/new bs=64k count=16 2>/dev/null; md5sum </tmp/new | cut -c1-32'
+	written=${GUEST_OUTPUT%$'\n'}
+	guest 'dd if=/tmp/new of=/dev/vda bs=64k seek=1 conv=fsync 2>/dev/null' || true
+	check 'it writes' [ "$(part "$WORK/plain.raw")" = "$written" ]
+	check 'and was flushed' guest 'set -- $(cat /sys/block/vda/stat); [ "${16}" -gt 0 ]'
+
+	check 'a read-only disk says so' asked 'cat /sys/block/vdb/ro' 1
+	check 'it takes no write' asked 'dd if=/tmp/new of=/dev/vdb bs=64k count=1 conv=fsync 2>/dev/null && echo taken || echo refused' refused
+	check 'and reads' asked 'md5sum </dev/vdb | cut -c1-32' "$(sum <"$WORK/fixed.raw")"
+
+	check 'a direct disk has the blocks of its device' asked 'cat /sys/block/vdc/queue/logical_block_size' 4096
+	check 'it reads' asked 'md5sum </dev/vdc | cut -c1-32' "$(sum <"$loop")"
+	guest 'dd if=/tmp/new of=/dev/vdc bs=64k seek=1 conv=fsync 2>/dev/null' || true
+	blockdev --flushbufs "$loop"
+	check 'it writes' [ "$(part "$loop")" = "$written" ]
+
+	check 'there is entropy' asked 'cat /sys/devices/virtual/misc/hw_random/rng_current' virtio_rng.0
+	check 'as much as is asked for' asked 'dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c' 64
+	vm_stop
+	check 'huge pages are given back' [ "$(free_huge)" = 160 ]
+	echo 0 >/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+	losetup --detach "$loop"
+}
+
+# Each CPU sends by the queue of its own, and what comes back comes by the same.
+both_queues() {
+	local queue count
+	guest "taskset 1 ping -c 20 -i 0.05 $PEER_ADDRESS >/dev/null && taskset 2 ping -c 20 -i 0.05 $PEER_ADDRESS >/dev/null" || return 1
+	for queue in 0 1; do
+		guest "awk '/input.$queue\$/ { print \$2 + \$3 }' /proc/interrupts"
+		count=${GUEST_OUTPUT%$'\n'}
+		printf '      queue %s: %s interrupts\n' "$queue" "$count"
+		[ "${count:-0}" -ge 10 ] || return 1
+	done
+}
+
+case_queues() {
+	local vhost
+	for vhost in on off; do
+		start --net "id=net0,mode=emulated,mac=$GUEST_MAC,bridge=br0,queues=2,vhost=$vhost"
+		check "vhost=$vhost: it is so" [ "$(nic_get .vhost)" = "$([ $vhost = on ] && echo true || echo false)" ]
+		check "vhost=$vhost: the guest answers" answers
+		check "vhost=$vhost: both queues carry traffic" both_queues
+		vm_stop
+	done
+}
+
+case_pvh() {
+	local tree
+	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
+	vm_launch tandem run --name p --memory size=256M --kernel "$tree/boot/vmlinux-host" --initramfs "$WORK/initrd" --serial tty \
+		--cmdline "$VM_CMDLINE modules="
+	console_wait '@up' 90
+	check 'an ELF kernel boots by PVH, with its initrd' asked 'echo $((6 * 7))' 42
+	vm_stop
+}
+
+# le32 NUMBER...: as they stand in a file.
+le32() {
+	local number
+	for number; do
+		# shellcheck disable=SC2059 # the escapes are wanted
+		printf "$(printf '\\x%02x' $((number & 255)) $((number >> 8 & 255)) $((number >> 16 & 255)) $((number >> 24 & 255)))"
+	done
+}
+
+# multiboot FILE BYTE...: an image of these instructions, which begin 32 bytes behind 1 MiB.
+multiboot() {
+	local file=$1
+	shift
+	{
+		le32 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020
+		# shellcheck disable=SC2059 # the escapes are wanted
+		printf "$(printf '\\x%s' "$@")"
+		head -c 64 /dev/zero
+	} >"$file"
+}
+
+case_multiboot() {
+	local status=0
+	multiboot "$WORK/exit" b0 15 e6 f4 f4 # mov al, 21; out 0xf4, al; hlt
+	timeout 20 "${TINY[@]}" "$WORK/exit" --debug-exit 0xf4 </dev/null || status=$?
+	check "a Multiboot image that writes 21 to the debug exit: exit status $status" [ "$status" = 43 ]
+}
+
+# resident MEMORY: KiB of its memory that the process of a VM has, whose guest does nothing.
+resident() {
+	local pid kib
+	tandem run --name r --memory "$1" --serial off --kernel "$WORK/idle" </dev/null &
+	pid=$!
+	sleep 1.5
+	kib=$(awk '/^RssShmem/ { print $2 }' "/proc/$pid/status")
+	kill -TERM "$pid"
+	sleep 0.3
+	kill -TERM "$pid" 2>/dev/null || true
+	wait "$pid" || true
+	echo "$kib"
+}
+
+case_prefault() {
+	local before after
+	multiboot "$WORK/idle" f4 eb fd # hlt; jmp
+	before=$(resident size=64M)
+	after=$(resident size=64M,prefault=on)
+	check "64M of memory: $before KiB are there when a guest does nothing" [ "$before" -lt 4096 ]
+	check "$after KiB with prefault=on" [ "$after" -ge 65536 ]
+}
+
+network_up 1
+guest_image
+for name in ${ONLY:-unit_tests multiboot prefault pvh disks queues}; do
+	printf -- '-- %s (%s s)\n' "$name" $SECONDS
+	before=$(host_state)
+	"case_$name"
+	check 'the host is as it was' diff <(printf '%s\n' "$before") <(host_state)
+done
+printf -- '-- end (%s s)\n' $SECONDS
+finish
