@@ -6,6 +6,7 @@
  * Theory of operation: phases run in the order of the enum. A phase's `begin` ends it at once (0), fails it (-errno), or leaves it
  * pending (-EINPROGRESS) until td_flip_done() or td_flip_fail(). When the phase's limit runs out (td_flip_timeout()) or it fails, `undo` is
  * called for that phase and then for each one before it, backwards; after that the NIC is on the path it came from. COMMIT cannot fail.
+ * A `begin` that works in the caller's thread cannot be cut short: its limit is only looked at when it is left pending.
  * A flip that was undone is finished with the error of the phase that failed. Calls back into the flip from within ops are allowed.
  */
 #ifndef TD_POLICY_FLIP_H
