@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A team (active-backup) below a VM's emulated NIC loses the link of its active member, again and again, under traffic both ways: how long
 # nothing comes through; and a VM that is silent is found by the new way, as it is announced. No MAC address is lost on the way.
-# Environment: FLAPS (20), LIMIT_MS (100: half of the flaps must be through within it)
+# Environment: FLAPS (20), LIMIT_MS (100: what a flap may cost, on the average)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"
@@ -52,15 +52,12 @@ flap() {
 	sleep 0.1
 }
 
-# gaps SIDE: the longest FLAPS holes in what that side received, in milliseconds, longest first.
-gaps() { jq -r "[.$1.udp.gaps[].ms] | sort | reverse | .[:$FLAPS][] | floor" "$WORK/stream.json"; }
-
-show() { # TEXT SIDE
-	local list
-	mapfile -t list < <(gaps "$2")
-	MEDIAN=${list[${#list[@]} / 2]:-0}
-	printf '%s: nothing came for %d ms at most, %d ms in half of %d flaps; %d of %d packets were lost\n' "$1" "${list[0]:-0}" "$MEDIAN" \
-		"$FLAPS" "$(jq ".$2.udp.lost" "$WORK/stream.json")" "$(jq ".$2.udp.peer_sent" "$WORK/stream.json")"
+# show TEXT SIDE: what the flaps cost that side. Packets that were lost, as time: holes also come from a busy lab host, and then lose nothing.
+show() {
+	LOST_MS=$(jq ".$2.udp | .lost / .peer_sent * (.last_sent_at - .first_sent_at) * 1000 / $FLAPS | round" "$WORK/stream.json")
+	jq -r --arg text "$1" --arg ms "$LOST_MS" --arg flaps "$FLAPS" ".$2.udp | \"\\(\$text): \\(.lost) of \\(.peer_sent) packets were lost, \" +
+		\"those of \\(\$ms) ms at each of \\(\$flaps) flaps; the longest hole that lost any: \\([.gaps[] | select(.missing > 0).ms] | max) ms\"" \
+		"$WORK/stream.json"
 }
 
 under_traffic() {
@@ -73,9 +70,9 @@ under_traffic() {
 	kill -TERM "$STREAM_PID"
 	wait "$STREAM_PID" || fail 'the stream did not end well'
 	show 'to the guest' server
-	check "traffic to the guest goes on within $LIMIT_MS ms of a lost link" test "$MEDIAN" -le "$LIMIT_MS"
+	check "traffic to the guest goes on within $LIMIT_MS ms of a lost link" test "$LOST_MS" -le "$LIMIT_MS"
 	show 'from the guest' client
-	check "traffic from the guest goes on within $LIMIT_MS ms of a lost link" test "$MEDIAN" -le "$LIMIT_MS"
+	check "traffic from the guest goes on within $LIMIT_MS ms of a lost link" test "$LOST_MS" -le "$LIMIT_MS"
 	check 'TCP content is intact' both_ways '.tcp.corrupt == 0'
 	check "$FLAPS flaps lose no MAC address" diff "$WORK/macs" <(macs)
 }
