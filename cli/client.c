@@ -138,6 +138,19 @@ int td_client_call(const char *vm, const char *command, json_t *args, int timeou
 	return r;
 }
 
+int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, json_t **ret_flip, struct td_err *err)
+{
+	json_t *info = NULL;
+	json_t *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", to, "cold", (int)cold);
+	int r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
+	json_int_t limit_ms = json_integer_value(json_object_get(info, "flip_limit_ms"));
+	if (!r)
+		r = td_client_call(vm, "nic-switch", args, (int)TD_MIN(limit_ms, INT32_MAX / 2) + TD_CLIENT_WAIT_MS, ret_flip, err);
+	json_decref(args);
+	json_decref(info);
+	return r;
+}
+
 static bool vm_has_nic(const char *vm, const char *nic)
 {
 	json_t *list = NULL, *item;

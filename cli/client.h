@@ -34,6 +34,12 @@ int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const c
 /* One request to the VM called `vm`. *ret_result is a new reference; after a failure too, where the VM tells more than its error. */
 int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err);
 
+/*
+ * A flip, to "vf" or "emulated", until its end; a flip ends within its limits, so a VM that takes longer hangs. *ret_flip as
+ * td_client_call()'s result.
+ */
+int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, json_t **ret_flip, struct td_err *err);
+
 /* Indented, with a newline. */
 void td_client_print_json(const json_t *value);
 /* {"ok": false, "error": {"reason", "code", "text", "hint"}} and the members of detail, which may be NULL: what --json says of a failure.

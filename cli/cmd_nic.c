@@ -151,20 +151,6 @@ static void print_switch(const char *vm, const char *nic, const json_t *flip)
 		blackout_text(flip, "blackout_tx_ms", text[2]), *phases ? "; ms: " : "", phases);
 }
 
-/* The flip ends within its limits, so a VM that takes longer hangs. */
-static int call_switch(const struct td_client_options *options, const char *vm, const char *nic, json_t **ret_flip, struct td_err *err)
-{
-	json_t *info = NULL;
-	json_t *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", options->to, "cold", (int)options->cold);
-	int r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
-	json_int_t limit_ms = json_integer_value(json_object_get(info, "flip_limit_ms"));
-	if (!r)
-		r = td_client_call(vm, "nic-switch", args, (int)TD_MIN(limit_ms, INT32_MAX / 2) + TD_CLIENT_WAIT_MS, ret_flip, err);
-	json_decref(args);
-	json_decref(info);
-	return r;
-}
-
 static int run_switch(const struct td_client_options *options, struct td_err *err)
 {
 	char vm[64];
@@ -177,7 +163,7 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
 	if (r)
 		return r;
-	r = call_switch(options, vm, nic, &flip, err);
+	r = td_client_switch(vm, nic, options->to, options->cold, &flip, err);
 	if (!r && options->json)
 		td_client_print_json(flip);
 	else if (!r)

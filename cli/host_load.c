@@ -137,9 +137,8 @@ static void sleep_ms(unsigned ms)
 
 static int switch_off_vf(const char *vm, const char *nic, struct td_err *err)
 {
-	json_t *flip = NULL, *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", "emulated", "cold", 1);
-	int r = td_client_call(vm, "nic-switch", args, -1, &flip, err);
-	json_decref(args);
+	json_t *flip = NULL;
+	int r = td_client_switch(vm, nic, "emulated", true, &flip, err);
 	json_decref(flip);
 	return r;
 }
