@@ -4,14 +4,9 @@
  * that can fail; then what nobody asks for: the PF's link, tries again, pauses, late answers.
  */
 #include "failover_fake.h"
+#include "hybrid_fake_flip.h"
 
 #define SETTLE_MS 6000U /* late answers, another try */
-
-static struct {
-	unsigned calls;
-	bool ok;
-	enum td_reason reason;
-} ended;
 
 /* ---- what must hold ---- */
 
@@ -21,11 +16,12 @@ static void check_serving(void)
 	bool on_vf = nic->path == TD_PATH_VF;
 
 	assert_false(nic->flip.active || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
-	assert_false(fake.held);
-	assert_int_equal(fake.vf_state == TD_VFIO_PLUGGED, on_vf);
+	assert_false(guest.held);
+	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);
 	assert_int_equal(fake.filter, on_vf);
+	assert_int_equal(fake.guarded, !on_vf);
 	if (on_vf)
-		assert_int_equal(fake.driver, TD_VFIO_DRIVER_UP);
+		assert_int_equal(guest.driver, TD_VFIO_DRIVER_UP);
 	if (fake.announced >= 0)
 		assert_int_equal(fake.announced, nic->path);
 	if (nic->path == nic->wanted && nic->reason != TD_REASON_VF_LOST && nic->log_count)
@@ -34,16 +30,8 @@ static void check_serving(void)
 
 static void on_done(void *opaque, const json_t *record, const struct td_err *err)
 {
-	const struct td_hybrid_record *last = td_hybrid_last_record(fake.nic);
-
 	(void)opaque;
-	assert_non_null(record);
-	ended.calls++;
-	ended.ok = err->code == 0;
-	ended.reason = last->reason;
-	assert_int_equal(last->ok, ended.ok);
-	assert_true(ended.ok == (last->reason == TD_REASON_NONE));
-	assert_true(ended.ok || strlen(last->text) > 0);
+	note_end(record, err);
 }
 
 /* ---- a world ---- */
@@ -58,22 +46,11 @@ static void settle(void)
 
 static void set_up_world(void)
 {
-	static char id[] = "net0", bridge[] = "br0";
-	const struct td_hybrid_host host = {.vm = &fake.vm, .iommu = &fake.iommu, .run_dir = "/nowhere"};
-	struct td_err err = {0};
+	static char bridge[] = "br0";
+	const struct td_vm_net_config config = {.bridge = bridge, .mode = TD_NIC_FAILOVER, .model = TD_NIC_VIRTIO, .warm = true};
 
-	fake = (struct fake){.now_ns = 1000000000U, .announced = -1, .pf_up = true, .carrier = true};
-	fake.vm.state = TD_VM_RUNNING;
-	fake.guest.expired = guest_steps;
-	fake.config = (struct td_vm_net_config){.id = id,
-		.bridge = bridge,
-		.mode = TD_NIC_FAILOVER,
-		.model = TD_NIC_VIRTIO,
-		.mac = {0x52, 0x54, 0, 1, 2, 3},
-		.warm = true,
-		.unplug_timeout_ms = 2000,
-		.plug_timeout_ms = 10000};
-	assert_int_equal(td_hybrid_create(&host, &fake.config, &fake.nic, &err), 0);
+	guest = (struct guest){.timer.expired = guest_steps};
+	create_nic(&config);
 	guest_will(STEP_BOOT);
 	fake_run(100, false);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
@@ -83,57 +60,21 @@ static void set_up_world(void)
 static void tear_down_world(void)
 {
 	fake.vm.state = TD_VM_STOPPED;
-	td_loop_disarm(NULL, &fake.guest);
-	td_hybrid_destroy(fake.nic);
-	assert_false(fake.leased || fake.vf_made || fake.relay_open);
-	for (unsigned i = 0; i < FAKE_TIMERS; i++)
-		assert_null(fake.timer[i]);
-}
-
-static int ask(enum td_path to, bool cold)
-{
-	struct td_err err = {0};
-
-	return td_hybrid_switch(fake.nic, to, cold, on_done, NULL, &err);
-}
-
-static bool flip(enum td_path to)
-{
-	unsigned before = ended.calls;
-
-	assert_int_equal(ask(to, false), 0);
-	fake_run(60000, true);
-	assert_int_equal(ended.calls, before + 1);
-	return ended.ok;
-}
-
-static void flip_well(enum td_path to)
-{
-	if (!flip(to))
-		fail_msg("flip to %s: %s", td_path_name(to), td_hybrid_last_record(fake.nic)->text);
-	settle();
-	assert_int_equal(fake.nic->path, to);
-}
-
-static void set_up_on(enum td_path path)
-{
-	set_up_world();
-	if (path == TD_PATH_VF)
-		flip_well(TD_PATH_VF);
+	td_loop_disarm(NULL, &guest.timer);
+	destroy_nic();
 }
 
 static void check_recovery(void)
 {
 	settle();
-	flip_well(fake.nic->path == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
-	flip_well(fake.nic->path == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	flip_there_and_back();
 	tear_down_world();
 }
 
 static void lose_vf(void)
 {
 	if (fake.vf_made)
-		fake.vf_events.lost(fake.vf_events.opaque, true);
+		guest.vf_events.lost(guest.vf_events.opaque, true);
 }
 
 /* ---- faults in phases ---- */
@@ -153,12 +94,12 @@ static struct {
 /* What the phase waits for does not come. */
 static void hold_up(bool on)
 {
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	if (on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_QUIESCE)
-		fake.stops_at = STEP_DOWN;
+		guest.stops_at = STEP_DOWN;
 	if (on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_SWAP)
-		fake.stops_at = STEP_PROBE;
-	fake.vf_silent = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY;
+		guest.stops_at = STEP_PROBE;
+	guest.vf_silent = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY;
 }
 
 static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
@@ -205,7 +146,7 @@ static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault faul
 	print_message("to %s, %s: %s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault]);
 	plan.armed = false;
 	mode.begin = begin_with_fault;
-	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	set_up_on(other_than(to));
 	memset(&ended, 0, sizeof(ended));
 	plan.fault = fault;
 	plan.to = to;
@@ -235,13 +176,11 @@ static bool try_call(enum td_path to, unsigned n)
 {
 	bool met;
 
-	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
-	fake.calls = 0;
-	fake.failed = false;
-	fake.fail_nth = n;
+	set_up_on(other_than(to));
+	fake_count(n);
 	(void)flip(to);
 	met = fake.failed;
-	fake.fail_nth = 0;
+	fake_count(0);
 	assert_true(met || ended.ok);
 	check_recovery();
 	return met;
@@ -320,12 +259,12 @@ static void test_link_lost_deaf(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.stops_at = STEP_DOWN;
+	guest.stops_at = STEP_DOWN;
 	fake.carrier = false;
 	fake_run(3000, false);
 	assert_int_equal(fake.nic->path, TD_PATH_VF);
 	assert_int_equal(fake.nic->reason, TD_REASON_UNPLUG_TIMEOUT);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	fake_run(500, false);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	assert_int_equal(fake.nic->wanted, TD_PATH_VF);
@@ -367,13 +306,13 @@ static void test_retries(void **state)
 	tear_down_world();
 
 	set_up_world();
-	fake.stops_at = STEP_PROBE; /* a guest without the VF's driver is not tried again and again */
+	guest.stops_at = STEP_PROBE; /* a guest without the VF's driver is not tried again and again */
 	assert_false(flip(TD_PATH_VF));
 	assert_int_equal(ended.reason, TD_REASON_PLUG_TIMEOUT);
 	before = fake.nic->log_count;
 	fake_run(200000, false);
 	assert_int_equal(fake.nic->log_count, before);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	check_recovery();
 }
 
@@ -396,11 +335,11 @@ static void test_lost_while_paused(void **state)
 	fake_run(10000, false);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	assert_true(td_pci_has_ghost(&fake.vm.pci));
-	fake.stops_at = STEP_EJECT;
+	guest.stops_at = STEP_EJECT;
 	fake.vm.state = TD_VM_RUNNING;
 	fake_run(10000, false);
 	assert_false(fake.leased); /* not beside the ghost */
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	fake_run(SETTLE_MS, false);
 	check_returned();
 	tear_down_world();
@@ -431,20 +370,20 @@ static void test_filter(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.stops_at = STEP_LET_GO;
+	guest.stops_at = STEP_LET_GO;
 	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
 	fake_run(200, false);
-	assert_int_equal(fake.driver, TD_VFIO_DRIVER_BOUND);
+	assert_int_equal(guest.driver, TD_VFIO_DRIVER_BOUND);
 	assert_true(fake.filter); /* the driver asks for its MAC on its way down */
-	fake.stops_at = STEP_EJECT;
+	guest.stops_at = STEP_EJECT;
 	fake_run(50, false);
-	assert_int_equal(fake.driver, TD_VFIO_DRIVER_NONE);
+	assert_int_equal(guest.driver, TD_VFIO_DRIVER_NONE);
 	assert_false(fake.filter);
 	fake_run(3000, false);
 	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
-	assert_false(fake.filter || fake.held);
+	assert_false(fake.filter || guest.held);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	check_recovery();
 }
 
@@ -453,13 +392,13 @@ static void test_filter_without_driver(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.driver = TD_VFIO_DRIVER_NONE;
-	fake.stops_at = STEP_EJECT;
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	guest.stops_at = STEP_EJECT;
 	assert_false(flip(TD_PATH_EMULATED));
 	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
-	assert_false(fake.filter || fake.held);
+	assert_false(fake.filter || guest.held);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	check_recovery();
 }
 
@@ -467,15 +406,15 @@ static void test_refused_wish(void **state)
 {
 	(void)state;
 	set_up_world();
-	fake.stops_at = STEP_PROBE;
+	guest.stops_at = STEP_PROBE;
 	assert_false(flip(TD_PATH_VF)); /* and the guest is asked for the VF, which it does not give */
-	fake.stops_at = STEP_EJECT;
+	guest.stops_at = STEP_EJECT;
 	fake_run(100, false);
 	assert_true(fake.nic->leaving);
 	fake.nic->wanted = TD_PATH_EMULATED;
 	assert_int_equal(ask(TD_PATH_VF, false), -EBUSY);
 	assert_int_equal(fake.nic->wanted, TD_PATH_EMULATED);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	check_recovery();
 }
 
@@ -483,12 +422,12 @@ static void test_late_cold(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.stops_at = STEP_DOWN;
+	guest.stops_at = STEP_DOWN;
 	assert_int_equal(ask(TD_PATH_EMULATED, true), 0);
 	fake_run(60000, true);
 	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
 	assert_int_equal(fake.nic->path, TD_PATH_VF);
-	fake.stops_at = STEP_NONE;
+	guest.stops_at = STEP_NONE;
 	fake_run(2000, false);
 	check_serving();
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);

@@ -27,15 +27,14 @@ static void test_order_there(void **state)
 
 	(void)state;
 	set_up_world();
-	fake.waiting = 3;
+	guest.waiting = 3;
 	fake_count(0);
 	assert_true(flip(TD_PATH_VF));
 	check_order(names, TD_COUNT(names));
 	assert_int_equal(fake_calls_of("tail"), 1);
 	assert_int_equal(fake_calls_of("park"), 1);
 	assert_int_equal(fake.relayed, 3);
-	fake_run(SETTLE_MS, false);
-	check_settled();
+	settle();
 	tear_down_world();
 }
 
@@ -65,19 +64,16 @@ static void test_back_so_soon(void **state)
 		check_serving();
 		assert_true(fake.nic->settle_until_ns);
 	}
-	fake_run(SETTLE_MS, false);
-	check_settled();
+	settle();
 	tear_down_world();
 }
 
 /* A cold flip's VF is measured for a while before it goes; who wants one back at once gets one. */
 static void test_back_from_cold(void **state)
 {
-	struct td_err err = {0};
-
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, true, on_done, NULL, &err), 0);
+	assert_int_equal(ask(TD_PATH_EMULATED, true), 0);
 	fake_run(60000, true);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	assert_true(fake.leased && td_hybrid_last_record(fake.nic)->measuring);
@@ -85,8 +81,7 @@ static void test_back_from_cold(void **state)
 	assert_true(flip(TD_PATH_VF));
 	assert_int_equal(fake_calls_of("lease"), 1); /* given back, and taken anew */
 	assert_false(fake.nic->log[fake.nic->log_count - 2].measuring);
-	fake_run(SETTLE_MS, false);
-	check_settled();
+	settle();
 	tear_down_world();
 }
 
@@ -167,12 +162,12 @@ static void test_late_frames(void **state)
 	(void)state;
 	set_up_world();
 	assert_true(flip(TD_PATH_VF));
-	fake.waiting = 2;
+	guest.waiting = 2;
 	fake_run(50, false);
 	assert_int_equal(fake.relayed, 2);
-	assert_true(fake.listening);
+	assert_true(guest.listening);
 	fake_run(SETTLE_MS, false);
-	assert_false(fake.listening);
+	assert_false(guest.listening);
 	tear_down_world();
 }
 
@@ -181,13 +176,13 @@ static void test_broadcasts(void **state)
 {
 	(void)state;
 	set_up_world();
-	fake.waiting = 7;
-	fake.waiting_groups = 4;
+	guest.waiting = 7;
+	guest.waiting_groups = 4;
 	assert_true(flip(TD_PATH_VF));
 	assert_int_equal(fake.relayed, 3 + 2);
-	fake.waiting = fake.waiting_groups = 4;
+	guest.waiting = guest.waiting_groups = 4;
 	fake_run(50, false);
-	assert_int_equal(fake.waiting, 0);
+	assert_int_equal(guest.waiting, 0);
 	assert_int_equal(fake.relayed, 3 + 2);
 	tear_down_world();
 }
@@ -198,16 +193,16 @@ static void test_burn_rounds(void **state)
 {
 	(void)state;
 	set_up_world();
-	fake.burn_rounds = 7;
+	guest.burn_rounds = 7;
 	assert_true(flip(TD_PATH_VF));
 	assert_int_equal(td_hybrid_last_record(fake.nic)->marks.burned, 7 * 16 + 3);
-	assert_int_equal(fake.parks, 1); /* not for tries that fail */
+	assert_int_equal(guest.parks, 1); /* not for tries that fail */
 	tear_down_world();
 }
 
 static void change_filters(void)
 {
-	fake.state.hash_count = (fake.state.hash_count + 1) % TD_VF82576_HASHES_MAX;
+	guest.state.hash_count = (guest.state.hash_count + 1) % TD_VF82576_HASHES_MAX;
 }
 
 static void change_filters_once(void)
@@ -225,7 +220,7 @@ static void test_filters_change(void **state)
 	fake.hook = change_filters_once;
 	assert_true(flip(TD_PATH_VF));
 	assert_int_equal(fake_calls_of("prepare"), 2);
-	assert_int_equal(fake.prepared.hash_count, fake.state.hash_count);
+	assert_int_equal(card.prepared.hash_count, guest.state.hash_count);
 	tear_down_world();
 
 	set_up_world();
@@ -245,7 +240,7 @@ static void spoil(void)
 {
 	fake.hook = NULL;
 	change_filters();
-	fake.state.rx[0].head = 5;
+	guest.state.rx[0].head = 5;
 }
 
 static void test_last_moment(void **state)
@@ -256,7 +251,7 @@ static void test_last_moment(void **state)
 	fake.hook_name = "park";
 	fake.hook = spoil;
 	assert_true(flip(TD_PATH_VF));
-	assert_int_equal(fake.parks, 2);
+	assert_int_equal(guest.parks, 2);
 	assert_int_equal(fake_calls_of("prepare"), 2);
 	assert_int_equal(fake_calls_of("restore"), 1);
 	tear_down_world();
@@ -264,7 +259,7 @@ static void test_last_moment(void **state)
 
 static void leave(void)
 {
-	fake.driver_up = false;
+	guest.driver_up = false;
 }
 
 static void test_driver_leaves(void **state)
@@ -306,9 +301,9 @@ static void test_retries(void **state)
 		}
 		last_ns = fake.now_ns;
 	}
-	fake.driver_up = false; /* a driver that starts anew does not wait for what its predecessor met */
+	guest.driver_up = false; /* a driver that starts anew does not wait for what its predecessor met */
 	fake_run(500, false);
-	fake.driver_up = true;
+	guest.driver_up = true;
 	fake.fail_name = NULL;
 	fake_run(500, false);
 	check_serving();
@@ -323,7 +318,7 @@ static void test_retry_after_end(void **state)
 
 	(void)state;
 	set_up_world();
-	fake.link = false;
+	card.link = false;
 	for (unsigned i = 0; i < 3; i++) {
 		unsigned before = fake.nic->log_count;
 
@@ -337,9 +332,8 @@ static void test_retry_after_end(void **state)
 			fake_run(1, false);
 		assert_in_range(fake.now_ns - end_ns, 900000000ULL << i, 1200000000ULL << i);
 	}
-	fake.link = true;
-	fake_run(SETTLE_MS, false);
-	check_settled();
+	card.link = true;
+	settle();
 	assert_int_equal(fake.nic->path, TD_PATH_VF);
 	flip_well(TD_PATH_EMULATED); /* one that went well ends the matter */
 	fake.fail_name = "prepare";
@@ -368,13 +362,13 @@ static void test_uplink(void **state)
 	(void)state;
 	set_up_world();
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
-	assert_false(fake.model_link);
+	assert_false(guest.link);
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
 	assert_int_equal(fake.announced, TD_PATH_EMULATED);
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
 	flip_well(TD_PATH_VF);
 	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
-	assert_true(fake.model_link);
+	assert_true(guest.link);
 	assert_int_equal(fake.announced, TD_PATH_VF);
 	tear_down_world();
 }
@@ -384,12 +378,12 @@ static void test_lost_while_paused(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.parked = true;
+	guest.parked = true;
 	fake.vm.state = TD_VM_PAUSED;
 	lose_vf();
-	assert_true(fake.parked);
+	assert_true(guest.parked);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
-	fake.parked = false;
+	guest.parked = false;
 	fake.vm.state = TD_VM_RUNNING;
 	check_recovery();
 	tear_down_world();
@@ -414,11 +408,11 @@ static void test_rings_lost(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	fake.capture_loses = true;
+	card.capture_loses = true;
 	assert_true(flip(TD_PATH_EMULATED));
-	assert_int_equal(fake.anew, 1); /* only this may be seen by the guest */
-	fake.anew = 0;
-	fake.capture_loses = false;
+	assert_int_equal(guest.anew, 1); /* only this may be seen by the guest */
+	guest.anew = 0;
+	card.capture_loses = false;
 	check_recovery();
 	tear_down_world();
 }

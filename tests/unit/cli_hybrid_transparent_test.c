@@ -34,9 +34,9 @@ static bool waits_by_itself(void)
 /* What the phase waits for does not come. */
 static void hold_up(bool on)
 {
-	fake.burn_stuck = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_QUIESCE;
-	fake.link = !(on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY);
-	fake.mail_pending = on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_PREPARE;
+	guest.burn_stuck = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_QUIESCE;
+	card.link = !(on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY);
+	guest.mail_pending = on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_PREPARE;
 }
 
 /* What is no failure of a call's. */
@@ -56,7 +56,7 @@ static void strike(void)
 		pf_resets();
 		break;
 	case PF_GOES_DOWN:
-		fake.pf_up = fake.carrier = fake.link = false;
+		fake.pf_up = fake.carrier = card.link = false;
 		break;
 	default:
 		break;
@@ -104,8 +104,8 @@ static void happen(void)
 
 static void mend(void)
 {
-	fake.pf_up = fake.carrier = fake.link = true;
-	fake.anew = plan.fault == PF_RESETS ? 0 : fake.anew; /* there the driver is told to */
+	fake.pf_up = fake.carrier = card.link = true;
+	guest.anew = plan.fault == PF_RESETS ? 0 : guest.anew; /* there the driver is told to */
 }
 
 static void check_verdict(enum td_path from)
@@ -125,9 +125,8 @@ static void check_verdict(enum td_path from)
 
 static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault, bool waits)
 {
-	enum td_path from = to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF;
+	enum td_path from = other_than(to);
 	struct td_hybrid_mode mode = td_hybrid_transparent;
-	struct td_err err = {0};
 
 	print_message("to %s, %s: %s%s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault], waits ? ", while it waits" : "");
 	plan.armed = false;
@@ -140,7 +139,7 @@ static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault faul
 	plan.waits = waits;
 	plan.armed = true;
 	fake.nic->mode = &mode;
-	assert_int_equal(td_hybrid_switch(fake.nic, to, false, on_done, NULL, &err), 0);
+	assert_int_equal(ask(to, false), 0);
 	happen();
 	assert_int_equal(ended.calls, 1);
 	check_verdict(from);
@@ -167,7 +166,7 @@ static bool try_call(enum td_path to, unsigned n, bool *failed_phases)
 {
 	bool met;
 
-	set_up_on(to == TD_PATH_VF ? TD_PATH_EMULATED : TD_PATH_VF);
+	set_up_on(other_than(to));
 	fake_count(n);
 	(void)flip(to);
 	met = fake.failed;
@@ -205,7 +204,7 @@ static void test_filter_stays(void **state)
 
 	(void)state;
 	set_up_world();
-	fake.link = false;
+	card.link = false;
 	fake.fail_name = "filter off";
 	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, false, NULL, NULL, &err), 0);
 	fake_run(60000, true);
@@ -214,7 +213,7 @@ static void test_filter_stays(void **state)
 	fake_run(900, false);
 	assert_false(fake.leased);
 	check_settled();
-	fake.link = true;
+	card.link = true;
 	fake.fail_name = NULL;
 	check_recovery();
 	tear_down_world();

@@ -1,205 +1,287 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * failover_fake.h - the world around a failover NIC, by link-time fakes: a guest with net_failover, its VF, a PF, a clock. The guest takes
- * its time for each step, and does none when told so. cli/hybrid*.c and policy/flip.c are the real ones. Not for more than one program: it
- * defines their neighbours.
+ * failover_fake.h - the world around a failover NIC: that of hybrid_fake.h, with a guest with net_failover and its VF. The guest takes its
+ * time for each step, and does none when told so.
  */
 #ifndef TD_TESTS_FAILOVER_FAKE_H
 #define TD_TESTS_FAILOVER_FAKE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
-
-#include "cli/hybrid_parts.h"
 #include "cli/hybrid_transparent.h"
-#include "core/log.h"
+#include "hybrid_fake.h"
 
-#define FAKE_TIMERS 5U
-#define FAKE_FD	    1000 /* never used as a descriptor */
-#define FAKE_SLOT   3U	 /* of the VF in the guest */
-#define STEP_MS	    20U	 /* of the guest */
+#define FAKE_SLOT 3U  /* of the VF in the guest */
+#define STEP_MS	  20U /* of the guest */
 
 /* What the guest does next. */
 enum fake_step { STEP_NONE, STEP_PROBE, STEP_UP, STEP_DOWN, STEP_LET_GO, STEP_EJECT, STEP_BOOT };
 
-struct fake {
-	struct td_vm vm;
-	struct td_iommu *iommu;
-	struct td_vm_net_config config;
-	struct td_hybrid *nic;
-	uint64_t now_ns;
-	struct td_timer *timer[FAKE_TIMERS];
-
-	struct td_timer guest;
+/* The guest and its two NICs. */
+struct guest {
+	struct td_timer timer;
 	enum fake_step step, stops_at; /* it never does that */
-	bool reset_wanted, vf_silent;  /* it does not send by its VF, which has no link */
 	struct td_virtio_net_events net_events;
-	bool held;
-	unsigned announcements;
-
-	bool vf_made, leased, relay_open, filter, pf_up, carrier;
+	bool held; /* frames to it, by the emulated NIC */
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
+	bool vf_silent; /* it does not send by its VF, which has no link */
 	struct td_vfio_events vf_events;
 	struct td_vfio_counters counters;
-	unsigned opens;
-
-	int announced; /* enum td_path; -1: nowhere yet */
-	unsigned calls, fail_nth;
-	const char *fail_name; /* each call of this name does */
-	enum td_reason fail_reason;
-	bool failed;
 };
 
-static struct fake fake;
-
-/* A call that can fail. */
-static inline int fake_try(const char *name, struct td_err *err)
-{
-	if (fake.nic && fake.nic->flip.active)
-		fake.calls++;
-	if ((!fake.fail_nth || fake.calls != fake.fail_nth || fake.failed) && (!fake.fail_name || strcmp(fake.fail_name, name) != 0))
-		return 0;
-	fake.failed = true;
-	return td_err_set(err, EIO, fake.fail_reason ? fake.fail_reason : TD_REASON_SYSTEM, "fake: %s", name);
-}
-
-/* ---- clock and loop ---- */
-
-int clock_gettime(clockid_t id, struct timespec *now)
-{
-	(void)id;
-	fake.now_ns += 1000;
-	*now = (struct timespec){(time_t)(fake.now_ns / 1000000000U), (long)(fake.now_ns % 1000000000U)};
-	return 0;
-}
-
-int td_loop_watch(struct td_loop *loop, struct td_watch *watch)
-{
-	(void)loop;
-	watch->active = true;
-	return 0;
-}
-
-void td_loop_unwatch(struct td_loop *loop, struct td_watch *watch)
-{
-	(void)loop;
-	watch->active = false;
-}
-
-void td_loop_disarm(struct td_loop *loop, struct td_timer *timer)
-{
-	(void)loop;
-	for (unsigned i = 0; i < FAKE_TIMERS; i++)
-		if (fake.timer[i] == timer)
-			fake.timer[i] = NULL;
-	timer->armed = false;
-}
-
-void td_loop_arm(struct td_loop *loop, struct td_timer *timer, uint64_t delay_ns)
-{
-	unsigned i = 0;
-
-	td_loop_disarm(loop, timer);
-	while (fake.timer[i])
-		assert_true(++i < FAKE_TIMERS);
-	fake.timer[i] = timer;
-	timer->deadline_ns = fake.now_ns + delay_ns;
-	timer->armed = true;
-}
+static struct guest guest;
 
 /* ---- the guest ---- */
 
 static inline void guest_will(enum fake_step step)
 {
-	fake.step = step;
-	td_loop_arm(NULL, &fake.guest, STEP_MS * 1000000ULL);
+	guest.step = step;
+	td_loop_arm(NULL, &guest.timer, STEP_MS * 1000000ULL);
 }
 
 static inline void guest_ejects(void)
 {
 	fake.vm.pci.ghosts = 0;
-	if (fake.vf_state != TD_VFIO_PLUGGED)
+	if (guest.vf_state != TD_VFIO_PLUGGED)
 		return;
-	fake.vf_state = TD_VFIO_WARM;
-	fake.vf_events.ejected(fake.vf_events.opaque);
+	guest.vf_state = TD_VFIO_WARM;
+	guest.vf_events.ejected(guest.vf_events.opaque);
 }
 
 static inline void guest_steps(struct td_timer *timer)
 {
-	enum fake_step step = fake.step;
+	enum fake_step step = guest.step;
 
 	(void)timer;
-	if (step == fake.stops_at || fake.vm.state != TD_VM_RUNNING) {
+	if (step == guest.stops_at || fake.vm.state != TD_VM_RUNNING) {
 		guest_will(step); /* another time */
 		return;
 	}
-	fake.step = STEP_NONE;
+	guest.step = STEP_NONE;
 	if (step == STEP_PROBE || step == STEP_DOWN)
-		fake.driver = TD_VFIO_DRIVER_BOUND;
+		guest.driver = TD_VFIO_DRIVER_BOUND;
 	if (step == STEP_UP)
-		fake.driver = TD_VFIO_DRIVER_UP;
+		guest.driver = TD_VFIO_DRIVER_UP;
 	if (step == STEP_LET_GO)
-		fake.driver = TD_VFIO_DRIVER_NONE;
+		guest.driver = TD_VFIO_DRIVER_NONE;
 	if (step == STEP_PROBE || step == STEP_DOWN || step == STEP_LET_GO)
 		guest_will(step + 1);
 	if (step == STEP_UP)
-		fake.vf_events.driver_up(fake.vf_events.opaque);
+		guest.vf_events.driver_up(guest.vf_events.opaque);
 	if (step == STEP_EJECT)
 		guest_ejects();
 	if (step == STEP_BOOT)
-		fake.net_events.driver(fake.net_events.opaque, true, true);
+		guest.net_events.driver(guest.net_events.opaque, true, true);
 }
 
-static inline void guest_resets(void)
+static void fake_guest_resets(void)
 {
-	fake.reset_wanted = false;
-	fake.driver = TD_VFIO_DRIVER_NONE;
+	guest.driver = TD_VFIO_DRIVER_NONE;
 	fake.vm.pci.ghosts = 0;
 	td_hybrid_guest_reset(fake.nic);
-	fake.net_events.driver(fake.net_events.opaque, false, false);
+	guest.net_events.driver(guest.net_events.opaque, false, false);
 	guest_will(STEP_BOOT);
 }
 
-static inline struct td_timer *fake_next_timer(uint64_t until_ns)
-{
-	struct td_timer *next = NULL;
+/* ---- the emulated NIC ---- */
 
-	for (unsigned i = 0; i < FAKE_TIMERS; i++)
-		if (fake.timer[i] && fake.timer[i]->deadline_ns <= until_ns && (!next || fake.timer[i]->deadline_ns < next->deadline_ns))
-			next = fake.timer[i];
-	return next;
+int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *config, struct td_virtio_net **ret_net, struct td_err *err)
+{
+	(void)vm, (void)err;
+	assert_true(config->standby);
+	guest.net_events = config->events;
+	*ret_net = (struct td_virtio_net *)(void *)&fake;
+	return 0;
 }
 
-/* The main loop, for so long; or until no flip is in progress. */
-static inline void fake_run(uint64_t ms, bool until_idle)
+const char *td_virtio_net_tap(const struct td_virtio_net *net)
 {
-	uint64_t until_ns = fake.now_ns + ms * 1000000U;
-	struct td_timer *next;
-
-	do {
-		if (fake.reset_wanted)
-			guest_resets();
-		if (until_idle && !fake.nic->flip.active)
-			return;
-		next = fake_next_timer(until_ns);
-		if (!next)
-			break;
-		fake.now_ns = TD_MAX(fake.now_ns, next->deadline_ns);
-		td_loop_disarm(NULL, next);
-		next->expired(next);
-	} while (fake.now_ns < until_ns);
-	fake.now_ns = TD_MAX(fake.now_ns, until_ns);
+	(void)net;
+	return FAKE_TAP;
 }
 
-#include "failover_fake_host.h"
+bool td_virtio_net_uses_vhost(const struct td_virtio_net *net)
+{
+	(void)net;
+	return false;
+}
+
+void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters)
+{
+	(void)net;
+	*ret_counters = (struct td_net_counters){0};
+}
+
+int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, size_t len_bytes)
+{
+	(void)net, (void)frame;
+	assert_in_range(len_bytes, 14, 1514);
+	fake.announced = TD_PATH_EMULATED;
+	return 0;
+}
+
+int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold)
+{
+	(void)net;
+	assert_int_not_equal(guest.held, hold);
+	guest.held = hold;
+	return 0;
+}
+
+ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes)
+{
+	(void)net, (void)frame, (void)room_bytes;
+	assert_true(guest.held);
+	return -EAGAIN;
+}
+
+bool td_virtio_net_guest_announce(struct td_virtio_net *net)
+{
+	(void)net;
+	return true;
+}
+
+/* ---- the VF ---- */
+
+static bool fake_vf_hears(void)
+{
+	return fake.filter && guest.vf_state == TD_VFIO_PLUGGED && guest.driver == TD_VFIO_DRIVER_UP;
+}
+
+int td_vfio_pci_create(
+	struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev, struct td_err *err)
+{
+	int rc = fake_try("create", err);
+
+	(void)vm, (void)iommu;
+	assert_true(fake.leased && !fake.vf_made);
+	if (rc < 0)
+		return rc;
+	guest.vf_events = config->events;
+	fake.vf_made = true;
+	guest.vf_state = TD_VFIO_CLOSED;
+	*ret_dev = (struct td_vfio_pci *)(void *)&fake;
+	return 0;
+}
+
+/* As the real one: a guest that goes on has a ghost of it. */
+void td_vfio_pci_close(struct td_vfio_pci *dev)
+{
+	(void)dev;
+	if (guest.vf_state == TD_VFIO_PLUGGED && fake.vm.state != TD_VM_STOPPED) {
+		fake.vm.pci.ghosts = 1U << FAKE_SLOT;
+		if (guest.step != STEP_EJECT)
+			guest_will(STEP_LET_GO);
+	}
+	guest.vf_state = TD_VFIO_CLOSED;
+	guest.driver = TD_VFIO_DRIVER_NONE;
+}
+
+void td_vfio_pci_destroy(struct td_vfio_pci *dev)
+{
+	td_vfio_pci_close(dev);
+	fake.vf_made = false;
+}
+
+int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
+{
+	int rc = fake_try("open", err);
+
+	(void)dev;
+	assert_int_equal(guest.vf_state, TD_VFIO_CLOSED);
+	guest.vf_state = rc < 0 ? TD_VFIO_CLOSED : TD_VFIO_WARM;
+	return rc;
+}
+
+/* The guest sees one NIC of this MAC beside its emulated one, and only when it knows what to do with it. */
+int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err)
+{
+	int rc = fake_try("plug", err);
+
+	(void)dev;
+	assert_int_equal(guest.vf_state, TD_VFIO_WARM);
+	assert_true(fake.nic->standby && fake.filter);
+	assert_false(td_pci_has_ghost(&fake.vm.pci));
+	if (rc < 0)
+		return rc;
+	guest.vf_state = TD_VFIO_PLUGGED;
+	guest_will(STEP_PROBE);
+	return 0;
+}
+
+int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
+{
+	(void)dev;
+	assert_int_equal(guest.vf_state, TD_VFIO_PLUGGED);
+	if (guest.step < STEP_DOWN)
+		guest_will(guest.driver == TD_VFIO_DRIVER_NONE ? STEP_EJECT : STEP_DOWN);
+	return 0;
+}
+
+void td_vfio_pci_detach(struct td_vfio_pci *dev)
+{
+	(void)dev;
+	if (guest.vf_state == TD_VFIO_PLUGGED)
+		guest.vf_state = TD_VFIO_WARM;
+}
+
+enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev)
+{
+	(void)dev;
+	return guest.vf_state;
+}
+
+enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev)
+{
+	(void)dev;
+	return guest.vf_state == TD_VFIO_PLUGGED ? guest.driver : TD_VFIO_DRIVER_NONE;
+}
+
+bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known)
+{
+	(void)dev;
+	*ret_known = true;
+	return !guest.vf_silent;
+}
+
+void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters)
+{
+	(void)dev;
+	guest.counters.tx_packets += guest.driver == TD_VFIO_DRIVER_UP && !guest.vf_silent;
+	*ret_counters = guest.counters;
+}
+
+void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
+{
+	(void)dev, (void)vector;
+}
+
+bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
+{
+	(void)dev;
+	return true;
+}
+
+/* It is none of the other mode's. */
+void td_transparent_close(struct td_hybrid *nic)
+{
+	(void)nic;
+}
+
+/* ---- neighbours that a failover NIC never calls ---- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+const struct td_hybrid_mode td_hybrid_transparent;
+FAKE_UNUSED(int td_transparent_open(struct td_hybrid *nic, struct td_err *err))
+FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
+FAKE_UNUSED(uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev))
+FAKE_UNUSED(int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err))
+FAKE_UNUSED(const char *td_igbvf_tap(const struct td_igbvf *dev))
+FAKE_UNUSED(void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters))
+FAKE_UNUSED(void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats))
+FAKE_UNUSED(int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes))
+FAKE_UNUSED(void td_igbvf_set_link(struct td_igbvf *dev, bool up))
+FAKE_UNUSED(void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS]))
+#pragma GCC diagnostic pop
 
 #endif

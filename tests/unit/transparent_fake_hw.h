@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* transparent_fake_hw.h - the host's half of transparent_fake.h: hardware VF, lease, PF, packet sockets. Not to be included otherwise. */
+/* transparent_fake_hw.h - the other half of transparent_fake.h: the hardware VF. Not to be included otherwise. */
 #ifndef TD_TESTS_TRANSPARENT_FAKE_HW_H
 #define TD_TESTS_TRANSPARENT_FAKE_HW_H
 
-/* ---- the hardware VF ---- */
-
-int td_iommu_create(struct td_iommu **ret_iommu, struct td_err *err)
+static bool fake_vf_hears(void)
 {
-	(void)err;
-	*ret_iommu = (struct td_iommu *)(void *)&fake;
-	return 0;
+	return fake.filter && card.phase == TD_HW82576_RUNNING;
 }
 
 int td_hw82576_create(
@@ -17,10 +13,10 @@ int td_hw82576_create(
 {
 	(void)vm, (void)iommu, (void)err;
 	assert_true(fake.leased);
-	assert_false(fake.hw_made);
-	fake.events = config->events;
-	fake.hw_made = true;
-	fake.hw_phase = TD_HW82576_CLOSED;
+	assert_false(fake.vf_made);
+	card.events = config->events;
+	fake.vf_made = true;
+	card.phase = TD_HW82576_CLOSED;
 	*ret_hw = (struct td_hw82576 *)(void *)&fake;
 	return 0;
 }
@@ -28,9 +24,9 @@ int td_hw82576_create(
 void td_hw82576_destroy(struct td_hw82576 *hw)
 {
 	(void)hw;
-	assert_true(fake.hw_made);
-	fake.hw_made = fake.connected = false;
-	fake.hw_phase = TD_HW82576_CLOSED;
+	assert_true(fake.vf_made);
+	fake.vf_made = card.connected = false;
+	card.phase = TD_HW82576_CLOSED;
 }
 
 int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err)
@@ -38,15 +34,15 @@ int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err)
 	int rc = fake_try("open", err);
 
 	(void)hw;
-	assert_int_equal(fake.hw_phase, TD_HW82576_CLOSED);
-	fake.hw_phase = rc < 0 ? TD_HW82576_CLOSED : TD_HW82576_OPEN;
+	assert_int_equal(card.phase, TD_HW82576_CLOSED);
+	card.phase = rc < 0 ? TD_HW82576_CLOSED : TD_HW82576_OPEN;
 	return rc;
 }
 
 enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw)
 {
 	(void)hw;
-	return fake.hw_phase;
+	return card.phase;
 }
 
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
@@ -54,25 +50,25 @@ int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	int rc;
 
 	(void)hw;
-	assert_true(fake.hw_phase == TD_HW82576_OPEN || fake.hw_phase == TD_HW82576_PREPARED);
-	assert_int_equal(fake.model, FAKE_GOES); /* it takes long: the guest must be served */
-	assert_false(fake.parked);
-	fake.prepared = *state;
+	assert_true(card.phase == TD_HW82576_OPEN || card.phase == TD_HW82576_PREPARED);
+	assert_int_equal(guest.model, FAKE_GOES); /* it takes long: the guest must be served */
+	assert_false(guest.parked);
+	card.prepared = *state;
 	rc = fake_try("prepare", err);
-	fake.connected = false;
-	fake.hw_phase = rc < 0 ? TD_HW82576_OPEN : TD_HW82576_PREPARED;
+	card.connected = false;
+	card.phase = rc < 0 ? TD_HW82576_OPEN : TD_HW82576_PREPARED;
 	return rc;
 }
 
 void td_hw82576_unprepare(struct td_hw82576 *hw)
 {
 	(void)hw;
-	assert_true(fake.hw_made);
+	assert_true(fake.vf_made);
 	fake_note("unprepare");
-	if (fake.hw_phase != TD_HW82576_PREPARED)
+	if (card.phase != TD_HW82576_PREPARED)
 		return;
-	fake.connected = false;
-	fake.hw_phase = TD_HW82576_OPEN;
+	card.connected = false;
+	card.phase = TD_HW82576_OPEN;
 }
 
 int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *err)
@@ -80,10 +76,10 @@ int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *e
 	int rc = fake_try("connect", err);
 
 	(void)hw;
-	assert_int_equal(fake.hw_phase, TD_HW82576_PREPARED);
+	assert_int_equal(card.phase, TD_HW82576_PREPARED);
 	assert_int_equal(fds[0], FAKE_FD + 1);
 	assert_int_equal(fds[1], FAKE_FD + 2);
-	fake.connected = rc == 0;
+	card.connected = rc == 0;
 	return rc;
 }
 
@@ -92,17 +88,17 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	int rc;
 
 	(void)hw;
-	assert_int_equal(fake.hw_phase, TD_HW82576_PREPARED);
-	assert_true(fake.connected && fake.parked && fake_model_is_still());
+	assert_int_equal(card.phase, TD_HW82576_PREPARED);
+	assert_true(card.connected && guest.parked && fake_model_is_still());
 	assert_int_equal(state->rx[0].head, 0);
-	assert_int_equal(state->hash_count, fake.prepared.hash_count);
+	assert_int_equal(state->hash_count, card.prepared.hash_count);
 	assert_int_equal(state->tx[0].tail, state->tx[0].head); /* nothing is sent by a VF whose MAC the PF does not know */
 	rc = fake_try("restore", err);
-	fake.hw_phase = rc < 0 ? TD_HW82576_OPEN : TD_HW82576_RUNNING;
+	card.phase = rc < 0 ? TD_HW82576_OPEN : TD_HW82576_RUNNING;
 	if (rc < 0)
 		return rc;
-	fake.hw_rx = state->rx[0];
-	fake.hw_tx = state->tx[0];
+	card.rx = state->rx[0];
+	card.tx = state->tx[0];
 	return 0;
 }
 
@@ -110,8 +106,8 @@ static inline int fake_tell_multicasts(const char *name, bool quiet, struct td_e
 {
 	int rc = fake_try(name, err);
 
-	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
-	fake.quiet = rc < 0 ? fake.quiet : quiet;
+	assert_int_equal(card.phase, TD_HW82576_RUNNING);
+	card.quiet = rc < 0 ? card.quiet : quiet;
 	return rc;
 }
 
@@ -124,32 +120,32 @@ int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err)
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
 	(void)hw;
-	assert_ptr_equal(state, &fake.state);
+	assert_ptr_equal(state, &guest.state);
 	return fake_tell_multicasts("unquiet", false, err);
 }
 
 void td_hw82576_drain(struct td_hw82576 *hw)
 {
 	(void)hw;
-	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
-	assert_true(fake.parked);
+	assert_int_equal(card.phase, TD_HW82576_RUNNING);
+	assert_true(guest.parked);
 	fake_note("drain");
 }
 
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err)
 {
 	(void)hw, (void)err;
-	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
-	assert_true(fake.parked);
+	assert_int_equal(card.phase, TD_HW82576_RUNNING);
+	assert_true(guest.parked);
 	fake_note("capture");
-	if (fake.hw_rx.len_bytes)
-		fake.hw_rx.head = 5;
-	ret_rings->rx[0] = fake.hw_rx;
-	ret_rings->tx[0] = fake.hw_tx;
+	if (card.rx.len_bytes)
+		card.rx.head = 5;
+	ret_rings->rx[0] = card.rx;
+	ret_rings->tx[0] = card.tx;
 	memset(ret_rings->counter, 0, sizeof(ret_rings->counter));
-	*ret_lost = fake.capture_loses;
-	fake.hw_phase = TD_HW82576_OPEN;
-	fake.quiet = false;
+	*ret_lost = card.capture_loses;
+	card.phase = TD_HW82576_OPEN;
+	card.quiet = false;
 	return 0;
 }
 
@@ -157,9 +153,9 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 {
 	(void)hw;
 	assert_int_equal(reg, TD_VF_TDT);
-	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
+	assert_int_equal(card.phase, TD_HW82576_RUNNING);
 	fake_note("tail");
-	fake.hw_tx.tail = value;
+	card.tx.tail = value;
 }
 
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
@@ -193,178 +189,21 @@ void *td_hw82576_queue_pages(struct td_hw82576 *hw)
 bool td_hw82576_link_up(struct td_hw82576 *hw)
 {
 	(void)hw;
-	assert_int_equal(fake.hw_phase, TD_HW82576_RUNNING);
-	return fake.link;
+	assert_int_equal(card.phase, TD_HW82576_RUNNING);
+	return card.link;
 }
 
 void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS])
 {
 	(void)hw;
-	assert_true(fake.hw_made);
+	assert_true(fake.vf_made);
 	memset(ret_counter, 0, TD_VF82576_COUNTERS * sizeof(*ret_counter));
-}
-
-/* ---- lease and PF ---- */
-
-int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_lease_request *request, struct td_err *err)
-{
-	int rc = fake_try("lease", err);
-
-	(void)dir, (void)request;
-	assert_false(fake.leased);
-	if (rc < 0)
-		return rc;
-	snprintf(lease->vf.bdf, sizeof(lease->vf.bdf), "0000:02:10.0");
-	snprintf(lease->vf.pf_name, sizeof(lease->vf.pf_name), "pf0");
-	fake.leased = lease->held = true;
-	return 0;
-}
-
-int td_lease_release(struct td_lease *lease, struct td_err *err)
-{
-	(void)err;
-	assert_false(fake.hw_made);
-	fake.leased = lease->held = fake.filter = false;
-	return 0;
-}
-
-int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6], struct td_err *err)
-{
-	static const uint8_t none[6];
-	bool on = memcmp(mac, none, sizeof(none)) != 0;
-	int rc = fake_try(on ? "filter on" : "filter off", err);
-
-	(void)vf_index;
-	assert_string_equal(pf_name, "pf0");
-	assert_true(fake.leased);
-	fake.filter = rc < 0 ? fake.filter : on;
-	return rc;
-}
-
-int td_sriov_set_vlan(const char *pf_name, unsigned vf_index, uint16_t vlan, struct td_err *err)
-{
-	int rc = fake_try("vlan", err);
-
-	(void)pf_name, (void)vf_index;
-	if (rc == 0)
-		fake.settings.vlan = vlan;
-	return rc;
-}
-
-int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_sriov_link state, struct td_err *err)
-{
-	int rc = fake_try("link state", err);
-
-	(void)pf_name, (void)vf_index;
-	if (rc == 0)
-		fake.settings.link_state = state;
-	return rc;
-}
-
-int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err)
-{
-	(void)pf_name, (void)vf_index;
-	*ret_settings = fake.settings;
-	return fake_try("settings", err);
-}
-
-int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
-{
-	(void)pf_name;
-	*ret_up = fake.pf_up;
-	*ret_carrier = fake.carrier;
-	return fake_try("pf link", err);
-}
-
-/* ---- packet sockets ---- */
-
-int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
-{
-	int rc = fake_try("relay open", err);
-
-	(void)pf_name, (void)mac;
-	assert_int_equal(vlan, fake.config.vlan);
-	fake.relay_open = rc == 0;
-	relay->fd = rc < 0 ? -1 : FAKE_FD;
-	return rc;
-}
-
-void td_relay_close(struct td_relay *relay)
-{
-	fake.relay_open = false;
-	relay->fd = -1;
-}
-
-unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
-{
-	uint8_t frame[64];
-	unsigned taken = 0;
-
-	assert_int_equal(relay->fd, FAKE_FD);
-	for (; take(opaque, frame, sizeof(frame)) > 0; taken++)
-		fake.relayed += !memcmp(frame + TD_VIRTIO_NET_HEADER_BYTES, fake.config.mac, 6);
-	if (!taken)
-		return 0;
-	assert_true(fake.filter && fake.hw_phase == TD_HW82576_RUNNING);
-	fake_note("relay");
-	return taken;
-}
-
-int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes)
-{
-	(void)relay, (void)frame, (void)len_bytes;
-	if (!fake.relay_open)
-		return -EBADF;
-	fake_note("announce vf");
-	fake.announced = TD_PATH_VF;
-	return 0;
-}
-
-int td_catch_open(
-	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
-{
-	int rc = fake_try("catch open", err);
-
-	(void)catch, (void)mac;
-	assert_string_equal(pf_name, "pf0");
-	assert_string_equal(tap_name, "tap0");
-	assert_int_equal(vlan, fake.config.vlan);
-	fake.catching |= rc == 0;
-	return rc;
-}
-
-void td_catch_close(struct td_catch *catch)
-{
-	(void)catch;
-	fake.catching = false;
-}
-
-void td_catch_run(struct td_catch *catch)
-{
-	(void)catch;
-	if (!fake.catching)
-		return;
-	assert_false(fake.filter && fake.hw_phase == TD_HW82576_RUNNING); /* the VF hears those frames, too */
-	fake_note("catch run");
-}
-
-void td_catch_forget(struct td_catch *catch)
-{
-	(void)catch;
-	fake_note("catch forget");
 }
 
 /* ---- neighbours that a transparent NIC never calls ---- */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-#define FAKE_UNUSED(declaration)  \
-	declaration               \
-	{                         \
-		fail();           \
-		__builtin_trap(); \
-	}
-
 const struct td_hybrid_mode td_hybrid_failover;
 FAKE_UNUSED(void td_hybrid_on_emulated(struct td_hybrid *nic))
 FAKE_UNUSED(void td_hybrid_driver_is_up(struct td_hybrid *nic))

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid_fake_host.h - the host's half of hybrid_fake.h: lease, PF, packet sockets, the bridge. Not to be included otherwise. */
+#ifndef TD_TESTS_HYBRID_FAKE_HOST_H
+#define TD_TESTS_HYBRID_FAKE_HOST_H
+
+/* ---- lease and PF ---- */
+
+int td_iommu_create(struct td_iommu **ret_iommu, struct td_err *err)
+{
+	(void)err;
+	*ret_iommu = (struct td_iommu *)(void *)&fake;
+	return 0;
+}
+
+int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_lease_request *request, struct td_err *err)
+{
+	int rc = fake_try("lease", err);
+
+	(void)dir, (void)request;
+	assert_false(fake.leased);
+	if (rc < 0)
+		return rc;
+	snprintf(lease->vf.bdf, sizeof(lease->vf.bdf), "0000:02:10.0");
+	snprintf(lease->vf.pf_name, sizeof(lease->vf.pf_name), "pf0");
+	fake.leased = lease->held = true;
+	return 0;
+}
+
+int td_lease_release(struct td_lease *lease, struct td_err *err)
+{
+	(void)err;
+	assert_false(fake.vf_made);
+	fake.leased = lease->held = fake.filter = false;
+	return 0;
+}
+
+int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6], struct td_err *err)
+{
+	static const uint8_t none[6];
+	bool on = memcmp(mac, none, sizeof(none)) != 0;
+	int rc = fake_try(on ? "filter on" : "filter off", err);
+
+	(void)vf_index;
+	assert_string_equal(pf_name, "pf0");
+	assert_true(fake.leased);
+	fake.filter = rc < 0 ? fake.filter : on;
+	return rc;
+}
+
+int td_sriov_set_vlan(const char *pf_name, unsigned vf_index, uint16_t vlan, struct td_err *err)
+{
+	int rc = fake_try("vlan", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.vlan = vlan;
+	return rc;
+}
+
+int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_sriov_link state, struct td_err *err)
+{
+	int rc = fake_try("link state", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.link_state = state;
+	return rc;
+}
+
+int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err)
+{
+	(void)pf_name, (void)vf_index;
+	*ret_settings = fake.settings;
+	return fake_try("settings", err);
+}
+
+int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
+{
+	assert_string_equal(pf_name, "pf0");
+	*ret_up = fake.pf_up;
+	*ret_carrier = fake.carrier && fake.pf_up;
+	return fake_try("pf link", err);
+}
+
+/* ---- packet sockets ---- */
+
+int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
+{
+	int rc = fake_try("relay open", err);
+
+	(void)pf_name, (void)mac;
+	assert_int_equal(vlan, fake.config.vlan);
+	fake.relay_open = rc == 0;
+	relay->fd = rc < 0 ? -1 : FAKE_FD;
+	return rc;
+}
+
+void td_relay_close(struct td_relay *relay)
+{
+	fake.relay_open = false;
+	relay->fd = -1;
+}
+
+unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
+{
+	uint8_t frame[64];
+	unsigned taken = 0;
+
+	assert_int_equal(relay->fd, FAKE_FD);
+	for (; take(opaque, frame, sizeof(frame)) > 0; taken++)
+		fake.relayed += !memcmp(frame + TD_VIRTIO_NET_HEADER_BYTES, fake.config.mac, 6);
+	if (!taken)
+		return 0;
+	assert_true(fake_vf_hears());
+	fake_note("relay");
+	return taken;
+}
+
+int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes)
+{
+	(void)relay, (void)frame, (void)len_bytes;
+	if (!fake.relay_open)
+		return -EBADF;
+	fake_note("announce vf");
+	fake.announced = TD_PATH_VF;
+	return 0;
+}
+
+int td_catch_open(
+	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
+{
+	int rc = fake_try("catch open", err);
+
+	(void)catch, (void)mac;
+	assert_string_equal(pf_name, "pf0");
+	assert_string_equal(tap_name, FAKE_TAP);
+	assert_int_equal(vlan, fake.config.vlan);
+	fake.catching |= rc == 0;
+	return rc;
+}
+
+void td_catch_close(struct td_catch *catch)
+{
+	(void)catch;
+	fake.catching = false;
+}
+
+void td_catch_run(struct td_catch *catch)
+{
+	(void)catch;
+	if (!fake.catching)
+		return;
+	assert_false(fake_vf_hears()); /* those frames, too */
+	fake_note("catch run");
+}
+
+void td_catch_forget(struct td_catch *catch)
+{
+	(void)catch;
+	fake_note("catch forget");
+}
+
+/* ---- the bridge ---- */
+
+int td_uplink_open(struct td_uplink *uplink, struct td_loop *loop, const char *tap, void (*changed)(void *opaque, bool up), void *opaque,
+	struct td_err *err)
+{
+	(void)loop, (void)err;
+	assert_string_equal(tap, FAKE_TAP);
+	*uplink = (struct td_uplink){.watch.fd = FAKE_FD, .up = true, .changed = changed, .opaque = opaque};
+	return 0;
+}
+
+void td_uplink_close(struct td_uplink *uplink)
+{
+	uplink->watch.fd = -1;
+}
+
+int td_host_guard_tidy(const char *bridge, struct td_err *err)
+{
+	(void)err;
+	assert_string_equal(bridge, fake.config.bridge);
+	return 0;
+}
+
+static inline int fake_guard(const char *bridge, const char *tap, const uint8_t mac[6], bool on)
+{
+	assert_string_equal(bridge, fake.config.bridge);
+	assert_string_equal(tap, FAKE_TAP);
+	assert_memory_equal(mac, fake.config.mac, 6);
+	assert_int_not_equal(fake.guarded, on);
+	fake.guarded = on;
+	return 0;
+}
+
+int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	(void)err;
+	return fake_guard(bridge, tap, mac, true);
+}
+
+int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	(void)err;
+	return fake_guard(bridge, tap, mac, false);
+}
+
+#endif
