@@ -71,31 +71,14 @@ static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
 	return uses[mode];
 }
 
-/* A VF's link is its PF's; so its model's is that of the bridge's uplink. */
-static void on_uplink(void *opaque, bool up)
-{
-	struct td_hybrid *nic = opaque;
-
-	td_info("nic %s: the uplink of its bridge is %s", nic->config->id, up ? "up" : "down");
-	td_igbvf_set_link(nic->igbvf, up);
-	if (up && nic->path == TD_PATH_EMULATED) /* who announced this path while it led nowhere was not heard */
-		td_hybrid_announce(nic, TD_PATH_EMULATED);
-}
-
 static int create_igbvf(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_vm_net_config *config = nic->config;
 	struct td_igbvf_config igbvf = {
 		.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap, .bridge = config->bridge};
-	int rc;
 
 	memcpy(igbvf.mac, config->mac, sizeof(igbvf.mac));
-	rc = td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
-	if (rc == 0)
-		rc = td_uplink_open(&nic->uplink, &nic->host.vm->loop, td_igbvf_tap(nic->igbvf), on_uplink, nic, err);
-	if (rc == 0 && !nic->uplink.up)
-		on_uplink(nic, false);
-	return rc;
+	return td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
 }
 
 static int create_virtio(struct td_hybrid *nic, struct td_err *err)
@@ -176,19 +159,20 @@ int td_hybrid_create(
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
 	nic->host = *host;
 	nic->config = config;
-	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = nic->uplinks.fd = -1;
-	nic->lease.vf_lock_fd = nic->uplink.watch.fd = -1;
+	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
+	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
 	nic->mode = mode_of(config->mode);
 	td_hybrid_flip_init(nic);
 	td_hybrid_watch_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
 	rc = create_parts(nic, err);
+	if (rc == 0)
+		rc = td_hybrid_guard_begin(nic, err);
 	if (rc < 0) {
 		td_hybrid_destroy(nic);
 		return rc;
 	}
-	td_hybrid_guard_begin(nic);
 	if (config->mode == TD_NIC_TRANSPARENT)
 		td_hybrid_wake(nic); /* looks for the guest's driver */
 	td_hybrid_watch(nic);
@@ -203,7 +187,6 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
-	td_uplink_close(&nic->uplink);
 	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
 	td_hybrid_close_stats(nic);
 	if (nic->transparent.on_hardware) {

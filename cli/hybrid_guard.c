@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_guard.c - the emulated path's network on the host: it is told where the guest's MAC address is, so that frames that come back do
- * not (host/host_guard.h); and when its uplink goes on by another way, the outside is told (host/host_watch.h).
+ * not (host/host_guard.h); and what becomes of its uplinks is told to guest and outside (host/host_watch.h).
  */
-#include <sys/epoll.h>
-#include <unistd.h>
-
 #include "cli/hybrid_parts.h"
 #include "core/log.h"
 #include "host/host_guard.h"
-#include "host/host_watch.h"
 
 static const char *tap_of(const struct td_hybrid *nic)
 {
@@ -23,47 +19,62 @@ static void warn(const struct td_hybrid *nic, const struct td_err *err)
 	td_warn("nic %s: its own frames may come back to it: %s", nic->config->id, err->text);
 }
 
-static void uplinks_moved(struct td_watch *watch, uint32_t events)
+/* A VF's link is its PF's; so its model's is that of the bridge's uplink. */
+static void on_uplink(void *opaque, bool up)
 {
-	struct td_hybrid *nic = TD_CONTAINER_OF(watch, struct td_hybrid, uplinks);
+	struct td_hybrid *nic = opaque;
 
-	(void)events;
-	if (!td_host_watch_read(watch->fd, nic->config->bridge) || !nic->guarded)
+	td_info("nic %s: the uplink of its bridge is %s", nic->config->id, up ? "up" : "down");
+	td_igbvf_set_link(nic->igbvf, up);
+	if (up && nic->path == TD_PATH_EMULATED) /* who announced this path while it led nowhere was not heard */
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+}
+
+static void on_moved(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (!nic->guarded)
 		return;
 	td_info("nic %s: the uplink of %s goes on by another way: the outside is told", nic->config->id, nic->config->bridge);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
 }
 
-static void watch_uplinks(struct td_hybrid *nic)
+static int watch_network(struct td_hybrid *nic, struct td_err *err)
 {
-	struct td_err err = {0};
+	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .opaque = nic};
+	const char *bridge = nic->config->bridge, *tap = nic->igbvf ? tap_of(nic) : NULL;
+	int rc;
 
-	nic->uplinks.ready = uplinks_moved;
-	nic->uplinks.events = EPOLLIN;
-	if (td_host_watch_open(&nic->uplinks.fd, &err) < 0 || td_loop_watch(&nic->host.vm->loop, &nic->uplinks) < 0)
-		td_warn("nic %s: a team below %s that changes its member is not seen: %s", nic->config->id, nic->config->bridge, err.text);
+	if (!tap && !bridge)
+		return 0;
+	rc = td_host_watch_open(&nic->network, &nic->host.vm->loop, tap, bridge, &events, err);
+	if (rc == 0 && !nic->network.up)
+		on_uplink(nic, false);
+	return rc;
 }
 
-void td_hybrid_guard_begin(struct td_hybrid *nic)
+int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 {
-	struct td_err err = {0};
+	struct td_err warning = {0};
 
-	if (!nic->config->bridge || !tap_of(nic))
-		return;
-	if (td_host_guard_tidy(nic->config->bridge, &err) < 0)
-		warn(nic, &err);
+	if (!tap_of(nic))
+		return 0;
+	if (nic->config->bridge && td_host_guard_tidy(nic->config->bridge, &warning) < 0)
+		warn(nic, &warning);
 	td_hybrid_guard(nic, TD_PATH_EMULATED);
-	watch_uplinks(nic);
+	if (nic->igbvf)
+		return watch_network(nic, err) < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : 0;
+	if (watch_network(nic, &warning) < 0)
+		td_warn("nic %s: a team below %s that changes its member is not seen: %s", nic->config->id, nic->config->bridge,
+			warning.text);
+	return 0;
 }
 
 void td_hybrid_guard_end(struct td_hybrid *nic)
 {
 	td_hybrid_guard(nic, TD_PATH_VF);
-	if (nic->uplinks.fd < 0)
-		return;
-	td_loop_unwatch(&nic->host.vm->loop, &nic->uplinks);
-	close(nic->uplinks.fd);
-	nic->uplinks.fd = -1;
+	td_host_watch_close(&nic->network);
 }
 
 void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)

@@ -2,7 +2,7 @@
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover.c and hybrid_failover_tick.c (what a flip
- * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back), hybrid_info.c
+ * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
  * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
@@ -12,10 +12,10 @@
 #include "cli/catch.h"
 #include "cli/hybrid.h"
 #include "cli/relay.h"
-#include "cli/uplink.h"
 #include "core/loop.h"
 #include "emul/igbvf.h"
 #include "emul/virtio_net.h"
+#include "host/host_watch.h"
 #include "vfio/hw82576.h"
 #include "vfio/lease.h"
 #include "vfio/vfio_pci.h"
@@ -85,7 +85,6 @@ struct td_hybrid {
 	const struct td_vm_net_config *config; /* borrowed for the VM's life */
 	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
 	struct td_igbvf *igbvf;		       /* NULL: any other model */
-	struct td_uplink uplink;	       /* of igbvf's tap */
 	struct td_hw82576 *hw;		       /* behind igbvf; NULL: none */
 	struct td_transparent transparent;
 	struct td_lease lease;
@@ -115,8 +114,8 @@ struct td_hybrid {
 	unsigned looks;			   /* at the link, in a row, that said otherwise */
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
-	bool guarded;		  /* the host's network keeps the guest's MAC behind the tap */
-	struct td_watch uplinks;  /* of that network; fd -1: none */
+	bool guarded; /* the host's network keeps the guest's MAC behind the tap */
+	struct td_host_watch network;
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
@@ -197,8 +196,11 @@ void td_hybrid_driver_is_up(struct td_hybrid *nic);
 
 /* hybrid_guard.c */
 
-/* The emulated NIC has come up; what a killed VM has left in its network goes. Then: it goes next. */
-void td_hybrid_guard_begin(struct td_hybrid *nic);
+/*
+ * The emulated NIC has come up; what a killed VM has left in its network goes, and its uplinks are watched. Only a NIC that shows the guest
+ * their carrier fails where they cannot be. Then: it goes next.
+ */
+int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err);
 void td_hybrid_guard_end(struct td_hybrid *nic);
 /*
  * The guest's traffic is on this path: to be said before its frames may come in by an uplink (VF), and when they no longer do (emulated). A

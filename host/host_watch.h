@@ -1,18 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_watch.h - tells when a network's uplink goes on by another way: a team changes its active member (the kernel says so by rtnetlink,
- * IFLA_EVENT). The switch outside then has the VMs' addresses at the old port until they are told anew, and bonding tells only the host's
- * own. What to tell is the caller's.
+ * host_watch.h - tells a NIC, by one rtnetlink socket on the loop, what becomes of its network's uplinks. What to do about it is the
+ * caller's.
+ *
+ * - Whether any has a carrier (host_uplink.h), when that changes.
+ * - That the network goes on by another way: a team changes its active member. The switch outside then has the VMs' addresses at the old
+ *   port until they are told anew, and bonding tells only the host's own.
  */
 #ifndef TD_HOST_HOST_WATCH_H
 #define TD_HOST_HOST_WATCH_H
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/loop.h"
 
-/* *ret_fd does not block, and is the caller's to close. */
-int td_host_watch_open(int *ret_fd, struct td_err *err);
-/* Reads what waits. true: a link below the bridge has moved, or so much was said that it may have. */
-bool td_host_watch_read(int fd, const char *bridge);
+struct td_host_watch_events {
+	void (*uplink)(void *opaque, bool up);
+	void (*moved)(void *opaque); /* a link below the bridge has moved, or so much was said that it may have */
+	void *opaque;
+};
+
+struct td_host_watch {
+	struct td_loop *loop;
+	struct td_watch watch; /* its descriptor is owned; -1: not open */
+	const char *tap, *bridge;
+	bool up;
+	struct td_host_watch_events events;
+};
+
+/*
+ * tap: whose bridge's carrier is looked at; watch->up is set. bridge: below which links may move. Either may be NULL: no such event; both
+ * are borrowed. Events come on the loop.
+ */
+int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+	const struct td_host_watch_events *events, struct td_err *err);
+void td_host_watch_close(struct td_host_watch *watch); /* harmless when not open, if the descriptor is -1 */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sriov_sysfs.h - the part of sriov.h that is sysfs, over an explicit root ("/sys" in production, a directory of files in tests).
- * Private to vfio/ and its tests. Source: Linux Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups.
+ * Private to vfio/, host/host_uplink.c and their tests. Source: Linux Documentation/ABI/testing/sysfs-bus-pci, sysfs-kernel-iommu_groups.
  */
 #ifndef TD_VFIO_SRIOV_SYSFS_H
 #define TD_VFIO_SRIOV_SYSFS_H

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # What a guest has besides VFs, asked of real guests: disks, entropy, a NIC of several queues by either datapath; huge pages and prefaulted
-# memory; kernels that are no bzImage. And unit tests that need KVM, where it is sure to be there.
+# memory; kernels that are no bzImage. And unit tests that need KVM or bonding, where it is sure to be there.
 # lab/host -- env ONLY="CASE…" tests/lab/devices.sh: some cases.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -18,7 +18,7 @@ unit_test() {
 
 case_unit_tests() {
 	local test
-	for test in core_vm emul_virtio_pci vfio_vfio_pci; do check "$test, none of it skipped" unit_test "$test"; done
+	for test in core_vm emul_virtio_pci vfio_vfio_pci host_watch; do check "$test, none of it skipped" unit_test "$test"; done
 }
 
 # asked COMMAND VALUE: what the guest's command says. On failure, what it said.

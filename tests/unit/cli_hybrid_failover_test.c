@@ -435,12 +435,35 @@ static void test_late_cold(void **state)
 	check_recovery();
 }
 
+/* ---- the bridge's uplinks ---- */
+
+static void check_told_of_move(bool told)
+{
+	fake.announced = -1;
+	fake.nic->network.events.moved(fake.nic);
+	assert_int_equal(fake.announced, told ? TD_PATH_EMULATED : -1);
+	assert_int_equal(fake.guarded, told);
+}
+
+/* The outside looks for the guest behind them on the emulated path alone. */
+static void test_uplink_moves(void **state)
+{
+	(void)state;
+	set_up_world();
+	check_told_of_move(true);
+	flip_well(TD_PATH_VF);
+	check_told_of_move(false);
+	flip_well(TD_PATH_EMULATED);
+	check_told_of_move(true);
+	tear_down_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls), cmocka_unit_test(test_link_lost),
 		cmocka_unit_test(test_link_lost_deaf), cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused),
 		cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver),
-		cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold)};
+		cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

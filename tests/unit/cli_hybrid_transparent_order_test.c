@@ -356,18 +356,23 @@ static void test_no_retry_unwanted(void **state)
 
 /* ---- at other times ---- */
 
+static void uplink_is(bool up)
+{
+	fake.nic->network.events.uplink(fake.nic, up);
+}
+
 /* On either path, for the day the model serves the guest again. */
 static void test_uplink(void **state)
 {
 	(void)state;
 	set_up_world();
-	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
+	uplink_is(false);
 	assert_false(guest.link);
-	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
+	uplink_is(true);
 	assert_int_equal(fake.announced, TD_PATH_EMULATED);
-	fake.nic->uplink.changed(fake.nic->uplink.opaque, false);
+	uplink_is(false);
 	flip_well(TD_PATH_VF);
-	fake.nic->uplink.changed(fake.nic->uplink.opaque, true);
+	uplink_is(true);
 	assert_true(guest.link);
 	assert_int_equal(fake.announced, TD_PATH_VF);
 	tear_down_world();

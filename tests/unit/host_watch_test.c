@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A team that goes on by its other member, in a network of the test's own: bridge br0 on team0 with members up0 and up1; br1 beside it.
- * Needs the right to make network namespaces, ip(8), and bonding in the kernel; says so and skips where one is missing.
+ * What the kernel tells of a bridge's uplinks, in networks of the test's own: br0 with a tap and an uplink whose other end is "cable"; br1
+ * on team0, whose members up0 and up1 end in wire0 and wire1, with a tap; br2 beside it. Needs the right to make network namespaces, ip(8),
+ * /dev/net/tun and, for the team, bonding in the kernel; says so and skips what needs what is missing.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,90 +10,193 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
-#include <unistd.h>
 
 #include "host/host_watch.h"
 
-static bool run(const char *command)
+#define SOON_MS	 3000U /* enough for what is waited for */
+#define QUIET_MS 300U  /* enough for what is not */
+
+static bool shell(const char *command)
 {
 	return system(command) == 0;
 }
 
+static const char network[] =
+	"ip link add br0 type bridge && ip tuntap add tap0 mode tap && ip link add port type veth peer name cable &&"
+	"ip link add link port name uplink type macvlan && ip link set uplink master br0 && ip link set tap0 master br0 &&"
+	"ip link set port up && ip link set uplink up && ip link set cable up && ip link set br0 up";
+
+static const char team[] =
+	"ip link add team0 type bond mode active-backup miimon 10 2>/dev/null && ip link add up0 type veth peer name wire0 &&"
+	"ip link add up1 type veth peer name wire1 && ip link add br1 type bridge && ip link add br2 type bridge &&"
+	"ip tuntap add tap1 mode tap && ip link set tap1 master br1 && ip link set up0 master team0 && ip link set up1 master team0 &&"
+	"ip link set wire0 up && ip link set wire1 up && ip link set team0 master br1 && ip link set team0 up && ip link set br1 up";
+
 /* /sys shows the network of whoever mounted it. */
-static const char *make_network(void)
+static const char *make_namespace(void)
 {
 	if (unshare(CLONE_NEWNET | CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWNS) < 0)
 		return "no right to make a network namespace";
 	if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("sysfs", "/sys", "sysfs", 0, NULL) < 0)
 		return "no right to mount sysfs";
-	if (!run("ip link add team0 type bond mode active-backup miimon 10 2>/dev/null"))
-		return "no ip(8), or no bonding in this kernel";
-	if (!run("ip link add up0 type veth peer name wire0 && ip link add up1 type veth peer name wire1 && ip link add br0 type bridge && "
-		 "ip link add br1 type bridge && ip link set up0 master team0 && ip link set up1 master team0 && ip link set wire0 up && "
-		 "ip link set wire1 up && ip link set team0 master br0 && ip link set team0 up && ip link set br0 up"))
-		return "links do not come up";
 	return NULL;
 }
 
-/* Reads until the network has been silent for a while. */
-static bool has_moved(int fd, const char *bridge)
+static void make_or_skip(const char *links, const char *needs)
 {
-	bool moved = false;
-	for (struct pollfd wait = {.fd = fd, .events = POLLIN}; poll(&wait, 1, 300) > 0;)
-		moved = td_host_watch_read(fd, bridge) || moved;
-	return moved;
+	const char *why = make_namespace();
+
+	if (!why && shell(links))
+		return;
+	print_message("skipped: %s\n", why ? why : needs);
+	skip();
 }
 
-static int open_watch(void)
+/* ---- what is told ---- */
+
+static struct td_loop loop;
+static struct td_timer limit;
+static bool first_ends;
+
+struct told {
+	struct td_host_watch watch;
+	unsigned changes, moves;
+};
+
+static void on_uplink(void *opaque, bool up)
 {
-	int fd = -1;
-	assert_int_equal(td_host_watch_open(&fd, NULL), 0);
-	return fd;
+	struct told *told = opaque;
+
+	assert_int_equal(told->watch.up, up);
+	told->changes++;
+	if (first_ends)
+		td_loop_stop(&loop);
+}
+
+static void on_moved(void *opaque)
+{
+	struct told *told = opaque;
+
+	told->moves++;
+	if (first_ends)
+		td_loop_stop(&loop);
+}
+
+static void is_over(struct td_timer *timer)
+{
+	(void)timer;
+	td_loop_stop(&loop);
+}
+
+static void run(uint64_t ms, bool until_told)
+{
+	first_ends = until_told;
+	td_loop_arm(&loop, &limit, ms * 1000000U);
+	assert_int_equal(td_loop_run(&loop), 0);
+	td_loop_disarm(&loop, &limit);
+}
+
+/* One change is told in several messages. */
+static void after(const char *command, bool is_told)
+{
+	assert_true(shell(command));
+	if (is_told)
+		run(SOON_MS, true);
+	run(QUIET_MS, false);
+}
+
+static void open_watch(struct told *told, const char *tap, const char *bridge)
+{
+	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .opaque = told};
+
+	assert_int_equal(td_host_watch_open(&told->watch, &loop, tap, bridge, &events, NULL), 0);
+}
+
+static int make_loop(void **state)
+{
+	(void)state;
+	limit.expired = is_over;
+	return td_loop_init(&loop, NULL, NULL);
+}
+
+static int end_loop(void **state)
+{
+	(void)state;
+	td_loop_fini(&loop);
+	return 0;
+}
+
+/* ---- tests ---- */
+
+static void a_lost_carrier_is_told(void **state)
+{
+	struct told told = {.watch.watch.fd = -1}, deaf = {.watch.watch.fd = -1};
+
+	(void)state;
+	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
+	td_host_watch_close(&told.watch);
+	open_watch(&told, "tap0", "br0");
+	open_watch(&deaf, NULL, "br0");
+	assert_true(told.watch.up);
+	after("ip link set cable down", true);
+	assert_int_equal(told.changes, 1);
+	assert_false(told.watch.up);
+	after("ip link set tap0 down && ip link set tap0 up", false); /* no matter */
+	assert_int_equal(told.changes, 1);
+	after("ip link set cable up", true);
+	assert_int_equal(told.changes, 2);
+	assert_true(told.watch.up);
+	assert_int_equal(deaf.changes, 0);
+	td_host_watch_close(&told.watch);
+	open_watch(&told, "tap0", "br0"); /* a second time */
+	td_host_watch_close(&told.watch);
+	td_host_watch_close(&deaf.watch);
 }
 
 static void a_lost_member_moves_the_network(void **state)
 {
 	static const char *const moves[] = {"ip link set wire0 down", "ip link set wire0 up && sleep 0.1 && ip link set wire1 down",
 		"ip link set wire1 up && sleep 0.1 && echo up1 >/sys/class/net/team0/bonding/active_slave"};
-	int fd = open_watch(), beside = open_watch();
-	(void)state;
-	(void)has_moved(fd, "br0"); /* what came before */
-	(void)has_moved(beside, "br1");
-	for (unsigned i = 0; i < TD_COUNT(moves); i++) {
-		assert_true(run(moves[i]));
-		assert_true(has_moved(fd, "br0"));
-		assert_false(has_moved(beside, "br1"));
-	}
-	close(fd);
-	close(beside);
-}
+	struct told told = {0}, beside = {0}, deaf = {0};
 
-static void other_changes_move_nothing(void **state)
-{
-	int fd = open_watch();
 	(void)state;
-	assert_true(run("ip link add dummy9 type veth peer name dummy8 && ip link set dummy9 up && ip link set dummy9 master br0 && "
-			"ip link set br0 mtu 1400 && ip link del dummy9"));
-	assert_false(has_moved(fd, "br0"));
-	close(fd);
+	make_or_skip(team, "ip can't make bridge, tap or veth, or this kernel has no bonding");
+	open_watch(&told, "tap1", "br1");
+	open_watch(&beside, NULL, "br2");
+	open_watch(&deaf, "tap1", NULL);
+	run(QUIET_MS, false); /* what came before */
+	for (unsigned i = 0; i < TD_COUNT(moves); i++) {
+		told.moves = told.changes = 0;
+		after(moves[i], true);
+		assert_true(told.moves > 0);
+		assert_int_equal(told.changes, 0); /* the team has had a carrier all the time */
+	}
+	told.moves = 0;
+	after("ip link add dummy9 type veth peer name dummy8 && ip link set dummy9 up && ip link set dummy9 master br1 &&"
+	      "ip link set br1 mtu 1400 && ip link del dummy9",
+		false);
+	assert_int_equal(told.moves, 0);
+	after("ip link set wire0 down && ip link set wire1 down", true);
+	assert_int_equal(told.changes, 1);
+	assert_false(told.watch.up);
+	assert_int_equal(beside.moves, 0);
+	assert_int_equal(deaf.moves, 0);
+	assert_int_equal(deaf.changes, 1);
+	td_host_watch_close(&told.watch);
+	td_host_watch_close(&beside.watch);
+	td_host_watch_close(&deaf.watch);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_lost_member_moves_the_network),
-		cmocka_unit_test(other_changes_move_nothing),
+		cmocka_unit_test_setup_teardown(a_lost_carrier_is_told, make_loop, end_loop),
+		cmocka_unit_test_setup_teardown(a_lost_member_moves_the_network, make_loop, end_loop),
 	};
-	const char *missing = make_network();
-	if (missing) {
-		printf("skipped: %s\n", missing);
-		return 0;
-	}
+
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -162,18 +162,20 @@ void td_catch_forget(struct td_catch *catch)
 
 /* ---- the bridge ---- */
 
-int td_uplink_open(struct td_uplink *uplink, struct td_loop *loop, const char *tap, void (*changed)(void *opaque, bool up), void *opaque,
-	struct td_err *err)
+int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+	const struct td_host_watch_events *events, struct td_err *err)
 {
 	(void)loop, (void)err;
-	assert_string_equal(tap, FAKE_TAP);
-	*uplink = (struct td_uplink){.watch.fd = FAKE_FD, .up = true, .changed = changed, .opaque = opaque};
+	assert_true(tap || bridge);
+	if (tap)
+		assert_string_equal(tap, FAKE_TAP);
+	*watch = (struct td_host_watch){.watch.fd = FAKE_FD, .tap = tap, .bridge = bridge, .up = true, .events = *events};
 	return 0;
 }
 
-void td_uplink_close(struct td_uplink *uplink)
+void td_host_watch_close(struct td_host_watch *watch)
 {
-	uplink->watch.fd = -1;
+	watch->watch.fd = -1;
 }
 
 int td_host_guard_tidy(const char *bridge, struct td_err *err)
