@@ -7,7 +7,6 @@
  * frames. Whoever changes the set-up parks the thread first, which it lets happen between two rounds; it holds no lock then.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -15,8 +14,8 @@
 #include <unistd.h>
 
 #include "emul/igbvf_parts.h"
+#include "emul/io_thread.h"
 
-#define STACK_BYTES   (128U * 1024U)
 #define EVENTS	      4
 #define POLL_NS	      20000U /* after work: how long more is waited for before sleeping */
 #define NS_PER_S      1000000000ULL
@@ -188,28 +187,6 @@ static int watch(struct td_igbvf_io *io, int fd)
 	return epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
-static int start_thread(struct td_igbvf *dev)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	char name[16];
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&dev->io.thread, &attr, run, dev);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (rc)
-		return -rc;
-	dev->io.thread_ready = true;
-	snprintf(name, sizeof(name), "io-%.12s", td_igbvf_name(dev));
-	pthread_setname_np(dev->io.thread, name);
-	return 0;
-}
-
 int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
 {
 	struct td_igbvf_io *io = &dev->io;
@@ -224,7 +201,8 @@ int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
 	if (!rc)
 		rc = watch(io, tap_fd);
 	if (!rc)
-		rc = start_thread(dev);
+		rc = td_io_thread_start(&io->thread, td_igbvf_name(dev), run, dev);
+	io->thread_ready = !rc;
 	return rc ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "%s: I/O thread", td_igbvf_name(dev)) : 0;
 }
 

@@ -17,25 +17,24 @@
 #include <errno.h>
 #include <linux/virtio_net.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 
 #include "core/loop.h"
+#include "emul/io_thread.h"
 
 #define HEADER_BYTES	 12U /* struct virtio_net_hdr_v1 */
 #define FRAME_LIMIT	 (HEADER_BYTES + 65536U + 64U)
 #define SPILL_BYTES	 FRAME_LIMIT
 #define HELD_SEGMENTS	 256U
 #define HELD_CHAINS	 128U
-#define SMALL_BYTES	 4096U /* held while frames are small */
-#define SMALL_RUN	 256U  /* so many small frames in a row: hold little again */
-#define ROUND_FRAMES	 64U   /* of one queue before the others have their turn */
-#define PUBLISH_FRAMES	 16U   /* shown to the guest at once */
-#define TAP_ROUNDS	 4U    /* a tap that was empty is read again after so many: each try is a system call */
-#define STACK_BYTES	 (128U * 1024U)
+#define SMALL_BYTES	 4096U	/* held while frames are small */
+#define SMALL_RUN	 256U	/* so many small frames in a row: hold little again */
+#define ROUND_FRAMES	 64U	/* of one queue before the others have their turn */
+#define PUBLISH_FRAMES	 16U	/* shown to the guest at once */
+#define TAP_ROUNDS	 4U	/* a tap that was empty is read again after so many: each try is a system call */
 #define POLL_NS		 20000U /* how long a busy sender is waited for, see poll_tx() */
 #define POLL_LOST_MAX	 6U
 #define POLL_BUSY_FRAMES 4U /* what counts as busy */
@@ -436,28 +435,6 @@ static int watch_pair(struct td_net_io *io, unsigned index)
 	return rc || io->config.hold_rx ? rc : td_loop_watch(&io->loop, &pair->tap);
 }
 
-static int start_thread(struct td_net_io *io)
-{
-	pthread_attr_t attr;
-	sigset_t all, before;
-	char name[16];
-	int rc;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&io->thread, &attr, run, io);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attr);
-	if (rc)
-		return -rc;
-	io->thread_ready = true;
-	snprintf(name, sizeof(name), "io-%.12s", io->config.name);
-	pthread_setname_np(io->thread, name);
-	return 0;
-}
-
 static size_t io_bytes(unsigned pair_count)
 {
 	return sizeof(struct td_net_io) + pair_count * sizeof(struct pair) + SPILL_BYTES;
@@ -481,7 +458,8 @@ int td_net_io_start(struct td_net_io **ret_io, const struct td_net_io_config *co
 	for (unsigned i = 0; !rc && i < io->pair_count; i++)
 		rc = watch_pair(io, i);
 	if (!rc)
-		rc = start_thread(io);
+		rc = td_io_thread_start(&io->thread, config->name, run, io);
+	io->thread_ready = !rc;
 	if (rc) {
 		td_net_io_stop(io);
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "%s: I/O thread", config->name);
