@@ -9,6 +9,8 @@
 #include "cli/rundir.h"
 #include "core/control.h"
 
+#define OLD_FLIP_LIMIT_MS 60000
+
 /* Is `option` one of the words in `more`? */
 static bool knows(const char *more, const char *option)
 {
@@ -143,7 +145,8 @@ int td_client_switch(const char *vm, const char *nic, const char *to, bool cold,
 	json_t *info = NULL;
 	json_t *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", to, "cold", (int)cold);
 	int r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
-	json_int_t limit_ms = json_integer_value(json_object_get(info, "flip_limit_ms"));
+	const json_t *limit = json_object_get(info, "flip_limit_ms"); /* a VM started by an older tandem does not say */
+	json_int_t limit_ms = limit ? json_integer_value(limit) : OLD_FLIP_LIMIT_MS;
 	if (!r)
 		r = td_client_call(vm, "nic-switch", args, (int)TD_MIN(limit_ms, INT32_MAX / 2) + TD_CLIENT_WAIT_MS, ret_flip, err);
 	json_decref(args);

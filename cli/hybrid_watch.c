@@ -47,7 +47,19 @@ static void link_is_back(struct td_hybrid *nic)
 		nic->reason_text[0] = '\0';
 	}
 	nic->retry_at_ns = nic->patience_ns = 0;
+	nic->reconsider = true; /* also one that the link's loss took from amid its flip */
 	td_hybrid_wake(nic);
+}
+
+/* Without a lease there is no PF to look at: the next flip to a VF finds out, but not at once, as a link that flaps may be up just then. */
+static void forget_link(struct td_hybrid *nic)
+{
+	if (nic->link_lost) {
+		td_hybrid_try_later(nic);
+		nic->transparent.retry_at_ns = TD_MAX(nic->transparent.retry_at_ns, nic->retry_at_ns);
+	}
+	nic->link_lost = false;
+	nic->looks = 0;
 }
 
 /* A PF that does not answer, or is gone, takes its VFs with it: that is told by other means. */
@@ -57,7 +69,7 @@ static void look_at_link(struct td_hybrid *nic)
 	bool lost;
 
 	if (!nic->lease.held) {
-		nic->link_lost = false;
+		forget_link(nic);
 		return;
 	}
 	lost = td_hybrid_vf_check_link(nic, &err) < 0;
@@ -137,6 +149,10 @@ void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err)
 
 	if (err->code == 0)
 		nic->retry_at_ns = nic->patience_ns = 0;
+	if (err->code == 0 && nic->path == TD_PATH_VF) { /* its first phase has seen the link, whatever was known before */
+		nic->link_lost = false;
+		nic->looks = 0;
+	}
 	if (err->code || nic->lost)
 		td_hybrid_try_later(nic);
 	nic->reconsider |= away && (nic->lost || nic->link_lost || may_pass(err->reason));

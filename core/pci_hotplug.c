@@ -159,6 +159,7 @@ int td_pci_unplug_request(struct td_pci_dev *dev)
 
 static void eject(struct td_pci *pci, uint32_t slots)
 {
+	pci->unplug_pending &= ~(slots & pci->ghosts); /* not to be read as a request for whoever has the slot next */
 	pci->ghosts &= ~slots;
 	for (unsigned i = 0; i < TD_PCI_SLOTS; i++) {
 		struct td_pci_dev *dev = pci->slot[i];

@@ -181,9 +181,8 @@ void td_host_guard_remove(struct td_host_netlink *netlink, const char *uplink, c
 	int index = (int)if_nametoindex(uplink);
 	if (!index)
 		return;
-	if (is_over_vfs(uplink, 0))
-		(void)td_host_netlink_change(
-			netlink, td_host_guard_fdb(RTM_DELNEIGH, 0, index, NUD_PERMANENT, NTF_SELF, mac), uplink, NULL);
+	/* Whether or not it has VFs now: it had when it was told. */
+	(void)td_host_netlink_change(netlink, td_host_guard_fdb(RTM_DELNEIGH, 0, index, NUD_PERMANENT, NTF_SELF, mac), uplink, NULL);
 	remove_filter(netlink, uplink, index, handle_of(mac));
 }
 

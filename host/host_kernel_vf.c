@@ -56,16 +56,6 @@ static int lock_vf(struct td_host_kernel *kernel, const char *bdf, struct td_err
 	return r;
 }
 
-static int lock_vfs(struct td_host_kernel *kernel, const char *pf, struct td_err *err)
-{
-	td_auto_free struct td_sriov_vf *vfs = NULL;
-	unsigned count = 0;
-	int r = td_sriov_list(pf, &vfs, &count, err);
-	for (unsigned i = 0; !r && i < count; i++)
-		r = lock_vf(kernel, vfs[i].bdf, err);
-	return r;
-}
-
 static void unlock_vf(struct td_host_kernel *kernel, const char *bdf)
 {
 	for (unsigned i = kernel->lock_count; i-- > 0;)
@@ -102,10 +92,15 @@ static int make_vfs(const char *pf, const char *to, struct td_err *err)
 
 int td_host_kernel_num_vfs(struct td_host_kernel *kernel, const char *pf, const char *to, struct td_err *err)
 {
-	int r = lock_vfs(kernel, pf, err);
+	td_auto_free struct td_sriov_vf *vfs = NULL;
+	unsigned count = 0;
+	int r = td_sriov_list(pf, &vfs, &count, err);
+	for (unsigned i = 0; !r && i < count; i++)
+		r = lock_vf(kernel, vfs[i].bdf, err);
 	if (!r)
 		r = make_vfs(pf, to, err);
-	td_host_kernel_unlock(kernel); /* these VFs are no more */
+	for (unsigned i = 0; i < count; i++)
+		unlock_vf(kernel, vfs[i].bdf); /* they are no more; other PFs' VFs still have to go */
 	return r;
 }
 

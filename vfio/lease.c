@@ -383,7 +383,8 @@ static bool is_dead(const char *dir, int *ret_lock)
 	if (!has_journal(dir) || snprintf(path, sizeof(path), "%s/lock", dir) >= (int)sizeof(path))
 		return false;
 	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (geteuid() != 0 && st.st_uid != geteuid()) ||
+		flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return false;
 	*ret_lock = td_take_fd(&fd);
 	return true;
