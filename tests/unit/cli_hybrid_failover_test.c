@@ -254,6 +254,36 @@ static void test_link_lost(void **state)
 	tear_down_world();
 }
 
+static void is_there_already(void *opaque, const json_t *record, const struct td_err *err)
+{
+	(void)opaque;
+	assert_null(err);
+	assert_true(json_is_false(json_object_get(record, "changed")));
+}
+
+/* What was known of the link while the NIC was wanted elsewhere says nothing of a VF that it is told to go to later. */
+static void test_link_known_of_old(void **state)
+{
+	unsigned flips;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake.carrier = false;
+	fake_run(1000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, false, is_there_already, NULL, NULL), 0);
+	fake_run(1000, false);
+	fake.carrier = true;
+	fake_run(5000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_true(flip(TD_PATH_VF));
+	flips = fake.nic->log_count;
+	fake_run(5000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->log_count, flips);
+	tear_down_world();
+}
+
 /* The guest does not give the VF up, then it does; and a link that comes back to a guest that is still there. */
 static void test_link_lost_deaf(void **state)
 {
@@ -460,10 +490,11 @@ static void test_uplink_moves(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls), cmocka_unit_test(test_link_lost),
-		cmocka_unit_test(test_link_lost_deaf), cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused),
-		cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver),
-		cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_link_known_of_old), cmocka_unit_test(test_link_lost), cmocka_unit_test(test_link_lost_deaf),
+		cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_pause_amid_flip),
+		cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish),
+		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
