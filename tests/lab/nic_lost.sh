@@ -8,7 +8,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
 
 case_link_lost() {
-	nic_vm
+	nic_vm unplug_timeout=10s # igbvf waits for answers of a PF that is down, on its way out
 	on_vf
 	check 'on the VF the guest answers' answers
 	lab-link pf0 off
