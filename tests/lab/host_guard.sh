@@ -12,10 +12,7 @@ PACKETS=${PACKETS:-50000}
 SECOND_MAC=52:54:00:12:34:57
 
 hosts_up() {
-	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
-	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
-	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
-	ip -n peer link set wire0 up
+	peer_up
 	cat >"$WORK/host.yaml" <<-'EOF'
 		pools:
 		- {resourceName: a, nicSelector: {pfNames: [pf0]}, numVfs: 2}

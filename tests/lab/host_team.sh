@@ -10,10 +10,7 @@ set -euo pipefail
 FLAPS=${FLAPS:-10} LIMIT_MS=${LIMIT_MS:-100}
 
 hosts_up() {
-	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
-	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
-	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
-	ip -n peer link set wire0 up
+	peer_up
 	cat >"$WORK/host.yaml" <<-'EOF'
 		teams: [{name: team0, members: [up0, up1]}]
 		networks: [{name: br0, uplinks: [team0]}]

@@ -33,15 +33,6 @@ streams() {
 		jq -es 'map(.server.bytes // .client.bytes) | all(. > 1000000)' "$WORK/up.json" "$WORK/down.json" >/dev/null
 }
 
-# carrier WANTED SECONDS
-carrier() {
-	local limit=$((SECONDS + $2))
-	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
-		((SECONDS < limit)) || return 1
-		sleep 0.3
-	done
-}
-
 resized() { # MTU
 	guest "ip link set eth0 mtu $1" && carrier 1 20
 }

@@ -47,17 +47,22 @@ mkdir -p "$WORK"
 
 # ---- the host
 
+# peer_up: PEER_ADDRESS outside; no IPv6 there nor here.
+peer_up() {
+	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
+	ip -n peer link set wire0 up
+}
+
 # network_up [VFS]: bridge br0 on up0, PEER_ADDRESS outside, VFs on pf0.
 network_up() {
 	local limit=$((SECONDS + 20))
-	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
+	peer_up
 	ip link add br0 type bridge mcast_snooping 0
 	ip link set up0 master br0
 	ip link set up0 up
 	ip link set br0 up
-	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
-	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
-	ip -n peer link set wire0 up
 	ip link set pf0 up
 	echo 0 >/sys/class/net/pf0/device/sriov_drivers_autoprobe
 	echo "${1:-2}" >/sys/class/net/pf0/device/sriov_numvfs
@@ -176,6 +181,15 @@ guest() {
 		GUEST_OUTPUT+=$CONSOLE_LINE$'\n'
 	done
 	return "${CONSOLE_LINE#@done }"
+}
+
+# carrier WANTED SECONDS: of the guest's eth0.
+carrier() {
+	local limit=$((SECONDS + $2))
+	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
+		((SECONDS < limit)) || return 1
+		sleep 0.3
+	done
 }
 
 vm_stop() {

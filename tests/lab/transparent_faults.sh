@@ -89,15 +89,6 @@ case_pf_down() {
 	vm_stop
 }
 
-# carrier WANTED SECONDS: of the guest's interface.
-carrier() {
-	local limit=$((SECONDS + $2))
-	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
-		((SECONDS < limit)) || return 1
-		sleep 0.3
-	done
-}
-
 # The cable of the bridge's uplink: the guest's own on the emulated path, no matter on the VF.
 case_uplink() {
 	nic_vm
