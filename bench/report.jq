@@ -6,7 +6,7 @@ def median: sort | if length % 2 == 1 then .[(length - 1) / 2] else (.[length / 
 def summary: {median: median, min: min, max: max, samples: length};
 
 def judged:
-	(if .beside == "plain" then "mode vf" else "q35" end) as $other
+	(.beside // "q35") as $other
 	| if .ratio_max then {goal: "<= \(.ratio_max) x \($other)", ok: (if .ratio == null then null else .ratio <= .ratio_max end)}
 	elif .ratio_min then {goal: ">= \(.ratio_min) x \($other)", ok: (if .ratio == null then null else .ratio >= .ratio_min end)}
 	elif .max != null then {goal: "<= \(.max)", ok: (if .subjects.tandem == null then null else .subjects.tandem.median <= .max end)}

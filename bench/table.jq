@@ -13,7 +13,7 @@ def row($a; $b; $c; $d; $e; $e2; $f; $g; $h):
 | "lab host: \($e.accelerator), QEMU \($e.qemu), Linux \($e.host_kernel), \($e.cpus) CPUs outside, load \($e.load | join(" before, ")) after",
 "guests: Linux \($e.guest_kernel), -cpu \($e.guest_cpu), \($e.guest_memory_mib) MiB; medians of \($e.rounds) rounds; tandem \($e.commit)",
 "",
-row(""; ""; "tandem"; "q35"; "microvm"; "mode vf"; "ratio"; "goal"; ""),
+row(""; ""; "tandem"; "q35"; "microvm"; "plain"; "ratio"; "goal"; ""),
 (.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; .subjects.plain | figure;
 	if .ratio == null then "-" else .ratio | round_to(2) | tostring end; .goal // "";
 	if .ok == null then "" elif .ok then "met" else "MISSED" end))
