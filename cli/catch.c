@@ -109,9 +109,8 @@ int td_catch_open(
 
 void td_catch_close(struct td_catch *catch)
 {
-	td_cleanup_close(&catch->pf_fd);
-	td_cleanup_close(&catch->tap_fd);
-	catch->pf_fd = catch->tap_fd = -1;
+	td_close_behind(&catch->pf_fd);
+	td_close_behind(&catch->tap_fd);
 	free(catch->buffer);
 	catch->buffer = NULL;
 }

@@ -44,8 +44,7 @@ int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac
 
 void td_relay_close(struct td_relay *relay)
 {
-	td_cleanup_close(&relay->fd);
-	relay->fd = -1;
+	td_close_behind(&relay->fd);
 	free(relay->buffer);
 	relay->buffer = NULL;
 }

@@ -3,6 +3,8 @@
 #include "core/base.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,6 +16,23 @@ void td_cleanup_close(int *fd)
 	if (*fd >= 0)
 		close(*fd);
 	errno = saved;
+}
+
+static void *close_main(void *opaque)
+{
+	close((int)(intptr_t)opaque);
+	return NULL;
+}
+
+void td_close_behind(int *fd)
+{
+	pthread_t thread;
+
+	if (*fd >= 0 && pthread_create(&thread, NULL, close_main, (void *)(intptr_t)*fd) == 0)
+		pthread_detach(thread);
+	else
+		td_cleanup_close(fd);
+	*fd = -1;
 }
 
 void td_cleanup_free(void *ptr)
