@@ -3,9 +3,10 @@
  * hybrid_transparent_vf.c - the phases of a transparent NIC's flip to its hardware VF.
  *
  * Theory of operation. The hardware is made ready while the model still works: reset, handshake with the PF, filters, registers. Its heads
- * start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0. Then vCPUs are
- * stopped, the rings change hands, the PF's filter moves, and vCPUs go on. Frames that still come by the tap are sent into the PF, whose
- * embedded switch hands them to the VF, for as long as switches outside may need to learn.
+ * start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0: most of them
+ * while it works, the last ones at rest, when frames wait in the tap. Then vCPUs are stopped, the rings change hands, the PF's filter
+ * moves, and vCPUs go on. Frames that still come by the tap are sent into the PF, whose embedded switch hands them to the VF, for as long
+ * as switches outside may need to learn.
  */
 #include <errno.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
+#define AHEAD_NS	 200000000ULL
 #define REST_NS		 50000000ULL
 #define PATIENCE_NS	 15000000ULL
 #define DESCRIPTOR_BYTES 16U
@@ -79,6 +81,25 @@ static void raise_receive(struct td_hybrid *nic)
 		(void)eventfd_write(td_igbvf_msix_fd(nic->igbvf, vector), 1);
 }
 
+/*
+ * Frames wait while the model rests, so most of the way to the ring's start is gone before, while it works. A guest that is too slow for
+ * that, or receives so much that its head passes the start each time, goes that way at rest.
+ */
+static bool near_start(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+	unsigned burned = 0;
+	bool near;
+
+	if (t->rest_ns)
+		return true;
+	if (!t->ahead_ns)
+		t->ahead_ns = td_now_ns();
+	near = td_igbvf_burn_ahead(nic->igbvf, &burned);
+	nic->marks.burned += burned;
+	return near || td_now_ns() - t->ahead_ns >= AHEAD_NS;
+}
+
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
 static bool burned_down(struct td_hybrid *nic)
 {
@@ -96,7 +117,7 @@ static bool burned_down(struct td_hybrid *nic)
 	if (td_now_ns() - t->rest_ns < REST_NS) {
 		raise_receive(nic);
 	} else {
-		t->rest_ns = 0;
+		t->rest_ns = t->ahead_ns = 0;
 		t->again_ns = td_now_ns() + REST_NS;
 		td_igbvf_go(nic->igbvf);
 	}
@@ -117,7 +138,7 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < nic->transparent.again_ns)
 		return -EINPROGRESS;
 	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
-		if (!burned_down(nic))
+		if (!near_start(nic) || !burned_down(nic))
 			return -EINPROGRESS;
 		td_hybrid_guard(nic, TD_PATH_VF);
 		td_transparent_park(nic);
@@ -125,7 +146,7 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 			return 0;
 		td_transparent_unpark(nic);
 	}
-	nic->transparent.rest_ns = 0;
+	nic->transparent.rest_ns = nic->transparent.ahead_ns = 0;
 	if (!td_igbvf_driver_up(nic->igbvf))
 		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
 	td_igbvf_go(nic->igbvf);
@@ -198,7 +219,7 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
 		nic->transparent.preparations = 0;
-		nic->transparent.rest_ns = nic->transparent.again_ns = 0;
+		nic->transparent.rest_ns = nic->transparent.ahead_ns = nic->transparent.again_ns = 0;
 		return prepare(nic, err);
 	case TD_FLIP_QUIESCE:
 		return td_transparent_try_rest(nic, err);

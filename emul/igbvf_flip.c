@@ -22,6 +22,7 @@
 void td_igbvf_rest(struct td_igbvf *dev)
 {
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REST);
+	__atomic_store_n(&dev->rx.burn_ahead, false, __ATOMIC_RELAXED);
 }
 
 void td_igbvf_go(struct td_igbvf *dev)
@@ -221,6 +222,22 @@ int td_igbvf_check(struct td_igbvf *dev, struct td_err *err)
 }
 
 /* ---- to hardware ---- */
+
+bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
+{
+	const struct td_vf82576_ring *ring = &dev->state.rx[0];
+	uint32_t count = ring->len_bytes / TD_IGBVF_DESC_BYTES;
+	uint32_t head = __atomic_load_n(&ring->head, __ATOMIC_RELAXED), tail = __atomic_load_n(&ring->tail, __ATOMIC_RELAXED);
+
+	*ret_burned = __atomic_exchange_n(&dev->rx.burned_ahead, 0, __ATOMIC_RELAXED);
+	if (dev->held || !(ring->control & TD_VF_QUEUE_ENABLE) || head >= count || tail >= count)
+		return true;
+	if (head == 0 || (head >= count - td_igbvf_rx_rest(count) && (tail + count - head) % count >= count - count / 4))
+		return true;
+	__atomic_store_n(&dev->rx.burn_ahead, true, __ATOMIC_RELEASE);
+	td_igbvf_io_wake(dev);
+	return false;
+}
 
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 {

@@ -98,7 +98,9 @@ struct td_igbvf_rx {
 	bool ready;	  /* the tap may have a frame */
 	size_t frame_max; /* without CRC */
 	size_t buffer_bytes, header_bytes;
-	unsigned need; /* descriptors that the largest frame takes */
+	unsigned need;	       /* descriptors that the largest frame takes */
+	bool burn_ahead;       /* atomic: asked for, once */
+	unsigned burned_ahead; /* atomic: not fetched yet */
 };
 
 struct td_igbvf_io {
@@ -267,5 +269,7 @@ bool td_igbvf_tx_round(struct td_igbvf *dev);
 uint64_t td_igbvf_tx_tell(struct td_igbvf *dev, bool now);
 /* Gives the next receive descriptor back with an error. Parked. False: none is posted, or the ring is broken. */
 bool td_igbvf_rx_burn(struct td_igbvf *dev);
+/* How many of a ring's descriptors may be left to burn at rest. */
+uint32_t td_igbvf_rx_rest(uint32_t count);
 
 #endif

@@ -200,6 +200,21 @@ static void test_burn_rounds(void **state)
 	tear_down_world();
 }
 
+static void test_burn_ahead(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.ahead_rounds = 6;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(td_hybrid_last_record(fake.nic)->marks.burned, 6 * 5 + 3);
+	tear_down_world();
+
+	set_up_world();
+	guest.ahead_rounds = UINT_MAX; /* it is not waited for for ever */
+	assert_true(flip(TD_PATH_VF));
+	tear_down_world();
+}
+
 static void change_filters(void)
 {
 	guest.state.hash_count = (guest.state.hash_count + 1) % TD_VF82576_HASHES_MAX;
@@ -438,12 +453,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_there), cmocka_unit_test(test_order_back),
 		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_back_so_soon), cmocka_unit_test(test_vlan),
-		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves),
-		cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end),
-		cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost),
-		cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts),
-		cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold), cmocka_unit_test(test_leftovers),
-		cmocka_unit_test(test_already_there)};
+		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_burn_ahead), cmocka_unit_test(test_filters_change),
+		cmocka_unit_test(test_driver_leaves), cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted),
+		cmocka_unit_test(test_retry_after_end), cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused),
+		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
+		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
+		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

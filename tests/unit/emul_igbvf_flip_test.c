@@ -106,6 +106,57 @@ static void test_copy_state(void **state)
 	assert_memory_equal(&copy, td_igbvf_state(d->dev), sizeof(copy));
 }
 
+static void repost(struct driver *d)
+{
+	while ((uint32_t)d->rx[2 * d->rx_next + 1] & RXD_DD)
+		driver_rx_done(d);
+}
+
+/* While frames come and go; the rest of the way is short then. */
+static void test_burn_ahead(void **state)
+{
+	struct driver *d = driver_get(state);
+	unsigned burned = 0, some;
+
+	driver_up(d);
+	assert_true(td_igbvf_burn_ahead(d->dev, &some)); /* it stands there */
+	for (unsigned i = 0; i < 10; i++)
+		check_frames(d);
+	for (unsigned rounds = 0; !td_igbvf_burn_ahead(d->dev, &some); rounds++) {
+		burned += some;
+		assert_in_range(rounds, 0, 1000);
+		usleep(1000);
+		repost(d);
+	}
+	burned += some;
+	assert_in_range(burned, DRIVER_SIZE / 2, DRIVER_SIZE - 10 - DRIVER_SIZE / 4);
+	assert_int_equal(driver_read(d, TD_VF_RDH), 10 + burned);
+	check_frames(d);
+	td_igbvf_rest(d->dev);
+	assert_int_equal(td_igbvf_burn_to_start(d->dev, &burned), 0);
+	assert_in_range(burned, 1, DRIVER_SIZE / 4);
+	td_igbvf_go(d->dev);
+	usleep(10000);
+	repost(d);
+	check_frames(d);
+}
+
+/* A guest that posts nothing is not robbed of what it has. */
+static void test_burn_ahead_of_little(void **state)
+{
+	struct driver *d = driver_get(state);
+	unsigned some;
+
+	driver_up(d);
+	check_frames(d);
+	driver_write(d, TD_VF_RDT, 20);
+	for (unsigned rounds = 0; rounds < 20; rounds++) {
+		assert_false(td_igbvf_burn_ahead(d->dev, &some));
+		assert_int_equal(some, 0);
+		usleep(1000);
+	}
+}
+
 /* Too few are posted to get to the start. */
 static void test_burn_again(void **state)
 {
@@ -333,6 +384,8 @@ int main(void)
 		TEST(test_take_rx),
 		TEST(test_burn),
 		TEST(test_copy_state),
+		TEST(test_burn_ahead),
+		TEST(test_burn_ahead_of_little),
 		TEST(test_burn_again),
 		TEST(test_registers_on_hardware),
 		TEST(test_bus_master_on_hardware),

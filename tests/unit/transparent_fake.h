@@ -6,6 +6,7 @@
 #ifndef TD_TESTS_TRANSPARENT_FAKE_H
 #define TD_TESTS_TRANSPARENT_FAKE_H
 
+#include <limits.h>
 #include <sys/eventfd.h>
 
 #include "hybrid_fake.h"
@@ -22,6 +23,7 @@ struct guest {
 	unsigned anew;		 /* times that the driver was told to start anew: its link drops */
 	bool burn_stuck;	 /* it posts nothing */
 	unsigned burn_rounds;	 /* that its buffers do not suffice for */
+	unsigned ahead_rounds;	 /* until its head is near the start; UINT_MAX: it never is */
 	unsigned waiting;	 /* frames in the tap */
 	unsigned waiting_groups; /* so many of the last are broadcasts and multicasts, by turns */
 	unsigned parks;
@@ -217,6 +219,16 @@ void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_stat
 {
 	(void)dev;
 	*ret_state = guest.state;
+}
+
+bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
+{
+	(void)dev;
+	assert_int_equal(guest.model, FAKE_GOES);
+	*ret_burned = guest.ahead_rounds ? 5 : 0;
+	if (guest.ahead_rounds && guest.ahead_rounds != UINT_MAX)
+		guest.ahead_rounds--;
+	return guest.ahead_rounds == 0;
 }
 
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
