@@ -25,6 +25,12 @@ void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const ch
 	td_warn("nic %s: %s", nic->config->id, text);
 }
 
+static void forget_reason(struct td_hybrid *nic)
+{
+	nic->reason = TD_REASON_NONE;
+	nic->reason_text[0] = '\0';
+}
+
 /* ---- the PF's link ---- */
 
 static void link_is_lost(struct td_hybrid *nic, const struct td_err *err)
@@ -42,10 +48,8 @@ static void link_is_lost(struct td_hybrid *nic, const struct td_err *err)
 static void link_is_back(struct td_hybrid *nic)
 {
 	td_info("nic %s: pf %s has its link again", nic->config->id, nic->lease.vf.pf_name);
-	if (nic->path == TD_PATH_VF && nic->reason == nic->link_reason) {
-		nic->reason = TD_REASON_NONE;
-		nic->reason_text[0] = '\0';
-	}
+	if (nic->path == TD_PATH_VF && nic->reason == nic->link_reason)
+		forget_reason(nic);
 	nic->retry_at_ns = nic->patience_ns = 0;
 	nic->reconsider = true; /* also one that the link's loss took from amid its flip */
 	td_hybrid_wake(nic);
@@ -86,6 +90,24 @@ static void look_at_link(struct td_hybrid *nic)
 		link_is_back(nic);
 }
 
+/* ---- the guest's driver ---- */
+
+/*
+ * A driver that was unloaded, or whose interface was taken down: the guest is on its standby then, or nowhere, and the VF waits for it. It
+ * is the guest's own doing, so it is said, and nothing is done.
+ */
+static void look_at_driver(struct td_hybrid *nic)
+{
+	bool was = nic->reason == TD_REASON_DRIVER_DOWN;
+	bool down = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
+
+	nic->looks_driver = down && !was ? nic->looks_driver + 1 : 0;
+	if (nic->looks_driver == LOOKS_BACK && nic->reason == TD_REASON_NONE)
+		td_hybrid_set_reason(nic, TD_REASON_DRIVER_DOWN, "the guest's driver has let go of the VF, which waits for it");
+	if (was && !down && nic->path == TD_PATH_VF)
+		forget_reason(nic);
+}
+
 /* ---- flips ---- */
 
 static void leave_vf(struct td_hybrid *nic)
@@ -100,6 +122,7 @@ static void look(struct td_timer *timer)
 
 	if (!nic->flip.active && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
 		look_at_link(nic);
+		look_at_driver(nic);
 		if (nic->link_lost)
 			leave_vf(nic);
 	}

@@ -30,6 +30,12 @@ on_path() {
 case_driver_reload() {
 	nic_vm plug_timeout=3s
 	on_vf
+	guest 'rmmod igbvf'
+	nic_wait .reason driver-down 10
+	check 'the VF driver is unloaded: it is said, and the guest is on its standby' soon 10 answers
+	guest 'modprobe igbvf'
+	nic_wait .reason none 20
+	check 'it is loaded again: nothing to say' soon 10 answers
 	flips_while 4 'rmmod igbvf; modprobe igbvf; sleep 0.4'
 	check 'the VF driver comes and goes amid flips: emulated path' on_path emulated
 	check 'VF path' on_path vf
