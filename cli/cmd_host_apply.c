@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "cli/host_fault.h"
 #include "cli/host_load.h"
@@ -15,8 +16,11 @@
 
 #define EXIT_DIFFERS 2 /* as terraform plan -detailed-exitcode has it; so no error may be 2 here */
 
-static int fail(const struct td_err *err)
+/* `detail`, an object or NULL: what JSON says beside the error. */
+static int fail(const struct td_err *err, bool json, const json_t *detail)
 {
+	if (json)
+		td_client_print_failure(err, detail);
 	td_err_print(stderr, err);
 	return TD_EXIT_FAILED;
 }
@@ -38,6 +42,7 @@ static bool begin(struct td_host_load *load, struct td_host_load_options *option
 	char **argv, int *ret_exit)
 {
 	struct td_err err = {0};
+	bool json = td_cmd_wants_json(argc, argv);
 	int r = td_host_load_parse(options, argc, argv, "", &err);
 	if (!r && options->help) {
 		*ret_exit = print_help(verb, "");
@@ -46,12 +51,12 @@ static bool begin(struct td_host_load *load, struct td_host_load_options *option
 	if (!r)
 		r = td_host_load(load, options, &err);
 	if (r) {
-		*ret_exit = fail(&err);
+		*ret_exit = fail(&err, json, NULL);
 		return false;
 	}
 	r = td_host_look(&load->engine, look, &err);
 	if (r) {
-		*ret_exit = fail(&err);
+		*ret_exit = fail(&err, json, NULL);
 		td_host_load_fini(load);
 		return false;
 	}
@@ -167,7 +172,8 @@ int td_cmd_host_status(int argc, char **argv)
 /* ---- apply */
 
 struct progress {
-	json_t *steps; /* NULL: lines of text */
+	json_t *steps;	/* those that were done; NULL: lines of text */
+	json_t *undone; /* of them, last first */
 };
 
 static void show_text(enum td_host_progress what, const struct td_host_step *step, unsigned index, unsigned count, uint64_t duration_ns)
@@ -199,11 +205,12 @@ static void show(
 		show_text(what, step, index, count, duration_ns);
 		return;
 	}
-	if (what != TD_HOST_STEP_DONE)
+	if (what != TD_HOST_STEP_DONE && what != TD_HOST_STEP_UNDONE)
 		return;
 	json_t *item = td_host_print_step_json(step);
-	json_object_set_new(item, "duration_ms", json_real((double)duration_ns / 1e6));
-	json_array_append_new(progress->steps, item);
+	if (what == TD_HOST_STEP_DONE)
+		json_object_set_new(item, "duration_ms", json_real((double)duration_ns / 1e6));
+	json_array_append_new(what == TD_HOST_STEP_DONE ? progress->steps : progress->undone, item);
 }
 
 static int apply(struct td_host_load *load, const struct td_host_load_options *options, unsigned *ret_changes, struct td_err *err)
@@ -246,6 +253,14 @@ static void print_applied(const struct progress *progress, unsigned changes, uin
 	}
 }
 
+static int fail_apply(const struct progress *progress, const struct td_err *err)
+{
+	json_t *detail = progress->steps ? json_pack("{s:O, s:O}", "changes", progress->steps, "undone", progress->undone) : NULL;
+	int status = fail(err, progress->steps, detail);
+	json_decref(detail);
+	return status;
+}
+
 int td_cmd_host_apply(int argc, char **argv)
 {
 	struct td_host_load_options options;
@@ -261,16 +276,21 @@ int td_cmd_host_apply(int argc, char **argv)
 	if (!r)
 		r = td_host_load(&load, &options, &err);
 	if (r)
-		return fail(&err);
-	if (options.json)
+		return fail(&err, td_cmd_wants_json(argc, argv), NULL);
+	if (options.json) {
 		progress.steps = json_array();
+		progress.undone = json_array();
+	}
 	load.engine.progress = show;
 	load.engine.progress_opaque = &progress;
 	td_host_fault_install(&fault, &load.engine);
 	r = apply(&load, &options, &changes, &err);
+	td_host_load_fini(&load);
 	if (!r)
 		print_applied(&progress, changes, start_ns);
+	else
+		r = fail_apply(&progress, &err);
 	json_decref(progress.steps);
-	td_host_load_fini(&load);
-	return r ? fail(&err) : 0;
+	json_decref(progress.undone);
+	return r;
 }

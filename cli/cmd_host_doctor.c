@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "host/doctor.h"
 #include "host/doctor_files.h"
@@ -181,13 +182,11 @@ static int examine(const struct options *options, int *ret_status, struct td_err
 		return r;
 	r = td_doctor_examine(tree, &report, err);
 	if (!r) {
-		if (options->json)
-			print_json(&report);
-		else
-			print_text(&report);
-		*ret_status = report.by_severity[TD_DOCTOR_STOPS] ? TD_EXIT_FAILED : 0;
 		if (options->record)
 			r = td_doctor_record_save(td_doctor_tree_store(tree), options->record, err);
+		if (!r || !options->json) /* JSON has room for one answer */
+			(options->json ? print_json : print_text)(&report);
+		*ret_status = report.by_severity[TD_DOCTOR_STOPS] ? TD_EXIT_FAILED : 0;
 		td_doctor_report_fini(&report);
 	}
 	td_doctor_tree_close(tree);
@@ -205,6 +204,8 @@ int td_cmd_host_doctor(int argc, char **argv)
 		r = examine(&options, &status, &err);
 	if (!r)
 		return status;
+	if (td_cmd_wants_json(argc, argv))
+		td_client_print_failure(&err, NULL);
 	td_cmd_fail(&err);
 	return TD_EXIT_USAGE; /* 1 would say that something on the host is wrong */
 }

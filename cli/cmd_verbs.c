@@ -28,8 +28,7 @@ static const char *names(const struct td_cmd_verbs *verbs, char *text, size_t le
 	return text;
 }
 
-/* Also when something before it is wrong: a program that asks for JSON wants to read that. */
-static bool wants_json(int argc, char **argv)
+bool td_cmd_wants_json(int argc, char **argv)
 {
 	for (int i = 0; i < argc; i++)
 		if (!strcmp(argv[i], "--json"))
@@ -50,7 +49,7 @@ static int run(const struct td_cmd_verbs *verbs, const struct td_cmd_verb *verb,
 	options.ret_detail = &detail;
 	if (!r)
 		r = verb->run(&options, &err);
-	if (r && wants_json(argc, argv))
+	if (r && td_cmd_wants_json(argc, argv))
 		td_client_print_failure(&err, detail);
 	json_decref(detail);
 	return r ? td_cmd_fail(&err) : 0;

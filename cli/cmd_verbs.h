@@ -37,4 +37,7 @@ extern const struct td_cmd_verbs td_cmd_vm_verbs, td_cmd_nic_verbs, td_cmd_host_
 /* argv: what stands behind the command. Returns the exit status. */
 int td_cmd_verbs(const struct td_cmd_verbs *verbs, int argc, char **argv);
 
+/* Is --json among them? Also when something before it is wrong: a program that asks for JSON wants to read that. */
+bool td_cmd_wants_json(int argc, char **argv);
+
 #endif

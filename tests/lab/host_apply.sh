@@ -226,6 +226,9 @@ faults() {
 	host_picture >"$WORK/small"
 	count=$({ tandem host plan "$WORK/next.yaml" --json || true; } | jq '.changes | length')
 	printf 'from one file to the other: %d steps\n' "$count"
+	TANDEM_HOST_FAULT=fail:3 tandem host apply "$WORK/next.yaml" --json >"$WORK/failed.json" 2>/dev/null || true
+	check 'JSON of a failure: the reason, what was done, and that it was undone' jq -e '
+		.ok == false and .error.reason == "internal" and (.changes | length) == 2 and (.undone | length) == 3' "$WORK/failed.json"
 	for ((at = 1; at <= count; at += STEP)); do
 		for kind in fail fail-after; do
 			status_of 1 env TANDEM_HOST_FAULT=$kind:$at tandem host apply "$WORK/next.yaml" || fail "$kind:$at"
