@@ -7,6 +7,8 @@
 #include "core/log.h"
 #include "host/host_guard.h"
 
+#define LOOK_AFTER_NS 500000000ULL /* what an apply does comes in many parts */
+
 static const char *tap_of(const struct td_hybrid *nic)
 {
 	if (nic->igbvf)
@@ -34,20 +36,45 @@ static void on_moved(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
 
-	if (!nic->guarded)
+	if (nic->path != TD_PATH_EMULATED)
 		return;
 	td_info("nic %s: the uplink of %s goes on by another way: the outside is told", nic->config->id, nic->config->bridge);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
 }
 
+/* ---- ports that come and go: a VM that was killed leaves its filters, a new uplink has none */
+
+static void on_ports(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (!nic->look_after.armed)
+		td_loop_arm(&nic->host.vm->loop, &nic->look_after, LOOK_AFTER_NS);
+}
+
+static void look_after(struct td_timer *timer)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, look_after);
+	const struct td_vm_net_config *config = nic->config;
+	struct td_err err = {0};
+
+	if (nic->guarded && td_host_guard_on(config->bridge, tap_of(nic), config->mac, &err) < 0)
+		warn(nic, &err);
+	if (td_host_guard_tidy(config->bridge, &err) < 0)
+		warn(nic, &err);
+}
+
+/* ---- */
+
 static int watch_network(struct td_hybrid *nic, struct td_err *err)
 {
-	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .opaque = nic};
+	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = nic};
 	const char *bridge = nic->config->bridge, *tap = nic->igbvf ? tap_of(nic) : NULL;
 	int rc;
 
 	if (!tap && !bridge)
 		return 0;
+	nic->look_after.expired = look_after;
 	rc = td_host_watch_open(&nic->network, &nic->host.vm->loop, tap, bridge, &events, err);
 	if (rc == 0 && !nic->network.up)
 		on_uplink(nic, false);
@@ -75,6 +102,7 @@ void td_hybrid_guard_end(struct td_hybrid *nic)
 {
 	td_hybrid_guard(nic, TD_PATH_VF);
 	td_host_watch_close(&nic->network);
+	td_loop_disarm(&nic->host.vm->loop, &nic->look_after);
 }
 
 void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
@@ -83,10 +111,12 @@ void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
 	const char *tap = tap_of(nic);
 	bool on = path == TD_PATH_EMULATED;
 	struct td_err err = {0};
+	int rc;
 
 	if (!config->bridge || !tap || nic->guarded == on)
 		return;
-	nic->guarded = on;
-	if ((on ? td_host_guard_on : td_host_guard_off)(config->bridge, tap, config->mac, &err) < 0)
+	rc = (on ? td_host_guard_on : td_host_guard_off)(config->bridge, tap, config->mac, &err);
+	if (rc < 0)
 		warn(nic, &err);
+	nic->guarded = on && rc != 0;
 }

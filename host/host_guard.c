@@ -3,8 +3,8 @@
  * host_guard.c - which networks are ours, what their uplinks are, and FDB entries by rtnetlink (uapi/linux/neighbour.h).
  *
  * VMs come and go while others look (td_host_guard_sync in another process), without a lock. A VM enters its FDB entry before its filters
- * and takes it away before them. So who lists filters first and the FDB then finds an entry for each filter of a living VM; and who adds
- * filters looks at the FDB once more, and takes those back whose entry has gone.
+ * and takes it away before them. So who lists filters first and the FDB then finds an entry for each filter of a living VM, unless it went
+ * and came between the two; so the FDB is looked at once more, and where it is not the same all is done again.
  */
 #include "host/host_guard.h"
 
@@ -22,8 +22,10 @@
 #include "core/log.h"
 #include "host/host_guard_parts.h"
 #include "host/host_state.h"
+#include "host/host_uplink.h"
 
 #define UPLINKS_MAX 64U
+#define SYNC_ROUNDS 5U
 
 struct uplinks {
 	unsigned count;
@@ -50,12 +52,6 @@ static bool is_ours(const char *bridge, bool *ret_isolated)
 	return ours;
 }
 
-static bool is_tap(const char *link)
-{
-	char text[16];
-	return read_link_text(link, "tun_flags", text, sizeof(text));
-}
-
 /* A tap that outlives its VM has no carrier. */
 static bool is_dead(const char *tap)
 {
@@ -72,7 +68,7 @@ static void list_uplinks(const char *bridge, struct uplinks *uplinks)
 	DIR *dir = opendir(path);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE || uplinks->count == UPLINKS_MAX ||
-			is_tap(entry->d_name))
+			td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, entry->d_name))
 			continue;
 		memcpy(uplinks->name[uplinks->count++], entry->d_name, strlen(entry->d_name) + 1);
 	}
@@ -107,9 +103,12 @@ static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t
 	return td_host_netlink_change(netlink, msg, what, err);
 }
 
+/* Not again where it is so: bridges tell everybody of that, and a NIC that is told looks after its port. */
 static void isolate(const char *tap)
 {
-	char path[64];
+	char path[64], now[8];
+	if (read_link_text(tap, "brport/isolated", now, sizeof(now)) && !strcmp(now, "1"))
+		return;
 	snprintf(path, sizeof(path), "/sys/class/net/%.15s/brport/isolated", tap);
 	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, "1", 1) < 0)
@@ -133,17 +132,14 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 	for (unsigned i = 0; !r && i < uplinks.count; i++)
 		r = td_host_guard_add(&netlink, uplinks.name[i], mac, err);
 	td_host_netlink_close(&netlink);
-	return r;
+	return r ? r : 1;
 }
 
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	struct uplinks uplinks;
-	bool isolated;
 	int index = (int)if_nametoindex(tap);
-	if (!is_ours(bridge, &isolated))
-		return 0;
 	int r = td_host_netlink_open(&netlink, err);
 	if (r)
 		return r;
@@ -204,7 +200,8 @@ static void read_entry(struct nlmsghdr *header, void *opaque)
 	const struct ndmsg *entry = nlmsg_data(header);
 	if (!(entry->ndm_flags & NTF_STICKY) || !attr[NDA_LLADDR] || nla_len(attr[NDA_LLADDR]) != 6 || !attr[NDA_MASTER] ||
 		nla_len(attr[NDA_MASTER]) < 4 || (int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge ||
-		guarded->count == TD_HOST_GUARD_MACS_MAX || !if_indextoname((unsigned)entry->ndm_ifindex, tap) || !is_tap(tap))
+		guarded->count == TD_HOST_GUARD_MACS_MAX || !if_indextoname((unsigned)entry->ndm_ifindex, tap) ||
+		!td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, tap))
 		return;
 	const uint8_t *mac = nla_data(attr[NDA_LLADDR]);
 	for (unsigned i = 0; i < guarded->count; i++)
@@ -236,7 +233,16 @@ static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, cons
 	return r;
 }
 
-static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, struct td_err *err)
+static bool same_vms(const struct guarded *a, const struct guarded *b)
+{
+	bool same = a->count == b->count;
+	for (unsigned i = 0; same && i < a->count; i++)
+		same = a->vm[i].dead || is_guarded(b, a->vm[i].mac);
+	return same;
+}
+
+/* *ret_settled: no VM has come or gone meanwhile, whose filters may have been taken for others'. */
+static int sync_once(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, bool *ret_settled, struct td_err *err)
 {
 	const struct uplinks *uplinks = &sync->uplinks;
 	list_uplinks(bridge, &sync->uplinks);
@@ -250,11 +256,17 @@ static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct 
 		r = sync_uplink(netlink, uplinks->name[i], &sync->known[i], &sync->first, err);
 	if (!r)
 		r = read_fdb(netlink, bridge, &sync->again, err);
-	for (unsigned i = 0; !r && i < sync->first.count; i++) {
-		const uint8_t *mac = sync->first.vm[i].mac;
-		for (unsigned u = 0; !is_guarded(&sync->again, mac) && u < uplinks->count; u++)
-			td_host_guard_remove(netlink, uplinks->name[u], mac);
-	}
+	*ret_settled = !r && same_vms(&sync->first, &sync->again) && same_vms(&sync->again, &sync->first);
+	return r;
+}
+
+/* VMs that come and go all the time are looked after at the next occasion, of which there are as many then. */
+static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, struct td_err *err)
+{
+	bool settled = false;
+	int r = 0;
+	for (unsigned i = 0; !r && !settled && i < SYNC_ROUNDS; i++)
+		r = sync_once(netlink, bridge, sync, &settled, err);
 	return r;
 }
 

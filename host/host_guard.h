@@ -20,16 +20,18 @@
 #include "core/err.h"
 #include "host/host_netlink.h"
 
-/* On another's bridge all of this does nothing, and returns 0. */
-
-/* The VM with this MAC is behind `tap`. In a network of isolated ports the tap becomes one too. */
+/*
+ * The VM with this MAC is behind `tap`. In a network of isolated ports the tap becomes one too. 1: guarded; 0: the bridge is another's, and
+ * nothing was done; -errno: perhaps in part, for td_host_guard_off() to take away. A second time: what is missing is added.
+ */
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
-/* It is elsewhere now. The tap may be gone. */
+/* It is elsewhere now. The tap may be gone, and the bridge another's. To be called only if it was on: what an administrator did alike goes.
+ */
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
 
 /*
- * Filters of all uplinks as the FDB says: new uplinks get theirs; what VMs left that were killed goes, as do entries of taps that nobody is
- * behind. May run while VMs come, go and flip.
+ * On another's bridge these do nothing, and return 0. Filters of all uplinks as the FDB says: new uplinks get theirs; what VMs left
+ * that were killed goes, as do entries of taps that nobody is behind. May run while VMs come, go and flip.
  */
 int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, struct td_err *err);
 /* So too, by a socket of its own. */

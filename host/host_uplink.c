@@ -74,3 +74,8 @@ bool td_host_uplink_is_below(const char *sys, const char *link, const char *name
 {
 	return is_below(sys, link, name, 0);
 }
+
+bool td_host_uplink_is_tap(const char *sys, const char *link)
+{
+	return exists(sys, link, "tun_flags");
+}

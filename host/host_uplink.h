@@ -17,4 +17,6 @@ bool td_host_uplink_is_up(const char *sys, const char *tap);
 /* Is `name` below `link`: its port, its port's member, the NIC of its VLAN link? */
 bool td_host_uplink_is_below(const char *sys, const char *link, const char *name);
 
+bool td_host_uplink_is_tap(const char *sys, const char *link);
+
 #endif

@@ -21,35 +21,59 @@
 #define MESSAGE_BYTES	 16384
 #define MESSAGES_AT_ONCE 64U
 
-static bool is_move(struct nlmsghdr *header, const char *bridge)
+struct said {
+	bool moved, ports;
+};
+
+/* Of a link that is none of the bridge's own ports. */
+static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
 {
-	struct nlattr *attr[IFLA_MAX + 1];
 	char name[IF_NAMESIZE];
-	if (header->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
-		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0 || !attr[IFLA_EVENT] ||
-		nla_len(attr[IFLA_EVENT]) < 4)
+	if (!attr[IFLA_EVENT] || nla_len(attr[IFLA_EVENT]) < 4)
 		return false;
-	const struct ifinfomsg *info = nlmsg_data(header);
 	uint32_t event = nla_get_u32(attr[IFLA_EVENT]);
 	return (event == IFLA_EVENT_BONDING_FAILOVER || event == IFLA_EVENT_NOTIFY_PEERS) &&
 	       if_indextoname((unsigned)info->ifi_index, name) && td_host_uplink_is_below(TD_HOST_UPLINK_SYS, bridge, name);
 }
 
-/* Bounded; what is left wakes the loop again. True: a link below the bridge has moved, or may have. */
-static bool read_messages(struct td_host_watch *watch)
+/* Bridges speak of their ports in messages of their own family. VMs that come do not matter to others. */
+static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
+{
+	char name[IF_NAMESIZE];
+	if (info->ifi_family != AF_BRIDGE || !attr[IFLA_MASTER] || nla_len(attr[IFLA_MASTER]) < 4 ||
+		nla_get_u32(attr[IFLA_MASTER]) != if_nametoindex(bridge))
+		return false;
+	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name));
+}
+
+static void hear(const char *bridge, struct nlmsghdr *header, struct said *said)
+{
+	struct nlattr *attr[IFLA_MAX + 1];
+	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
+		!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
+		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
+		return;
+	const struct ifinfomsg *info = nlmsg_data(header);
+	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, bridge));
+	said->ports = said->ports || is_port(info, header->nlmsg_type, attr, bridge);
+}
+
+/* Bounded; what is left wakes the loop again. What was too much for the socket may have been anything. */
+static struct said read_messages(const struct td_host_watch *watch)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BYTES];
-	bool moved = false;
+	struct said said = {0};
 	for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) {
 		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), 0);
 		if (left < 0 && errno != ENOBUFS)
 			break;
-		moved = moved || left < 0;
-		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; !moved && watch->bridge && nlmsg_ok(header, left);
+		if (left < 0)
+			said = (struct said){.moved = true, .ports = true};
+		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->bridge && nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left))
-			moved = is_move(header, watch->bridge);
+			hear(watch->bridge, header, &said);
 	}
-	return moved && watch->bridge;
+	return watch->bridge ? said : (struct said){0};
 }
 
 static bool is_up(const struct td_host_watch *watch)
@@ -60,15 +84,18 @@ static bool is_up(const struct td_host_watch *watch)
 static void ready(struct td_watch *base, uint32_t events)
 {
 	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
-	bool moved = read_messages(watch), up = is_up(watch);
+	struct said said = read_messages(watch);
+	bool up = is_up(watch);
 
 	(void)events;
 	if (up != watch->up) {
 		watch->up = up;
 		watch->events.uplink(watch->events.opaque, up);
 	}
-	if (moved)
+	if (said.moved)
 		watch->events.moved(watch->events.opaque);
+	if (said.ports)
+		watch->events.ports(watch->events.opaque);
 }
 
 int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,

@@ -6,6 +6,7 @@
  * - Whether any has a carrier (host_uplink.h), when that changes.
  * - That the network goes on by another way: a team changes its active member. The switch outside then has the VMs' addresses at the old
  *   port until they are told anew, and bonding tells only the host's own.
+ * - That the bridge has other ports: one has left, as the tap of a VM that was killed does; or an uplink has joined, or changed.
  */
 #ifndef TD_HOST_HOST_WATCH_H
 #define TD_HOST_HOST_WATCH_H
@@ -16,7 +17,9 @@
 
 struct td_host_watch_events {
 	void (*uplink)(void *opaque, bool up);
-	void (*moved)(void *opaque); /* a link below the bridge has moved, or so much was said that it may have */
+	/* These two also when so much was said that it may be so. */
+	void (*moved)(void *opaque); /* a link below the bridge */
+	void (*ports)(void *opaque);
 	void *opaque;
 };
 
@@ -29,8 +32,8 @@ struct td_host_watch {
 };
 
 /*
- * tap: whose bridge's carrier is looked at; watch->up is set. bridge: below which links may move. Either may be NULL: no such event; both
- * are borrowed. Events come on the loop.
+ * tap: whose bridge's carrier is looked at; watch->up is set. bridge: whose ports, and below which links may move. Either may be NULL: no
+ * such event; both are borrowed. Events come on the loop.
  */
 int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
 	const struct td_host_watch_events *events, struct td_err *err);

@@ -10,6 +10,7 @@ set -euo pipefail
 
 PACKETS=${PACKETS:-50000}
 SECOND_MAC=52:54:00:12:34:57
+OTHER_MAC=52:54:00:12:34:58
 
 hosts_up() {
 	peer_up
@@ -91,12 +92,38 @@ frames() {
 	check 'without it the bridge would look outside' grep -q "^$GUEST_MAC dev pf0 " "$WORK/moves"
 }
 
+# another_in BRIDGE: a VM that never gets to its kernel's end, with one NIC. Sets OTHER_PID.
+another_in() {
+	tandem run --name web2 --memory size=64M --serial off --kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$OTHER_MAC,bridge=$1" \
+		</dev/null 2>"$WORK/errors2" &
+	OTHER_PID=$!
+	until [ "$(port_of "$1" "$OTHER_MAC")" ]; do sleep 0.1; done
+}
+
+not_there_for() { # SECONDS COMMAND...: until it fails
+	local limit=$((SECONDS + $1))
+	while "${@:2}" && ((SECONDS < limit)); do sleep 0.1; done
+	! "${@:2}"
+}
+
+has_filter() { [ -n "$(dropped "$1" "$2")" ]; }
+
 killed() {
+	another_in br1
 	kill -9 "$VM_PID"
 	wait "$VM_PID" 2>/dev/null || true
-	check 'killed: a filter is left' test -n "$(dropped team0 "$SECOND_MAC")"
+	check 'killed: the network'"'"'s other VM takes its filter away' not_there_for 5 has_filter team0 "$SECOND_MAC"
+	check 'killed: and keeps its own' has_filter team0 "$OTHER_MAC"
+	tc filter del dev team0 ingress
+	ip link set team0 nomaster
+	ip link set team0 master br1
+	sleep 2
+	check 'an uplink that left and came back has the filter again' has_filter team0 "$OTHER_MAC"
+	kill -9 "$OTHER_PID"
+	wait "$OTHER_PID" 2>/dev/null || true
+	check 'killed: without another VM a filter is left' has_filter team0 "$OTHER_MAC"
 	check 'killed: apply says nothing of it' status_of 0 tandem host apply "$WORK/host.yaml"
-	check 'killed: after it there is none' test -z "$(dropped team0 "$SECOND_MAC")"
+	check 'killed: after it there is none' test -z "$(dropped team0 "$OTHER_MAC")"
 	: >"$WORK/nothing.yaml"
 	tandem host apply "$WORK/nothing.yaml" >/dev/null
 	check 'no network, no place for filters' test -z "$(tc qdisc show dev pf0 clsact)$(tc qdisc show dev up0 clsact)"

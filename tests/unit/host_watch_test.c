@@ -19,6 +19,7 @@
 
 #define SOON_MS	 3000U /* enough for what is waited for */
 #define QUIET_MS 300U  /* enough for what is not */
+#define LINKS_MS 1500U /* the kernel looks after carriers once a second */
 
 static bool shell(const char *command)
 {
@@ -64,7 +65,7 @@ static bool first_ends;
 
 struct told {
 	struct td_host_watch watch;
-	unsigned changes, moves;
+	unsigned changes, moves, ports;
 };
 
 static void on_uplink(void *opaque, bool up)
@@ -82,6 +83,15 @@ static void on_moved(void *opaque)
 	struct told *told = opaque;
 
 	told->moves++;
+	if (first_ends)
+		td_loop_stop(&loop);
+}
+
+static void on_ports(void *opaque)
+{
+	struct told *told = opaque;
+
+	told->ports++;
 	if (first_ends)
 		td_loop_stop(&loop);
 }
@@ -111,7 +121,7 @@ static void after(const char *command, bool is_told)
 
 static void open_watch(struct told *told, const char *tap, const char *bridge)
 {
-	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .opaque = told};
+	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = told};
 
 	assert_int_equal(td_host_watch_open(&told->watch, &loop, tap, bridge, &events, NULL), 0);
 }
@@ -157,6 +167,35 @@ static void a_lost_carrier_is_told(void **state)
 	td_host_watch_close(&deaf.watch);
 }
 
+static void ports_that_come_and_go_are_told(void **state)
+{
+	struct told told = {0}, beside = {0}, deaf = {0};
+
+	(void)state;
+	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
+	assert_true(shell("ip link add br2 type bridge && ip tuntap add tap1 mode tap"));
+	open_watch(&told, "tap0", "br0");
+	open_watch(&beside, NULL, "br2");
+	open_watch(&deaf, "tap0", NULL);
+	run(LINKS_MS, false); /* what came before */
+	told.ports = 0;
+	after("ip link set tap1 master br0 && ip link set tap1 up", false);
+	assert_int_equal(told.ports, 0);
+	after("ip link del tap1", true);
+	assert_true(told.ports > 0);
+	told.ports = 0;
+	after("ip link add up9 type veth peer name wire9 && ip link set up9 master br0", true);
+	assert_true(told.ports > 0);
+	told.ports = 0;
+	after("ip link set up9 nomaster", true);
+	assert_true(told.ports > 0);
+	assert_int_equal(beside.ports, 0);
+	assert_int_equal(deaf.ports, 0);
+	td_host_watch_close(&told.watch);
+	td_host_watch_close(&beside.watch);
+	td_host_watch_close(&deaf.watch);
+}
+
 static void a_lost_member_moves_the_network(void **state)
 {
 	static const char *const moves[] = {"ip link set wire0 down", "ip link set wire0 up && sleep 0.1 && ip link set wire1 down",
@@ -195,6 +234,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lost_carrier_is_told, make_loop, end_loop),
+		cmocka_unit_test_setup_teardown(ports_that_come_and_go_are_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(a_lost_member_moves_the_network, make_loop, end_loop),
 	};
 

@@ -192,7 +192,7 @@ static inline int fake_guard(const char *bridge, const char *tap, const uint8_t 
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_int_not_equal(fake.guarded, on);
 	fake.guarded = on;
-	return 0;
+	return on;
 }
 
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
