@@ -173,7 +173,8 @@ int td_cmd_host_status(int argc, char **argv)
 
 struct progress {
 	json_t *steps;	/* those that were done; NULL: lines of text */
-	json_t *undone; /* of them, last first */
+	json_t *undone; /* last first */
+	json_t *failed; /* or NULL */
 };
 
 static void show_text(enum td_host_progress what, const struct td_host_step *step, unsigned index, unsigned count, uint64_t duration_ns)
@@ -205,9 +206,13 @@ static void show(
 		show_text(what, step, index, count, duration_ns);
 		return;
 	}
-	if (what != TD_HOST_STEP_DONE && what != TD_HOST_STEP_UNDONE)
+	if (what == TD_HOST_STEP_BEGINS)
 		return;
 	json_t *item = td_host_print_step_json(step);
+	if (what == TD_HOST_STEP_FAILED) {
+		progress->failed = item;
+		return;
+	}
 	if (what == TD_HOST_STEP_DONE)
 		json_object_set_new(item, "duration_ms", json_real((double)duration_ns / 1e6));
 	json_array_append_new(what == TD_HOST_STEP_DONE ? progress->steps : progress->undone, item);
@@ -217,9 +222,7 @@ static int apply(struct td_host_load *load, const struct td_host_load_options *o
 {
 	struct td_host_look look;
 	td_auto_close int lock = -1;
-	int r = geteuid() ? td_err_set(err, EPERM, TD_REASON_SYSTEM, "apply changes the host: run it as root") : 0;
-	if (!r)
-		r = td_host_load_lock(load, &lock, err);
+	int r = td_host_load_lock(load, &lock, err);
 	/* The record may have changed until the lock was ours. */
 	if (!r) {
 		td_host_record_fini(&load->record);
@@ -255,7 +258,9 @@ static void print_applied(const struct progress *progress, unsigned changes, uin
 
 static int fail_apply(const struct progress *progress, const struct td_err *err)
 {
-	json_t *detail = progress->steps ? json_pack("{s:O, s:O}", "changes", progress->steps, "undone", progress->undone) : NULL;
+	json_t *detail = progress->steps ? json_pack("{s:O, s:O?, s:O}", "changes", progress->steps, "failed", progress->failed, "undone",
+						   progress->undone)
+					 : NULL;
 	int status = fail(err, progress->steps, detail);
 	json_decref(detail);
 	return status;
@@ -273,6 +278,8 @@ int td_cmd_host_apply(int argc, char **argv)
 	int r = td_host_load_parse(&options, argc, argv, "force allow-disconnect wait", &err);
 	if (!r && options.help)
 		return print_help("apply", "[--force] [--allow-disconnect] [--wait SECONDS] ");
+	if (!r && geteuid())
+		r = td_err_set(&err, EPERM, TD_REASON_NEEDS_ROOT, "host apply changes the host");
 	if (!r)
 		r = td_host_load(&load, &options, &err);
 	if (r)
@@ -292,5 +299,6 @@ int td_cmd_host_apply(int argc, char **argv)
 		r = fail_apply(&progress, &err);
 	json_decref(progress.steps);
 	json_decref(progress.undone);
+	json_decref(progress.failed);
 	return r;
 }

@@ -187,6 +187,10 @@ static int examine(const struct options *options, int *ret_status, struct td_err
 		if (!r || !options->json) /* JSON has room for one answer */
 			(options->json ? print_json : print_text)(&report);
 		*ret_status = report.by_severity[TD_DOCTOR_STOPS] ? TD_EXIT_FAILED : 0;
+		if (report.count && report.finding[0].reason == TD_DOCTOR_NO_HOST)
+			*ret_status = TD_EXIT_USAGE; /* there was nothing to look at */
+		if (!r && options->record)
+			fprintf(stderr, "tandem: the record is in %s\n", options->record);
 		td_doctor_report_fini(&report);
 	}
 	td_doctor_tree_close(tree);

@@ -57,6 +57,7 @@ int td_cmd_fail(const struct td_err *err)
 	td_err_print(stderr, err);
 	switch (err->reason) {
 	case TD_REASON_USAGE:
+	case TD_REASON_CONFIG_FILE:
 	case TD_REASON_CONFIG_SYNTAX:
 	case TD_REASON_CONFIG_KEY:
 	case TD_REASON_CONFIG_VALUE:

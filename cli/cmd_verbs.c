@@ -72,5 +72,7 @@ int td_cmd_verbs(const struct td_cmd_verbs *verbs, int argc, char **argv)
 		td_err_set(&err, EINVAL, TD_REASON_USAGE, "%s: unknown verb '%.32s': give %s", verbs->command, name, all);
 	else
 		td_err_set(&err, EINVAL, TD_REASON_USAGE, "%s: no verb: give %s", verbs->command, all);
+	if (td_cmd_wants_json(argc, argv))
+		td_client_print_failure(&err, NULL);
 	return td_cmd_fail(&err);
 }

@@ -75,17 +75,28 @@ static int read_file(const char *file, char **ret_text, size_t *ret_len, struct 
 	struct stat st;
 	td_auto_close int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0 || fstat(fd, &st))
-		return td_err_sys(err, errno, TD_REASON_CONFIG_SYNTAX, "%s: open", file);
+		return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: open", file);
 	if (!S_ISREG(st.st_mode) || st.st_size > TD_SCHEMA_YAML_MAX)
-		return td_err_set(err, EINVAL, TD_REASON_CONFIG_SYNTAX, "%s: not a file of at most %u bytes", file, TD_SCHEMA_YAML_MAX);
+		return td_err_set(err, EINVAL, TD_REASON_CONFIG_FILE, "%s: not a file of at most %u bytes", file, TD_SCHEMA_YAML_MAX);
 	td_auto_free char *text = malloc((size_t)st.st_size + 1);
 	ssize_t len = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
 	if (len < 0)
-		return td_err_sys(err, text ? errno : ENOMEM, TD_REASON_CONFIG_SYNTAX, "%s: read", file);
+		return td_err_sys(err, text ? errno : ENOMEM, TD_REASON_CONFIG_FILE, "%s: read", file);
 	text[len] = '\0';
 	*ret_text = td_take_ptr(text);
 	*ret_len = (size_t)len;
 	return 0;
+}
+
+/* A file that was cut off, or is all comments, must not mean to take everything away. */
+static int check_not_empty(const char *file, const char *text, struct td_err *err)
+{
+	for (const char *at = text; *at; at += strcspn(at, "\n")) {
+		at += strspn(at, " \t\r\n");
+		if (*at && *at != '#')
+			return 0;
+	}
+	return td_err_set(err, EINVAL, TD_REASON_CONFIG_SYNTAX, "%s: is empty; {} says that nothing is wanted, and takes all away", file);
 }
 
 static const char *text_of(const json_t *object, const char *name)
@@ -230,6 +241,8 @@ static int load_all(struct td_host_load *load, const struct td_host_load_options
 {
 	int r = read_file(options->file, &load->text, &load->len_bytes, err);
 	if (!r)
+		r = check_not_empty(options->file, load->text, err);
+	if (!r)
 		r = td_host_schema_read(&load->config, options->file, load->text, load->len_bytes, err);
 	if (r)
 		return r;
@@ -308,7 +321,8 @@ int td_host_load_wait(struct td_host_load *load, unsigned wait_s, struct td_err 
 		if (r || !missing)
 			return r;
 		if (waited >= wait_s * 1000)
-			return td_err_set(err, ENODEV, TD_REASON_LINK_MISSING, "%s: no such network interface after %u s", name, wait_s);
+			return td_err_set(err, ENODEV, TD_REASON_LINK_MISSING, "%s: %s: no such network interface after %u s",
+				load->engine.file_name, name, wait_s);
 		sleep_ms(100);
 	}
 }

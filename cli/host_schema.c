@@ -133,7 +133,8 @@ static const struct td_schema_key pool_keys[] = {
 		.kind = TD_SCHEMA_TABLE,
 		.keys = vf_keys,
 		TD_SCHEMA_AT(struct td_host_pool_config, vf),
-		.help = "Settings of each VF in its PF, while no VM holds it. What is not given stays as it is"},
+		.help = "Settings of each VF in its PF. What is not given stays as it is. A VM that holds the VF has its own MAC and VLAN "
+			"(key vlan of its NIC, none when not given) meanwhile"},
 	{.name = NULL},
 };
 #undef POOL

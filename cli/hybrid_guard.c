@@ -3,9 +3,12 @@
  * hybrid_guard.c - the emulated path's network on the host: it is told where the guest's MAC address is, so that frames that come back do
  * not (host/host_guard.h); and what becomes of its uplinks is told to guest and outside (host/host_watch.h).
  */
+#include <net/if.h>
+
 #include "cli/hybrid_parts.h"
 #include "core/log.h"
 #include "host/host_guard.h"
+#include "host/host_uplink.h"
 
 #define LOOK_AFTER_NS 500000000ULL /* what an apply does comes in many parts */
 
@@ -44,12 +47,40 @@ static void on_moved(void *opaque)
 
 /* ---- ports that come and go: a VM that was killed leaves its filters, a new uplink has none */
 
-static void on_ports(void *opaque)
+/* All VMs of the network are told at once. */
+static uint64_t look_after_ns(const struct td_hybrid *nic)
+{
+	return LOOK_AFTER_NS + nic->config->mac[5] * (LOOK_AFTER_NS / UINT8_MAX);
+}
+
+static void on_ports(void *opaque, int left)
 {
 	struct td_hybrid *nic = opaque;
 
+	if (left && left == (int)if_nametoindex(tap_of(nic)))
+		td_warn("nic %s: tap %s is no port of %s any more: its emulated path leads nowhere", nic->config->id, tap_of(nic),
+			nic->config->bridge);
+	else if (left)
+		td_host_guard_left(left);
 	if (!nic->look_after.armed)
-		td_loop_arm(&nic->host.vm->loop, &nic->look_after, LOOK_AFTER_NS);
+		td_loop_arm(&nic->host.vm->loop, &nic->look_after, look_after_ns(nic));
+}
+
+/* Not a tap that somebody took out of a bridge that is still there. */
+static void rejoin(struct td_hybrid *nic)
+{
+	unsigned index = if_nametoindex(nic->config->bridge);
+	struct td_err err = {0};
+	int rc;
+
+	if (!index || index == nic->bridge_index)
+		return;
+	rc = td_host_guard_rejoin(nic->config->bridge, tap_of(nic), &err);
+	if (rc < 0)
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, err.text);
+	if (rc > 0)
+		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, nic->config->bridge, tap_of(nic));
+	nic->bridge_index = index;
 }
 
 static void look_after(struct td_timer *timer)
@@ -57,11 +88,15 @@ static void look_after(struct td_timer *timer)
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, look_after);
 	const struct td_vm_net_config *config = nic->config;
 	struct td_err err = {0};
+	int rc;
 
-	if (nic->guarded && td_host_guard_on(config->bridge, tap_of(nic), config->mac, &err) < 0)
-		warn(nic, &err);
-	if (td_host_guard_tidy(config->bridge, &err) < 0)
-		warn(nic, &err);
+	rejoin(nic);
+	if (!nic->flip.active)
+		td_hybrid_guard(nic, nic->path); /* the bridge may have become ours */
+	rc = nic->guarded ? td_host_guard_renew(config->bridge, tap_of(nic), config->mac, &err) : td_host_guard_tidy(config->bridge, &err);
+	if (rc < 0)
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: frames may come back to VMs of %s: %s", config->id, config->bridge,
+			err.text);
 }
 
 /* ---- */
@@ -75,10 +110,23 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 	if (!tap && !bridge)
 		return 0;
 	nic->look_after.expired = look_after;
+	nic->bridge_index = bridge ? if_nametoindex(bridge) : 0;
 	rc = td_host_watch_open(&nic->network, &nic->host.vm->loop, tap, bridge, &events, err);
 	if (rc == 0 && !nic->network.up)
 		on_uplink(nic, false);
 	return rc;
+}
+
+/* On its two paths the guest has to be in one network. */
+static void compare_vlans(const struct td_hybrid *nic)
+{
+	const struct td_vm_net_config *config = nic->config;
+	unsigned vlan = config->bridge ? td_host_uplink_vlan("/proc", TD_HOST_UPLINK_SYS, config->bridge) : 0;
+
+	if (nic->mode && vlan && vlan != config->vlan)
+		td_warn("nic %s: %s is VLAN %u outside, and the VF gets %s: on its VF the guest is in another network; give the NIC vlan: "
+			"%u",
+			config->id, config->bridge, vlan, config->vlan ? "another" : "none", vlan);
 }
 
 int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
@@ -87,6 +135,7 @@ int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 
 	if (!tap_of(nic))
 		return 0;
+	compare_vlans(nic);
 	if (nic->config->bridge && td_host_guard_tidy(nic->config->bridge, &warning) < 0)
 		warn(nic, &warning);
 	td_hybrid_guard(nic, TD_PATH_EMULATED);

@@ -113,17 +113,20 @@ struct td_hybrid {
 	bool link_lost; /* of the PF below the leased VF */
 	enum td_reason link_reason;
 	unsigned looks;			   /* at the link, in a row, that said otherwise */
-	unsigned looks_driver;		   /* at a VF that the guest's driver does not run */
+	unsigned looks_driver;		   /* at a VF that the guest's driver does not run, in a row */
+	bool driver_away;		   /* that was said */
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool guarded; /* the host's network keeps the guest's MAC behind the tap */
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
-	bool held;		    /* the emulated path keeps frames to the guest back */
-	bool steered;		    /* the VF has the NIC's MAC in its PF */
-	bool leaving;		    /* the guest was asked for the VF and has not given it yet */
-	bool was_up;		    /* its VF driver was up when it was asked */
-	uint64_t settle_until_ns;   /* after a flip to the VF: 0, or until when the emulated path may still be in use */
+	struct td_log_limit guard_limit;
+	unsigned bridge_index;	  /* of the bridge that the tap joined; 0: none */
+	bool held;		  /* the emulated path keeps frames to the guest back */
+	bool steered;		  /* the VF has the NIC's MAC in its PF */
+	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
+	bool was_up;		  /* its VF driver was up when it was asked */
+	uint64_t settle_until_ns; /* after a flip to the VF: 0, or until when the emulated path may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;

@@ -85,13 +85,6 @@ bool td_transparent_relay(struct td_hybrid *nic)
 	return td_relay_run(&nic->relay, take, nic) > 0;
 }
 
-void td_transparent_wait(uint64_t ns)
-{
-	const struct timespec time = {.tv_nsec = (long)ns};
-
-	nanosleep(&time, NULL);
-}
-
 /* ---- the mode's table ---- */
 
 static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)

@@ -20,7 +20,6 @@ void td_transparent_park(struct td_hybrid *nic);
 void td_transparent_unpark(struct td_hybrid *nic);
 /* What waits in the tap goes to the VF. Bounded: whoever floods the guest's address must not hold up the flip. False: nothing waited. */
 bool td_transparent_relay(struct td_hybrid *nic);
-void td_transparent_wait(uint64_t ns);
 
 /* hybrid_transparent_vf.c */
 

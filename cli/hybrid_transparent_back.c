@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
@@ -54,13 +55,14 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 
 static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
 {
+	const struct timespec under_way = {.tv_nsec = TD_TRANSPARENT_UNDER_WAY_NS};
 	int rc;
 
 	td_igbvf_listen(nic->igbvf, true);
 	if (!nic->lost)
 		td_hw82576_drain(nic->hw);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
-	td_transparent_wait(TD_TRANSPARENT_UNDER_WAY_NS);
+	nanosleep(&under_way, NULL);
 	td_catch_forget(&nic->catch);
 	rc = nic->lost ? 0 : td_hybrid_vf_steer(nic, false, err);
 	if (rc < 0)

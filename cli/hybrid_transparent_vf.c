@@ -16,6 +16,7 @@
 #include "core/log.h"
 
 #define AHEAD_NS	 200000000ULL
+#define NS_PER_MS	 1000000ULL
 #define REST_NS		 50000000ULL
 #define PATIENCE_NS	 15000000ULL
 #define DESCRIPTOR_BYTES 16U
@@ -97,7 +98,7 @@ static bool near_start(struct td_hybrid *nic)
 		t->ahead_ns = td_now_ns();
 	near = td_igbvf_burn_ahead(nic->igbvf, &burned);
 	nic->marks.burned += burned;
-	return near || td_now_ns() - t->ahead_ns >= AHEAD_NS;
+	return near || td_now_ns() - t->ahead_ns >= TD_MIN(AHEAD_NS, nic->flip.limit_ms[TD_FLIP_QUIESCE] * NS_PER_MS / 4);
 }
 
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
@@ -193,9 +194,8 @@ static void move_outside(struct td_hybrid *nic)
 	nic->transparent.unheard = false;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
-	while (td_now_ns() < end_ns)
-		if (!td_transparent_relay(nic))
-			td_transparent_wait(TD_TRANSPARENT_UNDER_WAY_NS / 20);
+	for (uint64_t now_ns; (now_ns = td_now_ns()) < end_ns && td_igbvf_await_rx(nic->igbvf, end_ns - now_ns);)
+		(void)td_transparent_relay(nic);
 }
 
 static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hybrid_watch.c - flips that nobody asks for: a NIC leaves the VF when the PF below it has no link, and goes to the VF that it is wanted
- * on when what kept it from there has passed. Of both modes with two paths; in mode transparent the way back is its own
- * (hybrid_transparent.c).
+ * hybrid_watch.c - what a NIC sees between flips, and flips that nobody asks for: it leaves the VF when the PF below it has no link, and
+ * goes to the VF that it is wanted on when what kept it from there has passed. Of both modes with two paths; in mode transparent the way
+ * back is its own (hybrid_transparent.c).
  *
  * Theory of operation. Without link at its PF, a guest on the VF is cut off, and net_failover does not help: it moves what the guest sends
  * to the standby and goes on discarding what comes by it. So the PF's link is looked at, by one read from sysfs ten times a second, as
@@ -98,13 +98,18 @@ static void look_at_link(struct td_hybrid *nic)
  */
 static void look_at_driver(struct td_hybrid *nic)
 {
-	bool was = nic->reason == TD_REASON_DRIVER_DOWN;
-	bool down = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
+	bool away = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP;
 
-	nic->looks_driver = down && !was ? nic->looks_driver + 1 : 0;
-	if (nic->looks_driver == LOOKS_BACK && nic->reason == TD_REASON_NONE)
-		td_hybrid_set_reason(nic, TD_REASON_DRIVER_DOWN, "the guest's driver has let go of the VF, which waits for it");
-	if (was && !down && nic->path == TD_PATH_VF)
+	nic->looks_driver = away ? TD_MIN(nic->looks_driver + 1, LOOKS_BACK) : 0;
+	if (nic->looks_driver == LOOKS_BACK && !nic->driver_away && nic->reason == TD_REASON_NONE) {
+		nic->driver_away = true;
+		td_hybrid_set_reason(nic, TD_REASON_DRIVER_DOWN,
+			"the guest's driver does not use the VF, which waits for it: it was unloaded, or its interface is down");
+	}
+	if (away || !nic->driver_away)
+		return;
+	nic->driver_away = false;
+	if (nic->reason == TD_REASON_DRIVER_DOWN)
 		forget_reason(nic);
 }
 

@@ -343,9 +343,9 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st))
-		return td_err_sys(err, errno, TD_REASON_CONFIG_SYNTAX, "%s: open", path);
+		return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: open", path);
 	if (S_ISDIR(st.st_mode))
-		return td_err_set(err, EISDIR, TD_REASON_CONFIG_SYNTAX, "%s: is a directory: give a YAML file", path);
+		return td_err_set(err, EISDIR, TD_REASON_CONFIG_FILE, "%s: is a directory: give a YAML file", path);
 	size_t room = TD_SCHEMA_YAML_MAX + 1, len = 0; /* one more, so that a file too long is seen; pipes have no size */
 	td_auto_free char *text = malloc(room);
 	if (!text)
@@ -355,7 +355,7 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return td_err_sys(err, errno, TD_REASON_CONFIG_SYNTAX, "%s: read", path);
+			return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: read", path);
 		if (!n)
 			break;
 		len += (size_t)n;

@@ -50,8 +50,8 @@ static inline bool td_range_ok(uint64_t start, uint64_t len, uint64_t limit)
 
 void td_cleanup_close(int *fd); /* closes *fd when >= 0; keeps errno */
 /*
- * Closes *fd when >= 0, without waiting for it, and sets it to -1. For packet sockets: their close waits until no CPU handles a frame for
- * them any more, tens of milliseconds in which a main loop that holds the VM's lock would stop its guest.
+ * Closes *fd when >= 0, without waiting for it, and sets it to -1; may change errno. For packet sockets: their close waits until no CPU
+ * handles a frame for them any more, tens of milliseconds in which a main loop that holds the VM's lock would stop its guest.
  */
 void td_close_behind(int *fd);
 void td_cleanup_free(void *ptr); /* ptr is the address of a heap pointer; keeps errno */

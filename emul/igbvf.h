@@ -63,6 +63,8 @@ void td_igbvf_tell_link(struct td_igbvf *dev);
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
 /* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes);
+/* So too: waits for one, at most so long. False: none has come. */
+bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns);
 /* Does the guest hear this address, by what it told its PF? At rest or on hardware. */
 bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6]);
 /*
@@ -105,7 +107,8 @@ const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev);
 bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned);
 /*
  * At rest: hands posted receive buffers back to the guest unused (DD, EOP and an error, on which igbvf posts them again) until the receive
- * head is 0. 0, or -EAGAIN: the guest has to post more first; call td_igbvf_go() and come back. *ret_burned counts what was given back.
+ * head is 0. 0, or -EAGAIN: the guest has to post more first; call td_igbvf_go() and come back. *ret_burned counts what was given back
+ * since this or the last was called.
  */
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned);
 /* At rest -> on hardware. The rings are the hardware's from here on; `hardware` is copied. */

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <linux/virtio_net.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ void td_igbvf_rest(struct td_igbvf *dev)
 void td_igbvf_go(struct td_igbvf *dev)
 {
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
+	__atomic_store_n(&dev->rx.burned_ahead, 0, __ATOMIC_RELAXED);
 }
 
 const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev)
@@ -97,6 +99,14 @@ void td_igbvf_listen(struct td_igbvf *dev, bool on)
 	dev->listen = on;
 	if (dev->on_hardware)
 		td_igbvf_update_tap(dev);
+}
+
+bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns)
+{
+	const struct timespec limit = {.tv_nsec = (long)limit_ns};
+	struct pollfd tap = {.fd = dev->tap.fd[0], .events = POLLIN};
+
+	return ppoll(&tap, 1, &limit, NULL) > 0;
 }
 
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes)
@@ -241,14 +251,14 @@ bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
 
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 {
-	unsigned burned = 0;
+	unsigned ahead = __atomic_exchange_n(&dev->rx.burned_ahead, 0, __ATOMIC_RELAXED), burned = 0;
 
 	td_igbvf_rx_prepare(dev);
 	while (dev->rx.ring.desc && td_igbvf_ring_head(&dev->rx.ring) && td_igbvf_rx_burn(dev))
 		burned++;
 	if (burned)
 		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
-	*ret_burned = burned;
+	*ret_burned = ahead + burned;
 	return dev->state.rx[0].head && dev->state.rx[0].control & TD_VF_QUEUE_ENABLE ? -EAGAIN : 0;
 }
 

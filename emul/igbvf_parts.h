@@ -267,7 +267,7 @@ bool td_igbvf_tx_waiting(struct td_igbvf *dev);
 bool td_igbvf_tx_round(struct td_igbvf *dev);
 /* Descriptors that were done and of which the guest was not told: now, or when they are due. */
 uint64_t td_igbvf_tx_tell(struct td_igbvf *dev, bool now);
-/* Gives the next receive descriptor back with an error. Parked. False: none is posted, or the ring is broken. */
+/* Gives the next receive descriptor back with an error. On the thread, or parked. False: none is posted, or the ring is broken. */
 bool td_igbvf_rx_burn(struct td_igbvf *dev);
 /* How many of a ring's descriptors may be left to burn at rest. */
 uint32_t td_igbvf_rx_rest(uint32_t count);

@@ -353,11 +353,12 @@ static unsigned burn_ahead(struct td_igbvf *dev)
 
 	while (burned < BURN_PORTION && td_igbvf_ring_tail(dev, ring, &tail) && available(ring, tail) > ring->count - ring->count / 4) {
 		head = td_igbvf_ring_head(ring);
-		if (head == 0 || head >= ring->count - td_igbvf_rx_rest(ring->count) || !td_igbvf_rx_burn(dev))
+		if (head == 0 || head >= ring->count - td_igbvf_rx_rest(ring->count))
 			break;
+		__atomic_fetch_add(&dev->rx.burned_ahead, 1, __ATOMIC_RELAXED); /* before the head shows it */
+		(void)td_igbvf_rx_burn(dev);
 		burned++;
 	}
-	__atomic_fetch_add(&dev->rx.burned_ahead, burned, __ATOMIC_RELAXED);
 	return burned;
 }
 

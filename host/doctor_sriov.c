@@ -110,8 +110,10 @@ void td_doctor_check_sriov(struct td_doctor *doctor)
 		td_doctor_advise(finding, "Give a PF to its driver first: see pf-no-interface");
 	else
 		td_doctor_advise(finding,
-			"echo %llu >/sys/class/net/%s/device/sriov_numvfs; for good: a pool in host.yaml and tandem host apply",
-			(unsigned long long)TD_MIN(first->vfs_total, 4ULL), first->netdev);
+			"echo 0 >/sys/class/net/%s/device/sriov_drivers_autoprobe; echo %llu >/sys/class/net/%s/device/sriov_numvfs; for "
+			"good: "
+			"a pool in host.yaml and tandem host apply",
+			first->netdev, (unsigned long long)TD_MIN(first->vfs_total, 4ULL), first->netdev);
 }
 
 /* ---- vfs: who has them ---- */

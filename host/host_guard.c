@@ -103,7 +103,7 @@ static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t
 	return td_host_netlink_change(netlink, msg, what, err);
 }
 
-/* Not again where it is so: bridges tell everybody of that, and a NIC that is told looks after its port. */
+/* Not again where it is so: bridges tell everybody of it. */
 static void isolate(const char *tap)
 {
 	char path[64], now[8];
@@ -220,6 +220,15 @@ static int read_fdb(struct td_host_netlink *netlink, const char *bridge, struct 
 	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all)), read_entry, guarded, "bridges' FDB", err);
 }
 
+static bool is_known(const struct td_host_guard_macs *known, const uint8_t mac[6])
+{
+	for (unsigned i = 0; i < known->count; i++)
+		if (!memcmp(known->mac[i], mac, 6))
+			return true;
+	return false;
+}
+
+/* Steady networks, the most usual case, cost looks alone: each change holds up all others that change the host's network. */
 static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, const struct td_host_guard_macs *known,
 	const struct guarded *guarded, struct td_err *err)
 {
@@ -228,7 +237,7 @@ static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, cons
 		if (!is_guarded(guarded, known->mac[i]))
 			td_host_guard_remove(netlink, uplink, known->mac[i]);
 	for (unsigned i = 0; !r && i < guarded->count; i++)
-		if (!guarded->vm[i].dead)
+		if (!guarded->vm[i].dead && !is_known(known, guarded->vm[i].mac))
 			r = td_host_guard_add(netlink, uplink, guarded->vm[i].mac, err);
 	return r;
 }
@@ -260,13 +269,23 @@ static int sync_once(struct td_host_netlink *netlink, const char *bridge, struct
 	return r;
 }
 
-/* VMs that come and go all the time are looked after at the next occasion, of which there are as many then. */
+/* A filter against a VM that has just gone to its VF would cut it off. */
+static void take_back(struct td_host_netlink *netlink, const struct sync *sync)
+{
+	for (unsigned i = 0; i < sync->first.count; i++)
+		for (unsigned u = 0; !is_guarded(&sync->again, sync->first.vm[i].mac) && u < sync->uplinks.count; u++)
+			td_host_guard_remove(netlink, sync->uplinks.name[u], sync->first.vm[i].mac);
+}
+
+/* Of VMs that come and go all the time one may lack a filter in the end, until it comes or goes again. */
 static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, struct td_err *err)
 {
 	bool settled = false;
 	int r = 0;
 	for (unsigned i = 0; !r && !settled && i < SYNC_ROUNDS; i++)
 		r = sync_once(netlink, bridge, sync, &settled, err);
+	if (!r && !settled)
+		take_back(netlink, sync);
 	return r;
 }
 
@@ -277,6 +296,63 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 		return 0;
 	td_auto_free struct sync *all = malloc(sizeof(*all));
 	return all ? sync_all(netlink, bridge, all, err) : td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+}
+
+int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	bool isolated;
+	if (!is_ours(bridge, &isolated))
+		return 0;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	r = enter(&netlink, tap, mac, err);
+	if (!r)
+		r = td_host_guard_sync(&netlink, bridge, err);
+	td_host_netlink_close(&netlink);
+	return r;
+}
+
+static bool has_master(const char *link)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/master", link);
+	return access(path, F_OK) == 0;
+}
+
+int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	struct ifinfomsg info = {.ifi_index = (int)if_nametoindex(tap)};
+	char what[64];
+	unsigned master = if_nametoindex(bridge);
+	if (!info.ifi_index || !master || has_master(tap))
+		return 0;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	if (msg && (nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO) < 0 || nla_put_u32(msg, IFLA_MASTER, master) < 0)) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
+	snprintf(what, sizeof(what), "%s: join %s again", tap, bridge);
+	r = td_host_netlink_change(&netlink, msg, what, err);
+	td_host_netlink_close(&netlink);
+	return r ? r : 1;
+}
+
+void td_host_guard_left(int index)
+{
+	struct td_host_netlink netlink;
+	char name[IF_NAMESIZE];
+	if (!if_indextoname((unsigned)index, name) || td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name))
+		return;
+	if (has_master(name) || td_host_netlink_open(&netlink, NULL))
+		return; /* it is another's port already, who looks after it */
+	td_host_guard_clear(&netlink, name);
+	td_host_netlink_close(&netlink);
 }
 
 int td_host_guard_tidy(const char *bridge, struct td_err *err)

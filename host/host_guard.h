@@ -36,6 +36,13 @@ int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6],
 int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, struct td_err *err);
 /* So too, by a socket of its own. */
 int td_host_guard_tidy(const char *bridge, struct td_err *err);
+/* So too, for a VM that is guarded: its own entry is put back first, should somebody have taken it away, or the bridge be a new one. */
+int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
+/* The VM's tap becomes a port of the bridge, if it is none of any: the bridge of before was deleted, and this is a new one. 1: it became
+ * one. */
+int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err);
+/* The link with this index has left a bridge. If it is no tap, and in no other bridge, its filters go. */
+void td_host_guard_left(int index);
 /* A link is no uplink any more: its filters go. */
 void td_host_guard_clear(struct td_host_netlink *netlink, const char *link);
 

@@ -79,3 +79,26 @@ bool td_host_uplink_is_tap(const char *sys, const char *link)
 {
 	return exists(sys, link, "tun_flags");
 }
+
+/* Source: Linux net/8021q/vlanproc.c: "NAME | VID | PARENT" a line. */
+unsigned td_host_uplink_vlan(const char *proc, const char *sys, const char *bridge)
+{
+	char path[256], line[128], name[64], pattern[96];
+	unsigned vid, found = 0;
+	bool several = false;
+
+	snprintf(path, sizeof(path), "%.200s/net/vlan/config", proc);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63s | %u |", name, &vid) != 2)
+			continue;
+		snprintf(pattern, sizeof(pattern), "brif/%.63s", name);
+		if (!exists(sys, bridge, pattern))
+			continue;
+		several = several || (found && found != vid);
+		found = vid;
+	}
+	if (file)
+		fclose(file);
+	return several ? 0 : found;
+}

@@ -17,6 +17,9 @@ bool td_host_uplink_is_up(const char *sys, const char *tap);
 /* Is `name` below `link`: its port, its port's member, the NIC of its VLAN link? */
 bool td_host_uplink_is_below(const char *sys, const char *link, const char *name);
 
+/* The VLAN that the bridge is outside: that of the VLAN links among its ports. 0: none, or several. proc: "/proc". */
+unsigned td_host_uplink_vlan(const char *proc, const char *sys, const char *bridge);
+
 bool td_host_uplink_is_tap(const char *sys, const char *link);
 
 #endif

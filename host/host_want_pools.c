@@ -178,7 +178,7 @@ static int want_pf(const struct td_host_want_run *run, const struct td_host_obje
 		return r;
 	const struct td_host_pool_config *pool = &run->config->pool[index];
 	if (pool->num_vfs > total)
-		return fail_pool(run, (unsigned)index, TD_REASON_NO_SRIOV, "numVfs %llu: %s has at most %lu VFs",
+		return fail_pool(run, (unsigned)index, TD_REASON_CONFIG_VALUE, "numVfs %llu: %s has at most %lu VFs",
 			(unsigned long long)pool->num_vfs, pf->name, total);
 	td_host_state_setf(run->want, TD_HOST_LINK, pf->name, TD_HOST_ATTR_NUM_VFS, "%llu", (unsigned long long)pool->num_vfs);
 	td_host_want_link(run, pf->name, TD_HOST_ATTR_UP, "yes");

@@ -25,7 +25,6 @@ struct said {
 	bool moved, ports;
 };
 
-/* Of a link that is none of the bridge's own ports. */
 static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
 {
 	char name[IF_NAMESIZE];
@@ -46,7 +45,8 @@ static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const
 	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name));
 }
 
-static void hear(const char *bridge, struct nlmsghdr *header, struct said *said)
+/* Each port that leaves is told by itself; of all else it matters that it was. */
+static void hear(const struct td_host_watch *watch, struct nlmsghdr *header, struct said *said)
 {
 	struct nlattr *attr[IFLA_MAX + 1];
 	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
@@ -54,8 +54,13 @@ static void hear(const char *bridge, struct nlmsghdr *header, struct said *said)
 		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
 		return;
 	const struct ifinfomsg *info = nlmsg_data(header);
-	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, bridge));
-	said->ports = said->ports || is_port(info, header->nlmsg_type, attr, bridge);
+	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->bridge));
+	if (!is_port(info, header->nlmsg_type, attr, watch->bridge))
+		return;
+	if (header->nlmsg_type == RTM_DELLINK)
+		watch->events.ports(watch->events.opaque, info->ifi_index);
+	else
+		said->ports = true;
 }
 
 /* Bounded; what is left wakes the loop again. What was too much for the socket may have been anything. */
@@ -71,7 +76,7 @@ static struct said read_messages(const struct td_host_watch *watch)
 			said = (struct said){.moved = true, .ports = true};
 		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->bridge && nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left))
-			hear(watch->bridge, header, &said);
+			hear(watch, header, &said);
 	}
 	return watch->bridge ? said : (struct said){0};
 }
@@ -86,6 +91,7 @@ static void ready(struct td_watch *base, uint32_t events)
 	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
 	struct said said = read_messages(watch);
 	bool up = is_up(watch);
+	unsigned bridge_index = watch->bridge ? if_nametoindex(watch->bridge) : 0;
 
 	(void)events;
 	if (up != watch->up) {
@@ -94,8 +100,10 @@ static void ready(struct td_watch *base, uint32_t events)
 	}
 	if (said.moved)
 		watch->events.moved(watch->events.opaque);
-	if (said.ports)
-		watch->events.ports(watch->events.opaque);
+	if (said.ports || (bridge_index && bridge_index != watch->bridge_index))
+		watch->events.ports(watch->events.opaque, 0);
+	if (bridge_index)
+		watch->bridge_index = bridge_index;
 }
 
 int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
@@ -115,6 +123,7 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const 
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
 	}
 	(void)td_take_fd(&fd);
+	watch->bridge_index = bridge ? if_nametoindex(bridge) : 0;
 	watch->up = is_up(watch);
 	return 0;
 }

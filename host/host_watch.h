@@ -6,7 +6,8 @@
  * - Whether any has a carrier (host_uplink.h), when that changes.
  * - That the network goes on by another way: a team changes its active member. The switch outside then has the VMs' addresses at the old
  *   port until they are told anew, and bonding tells only the host's own.
- * - That the bridge has other ports: one has left, as the tap of a VM that was killed does; or an uplink has joined, or changed.
+ * - That the bridge has other ports: one has left, as the tap of a VM that was killed does; or an uplink has joined, or
+ *   changed; or it is another bridge of this name.
  */
 #ifndef TD_HOST_HOST_WATCH_H
 #define TD_HOST_HOST_WATCH_H
@@ -18,8 +19,8 @@
 struct td_host_watch_events {
 	void (*uplink)(void *opaque, bool up);
 	/* These two also when so much was said that it may be so. */
-	void (*moved)(void *opaque); /* a link below the bridge */
-	void (*ports)(void *opaque);
+	void (*moved)(void *opaque);	       /* a link below the bridge */
+	void (*ports)(void *opaque, int left); /* left: the index of a link that is no port any more; 0: none is known to have left */
 	void *opaque;
 };
 
@@ -27,6 +28,7 @@ struct td_host_watch {
 	struct td_loop *loop;
 	struct td_watch watch; /* its descriptor is owned; -1: not open */
 	const char *tap, *bridge;
+	unsigned bridge_index;
 	bool up;
 	struct td_host_watch_events events;
 };

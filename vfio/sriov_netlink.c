@@ -30,11 +30,6 @@ struct reply {
 	char said[96]; /* its words, if it had some */
 };
 
-static void cleanup_socket(struct nl_sock **sock)
-{
-	nl_socket_free(*sock);
-}
-
 static void cleanup_msg(struct nl_msg **msg)
 {
 	nlmsg_free(*msg);
@@ -142,21 +137,49 @@ static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *opa
 	return NL_STOP;
 }
 
-/* Sends the request and waits for its acknowledgement; an answer is parsed into *reply on the way. */
-static int exchange(struct nl_msg *msg, struct reply *reply)
+/* Opened once a thread: that takes as long as a change does, and some changes are made while a guest stands still for them. */
+static _Thread_local struct nl_sock *kept;
+
+static void forget_socket(void)
 {
-	__attribute__((cleanup(cleanup_socket))) struct nl_sock *sock = nl_socket_alloc();
+	nl_socket_free(kept);
+	kept = NULL;
+}
+
+static struct nl_sock *get_socket(void)
+{
 	int on = 1;
 
-	if (!sock || nl_connect(sock, NETLINK_ROUTE) < 0)
+	if (kept)
+		return kept;
+	kept = nl_socket_alloc();
+	if (!kept || nl_connect(kept, NETLINK_ROUTE) < 0) {
+		forget_socket();
+		return NULL;
+	}
+	(void)setsockopt(nl_socket_get_fd(kept), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	nl_socket_disable_auto_ack(kept); /* of a get the answer is the end */
+	nl_socket_enable_msg_peek(kept);
+	return kept;
+}
+
+/*
+ * Sends the request and waits for its end: the acknowledgement of a change; an answer, which is parsed into *reply. What comes otherwise
+ * belongs to nothing any more, and the socket is not used again.
+ */
+static int exchange(struct nl_msg *msg, struct reply *reply)
+{
+	struct nl_sock *sock = get_socket();
+
+	if (!sock)
 		return -ENOBUFS;
-	(void)setsockopt(nl_socket_get_fd(sock), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	nl_socket_enable_msg_peek(sock);
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_link, reply);
 	nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, on_error, reply);
-	if (nl_send_auto(sock, msg) < 0)
-		return -EIO;
-	int rc = nl_recvmsgs_default(sock); /* the answer of a get, or the acknowledgement */
+	int rc = nl_send_auto(sock, msg);
+	if (rc >= 0)
+		rc = nl_recvmsgs_default(sock);
+	if (rc < 0)
+		forget_socket();
 	if (reply->errnum)
 		return -reply->errnum;
 	return rc < 0 ? -EIO : 0;

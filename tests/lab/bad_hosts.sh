@@ -79,7 +79,7 @@ case_files() {
 	check 'no disk there' refused disk 'No such file' "${VM[@]}" --disk "path=$WORK/absent"
 	check 'a disk that is a directory' refused disk "$WORK" "${VM[@]}" --disk "path=$WORK"
 	check 'a disk of no whole sectors' refused disk 'not a multiple' "${VM[@]}" --disk "path=$WORK/text"
-	check 'a VM file that is not there' refused config-syntax 'No such file' tandem run "$WORK/absent.yaml"
+	check 'a VM file that is not there' refused config-file 'No such file' tandem run "$WORK/absent.yaml"
 	check 'a serial file that cannot be made' refused serial '/proc/nowhere' "${VM[@]}" --serial mode=file,file=/proc/nowhere/x
 }
 

@@ -146,6 +146,7 @@ bad_files() {
 	one 'more VFs than the card has' no-sriov 'numVfs 8: pf0 has at most 7' 'pools: [{resourceName: a, numVfs: 8, nicSelector: {pfNames: [pf0]}}]'
 	one 'an uplink that is not there' link-missing 'up9: no such network interface' 'networks: [{name: x, uplinks: [up9]}]'
 	one 'not YAML' config-syntax 'not YAML' 'pools: ['
+	one 'nothing but a comment' config-syntax 'is empty; \{\} says that nothing is wanted' '# pools:'
 	one 'an unknown key' config-key "did you mean 'networks'" 'network: []'
 	ip link add br9 type bridge
 	one 'a name that another bridge has' not-ours 'br9: a link of this name \(bridge\) is there, and tandem did not make it' 'networks: [{name: br9}]'
@@ -180,7 +181,7 @@ own_route() {
 	ip address flush dev up0
 	vf=$(basename /sys/class/net/pf0/device/virtfn1/net/*)
 	ip address add 10.9.0.1/24 dev "$vf"
-	: >"$WORK/nothing.yaml"
+	echo '{}' >"$WORK/nothing.yaml"
 	host_refused 'a VF that the host uses' vf-busy "the host itself \($vf: 10.9.0.1/24\) has VF 1" tandem host apply "$WORK/nothing.yaml"
 	ip address flush dev "$vf"
 	ip link set "$vf" netns peer
@@ -193,7 +194,7 @@ own_route() {
 }
 
 nothing() {
-	: >"$WORK/nothing.yaml"
+	echo '{}' >"$WORK/nothing.yaml"
 	tandem host apply "$WORK/nothing.yaml" >"$WORK/answer" 2>&1 || {
 		cat "$WORK/answer" >&2
 		fail 'apply of nothing'
@@ -228,7 +229,7 @@ faults() {
 	printf 'from one file to the other: %d steps\n' "$count"
 	TANDEM_HOST_FAULT=fail:3 tandem host apply "$WORK/next.yaml" --json >"$WORK/failed.json" 2>/dev/null || true
 	check 'JSON of a failure: the reason, what was done, and that it was undone' jq -e '
-		.ok == false and .error.reason == "internal" and (.changes | length) == 2 and (.undone | length) == 3' "$WORK/failed.json"
+		.ok == false and .error.reason == "internal" and (.changes | length) == 2 and .failed.name and (.undone | length) == 3' "$WORK/failed.json"
 	for ((at = 1; at <= count; at += STEP)); do
 		for kind in fail fail-after; do
 			status_of 1 env TANDEM_HOST_FAULT=$kind:$at tandem host apply "$WORK/next.yaml" || fail "$kind:$at"
@@ -337,7 +338,7 @@ main() {
 	apply_and_apply_again
 	drift
 	nothing
-	check 'an empty file: all is as it was at first' same_picture "$WORK/fresh" nothing
+	check 'a file that wants nothing: all is as it was at first' same_picture "$WORK/fresh" nothing
 	bad_files
 	own_route
 	faults

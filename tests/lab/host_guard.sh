@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Frames that come back: a VM with two NICs, in a network whose uplink is a PF with VFs (its card returns broadcasts) and in one on a team
 # without LACP (what one member sends, the other hears). The bridges must not look for the VM outside, and it must not hear itself; on its VF
-# its frames do come by the uplink; killed, it leaves nothing for ever. Then what the filters cost a packet.
+# its frames do come by the uplink; killed, it leaves nothing for ever; in a network that is deleted and
+# made anew, it is again. Then what the filters cost a packet.
 # Environment: PACKETS (50000: of each measurement)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -92,12 +93,14 @@ frames() {
 	check 'without it the bridge would look outside' grep -q "^$GUEST_MAC dev pf0 " "$WORK/moves"
 }
 
+has_no_port() { [ -z "$(port_of "$1" "$2")" ]; }
+
 # another_in BRIDGE: a VM that never gets to its kernel's end, with one NIC. Sets OTHER_PID.
 another_in() {
 	tandem run --name web2 --memory size=64M --serial off --kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$OTHER_MAC,bridge=$1" \
 		</dev/null 2>"$WORK/errors2" &
 	OTHER_PID=$!
-	until [ "$(port_of "$1" "$OTHER_MAC")" ]; do sleep 0.1; done
+	not_there_for 20 has_no_port "$1" "$OTHER_MAC" || fail 'web2 does not start'
 }
 
 not_there_for() { # SECONDS COMMAND...: until it fails
@@ -107,6 +110,16 @@ not_there_for() { # SECONDS COMMAND...: until it fails
 }
 
 has_filter() { [ -n "$(dropped "$1" "$2")" ]; }
+
+# Whoever deletes the bridge takes the VM off the network; apply makes it anew.
+made_anew() {
+	ip link del br0
+	check 'the network was deleted: apply makes it' status_of 0 tandem host apply "$WORK/host.yaml"
+	check 'and the VM is in it again' not_there_for 5 has_no_port br0 "$GUEST_MAC"
+	check 'guarded as before' guarded br0 "$GUEST_MAC" pf0
+	until [ "$(cat /sys/class/net/pf0/carrier)" = 1 ]; do sleep 0.2; done
+	check 'and reached' answers
+}
 
 killed() {
 	another_in br1
@@ -124,7 +137,7 @@ killed() {
 	check 'killed: without another VM a filter is left' has_filter team0 "$OTHER_MAC"
 	check 'killed: apply says nothing of it' status_of 0 tandem host apply "$WORK/host.yaml"
 	check 'killed: after it there is none' test -z "$(dropped team0 "$OTHER_MAC")"
-	: >"$WORK/nothing.yaml"
+	echo '{}' >"$WORK/nothing.yaml"
 	tandem host apply "$WORK/nothing.yaml" >/dev/null
 	check 'no network, no place for filters' test -z "$(tc qdisc show dev pf0 clsact)$(tc qdisc show dev up0 clsact)"
 }
@@ -183,6 +196,7 @@ cost() {
 main() {
 	hosts_up
 	frames
+	made_anew
 	killed
 	cost
 	finish

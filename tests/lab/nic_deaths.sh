@@ -36,6 +36,12 @@ case_driver_reload() {
 	guest 'modprobe igbvf'
 	nic_wait .reason none 20
 	check 'it is loaded again: nothing to say' soon 10 answers
+	guest 'ip link set eth0 down'
+	nic_wait .reason driver-down 10
+	guest 'ip link set eth0 up'
+	guest_address
+	nic_wait .reason none 20
+	check 'its interface was down: so too' soon 10 answers
 	flips_while 4 'rmmod igbvf; modprobe igbvf; sleep 0.4'
 	check 'the VF driver comes and goes amid flips: emulated path' on_path emulated
 	check 'VF path' on_path vf

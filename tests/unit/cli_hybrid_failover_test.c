@@ -488,13 +488,93 @@ static void test_uplink_moves(void **state)
 	tear_down_world();
 }
 
+/* What the bridge lacks is put there, and what is too much taken away, a little after a change of its ports. */
+static void test_ports_change(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.tidied = fake.renewed = 0;
+	fake.nic->network.events.ports(fake.nic, 7);
+	fake.nic->network.events.ports(fake.nic, 0);
+	assert_int_equal(fake.left, 7);
+	assert_int_equal(fake.renewed, 0);
+	fake_run(2000, false);
+	assert_int_equal(fake.renewed, 1);
+	flip_well(TD_PATH_VF);
+	fake.nic->network.events.ports(fake.nic, 0);
+	fake_run(2000, false);
+	assert_int_equal(fake.renewed, 1);
+	assert_int_equal(fake.tidied, 1);
+	tear_down_world();
+}
+
+/* A bridge that becomes ours is guarded from its next change on. */
+static void test_bridge_becomes_ours(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake.foreign = true;
+	fake.guarded = fake.nic->guarded = false;
+	fake.nic->network.events.ports(fake.nic, 0);
+	fake_run(2000, false);
+	assert_false(fake.guarded);
+	fake.foreign = false;
+	fake.nic->network.events.ports(fake.nic, 0);
+	fake_run(2000, false);
+	assert_true(fake.guarded);
+	tear_down_world();
+}
+
+/* ---- the guest's driver on the VF path ---- */
+
+static void test_driver_lets_go(void **state)
+{
+	static const enum td_vfio_driver away[] = {TD_VFIO_DRIVER_NONE, TD_VFIO_DRIVER_BOUND};
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(away); i++) {
+		set_up_world();
+		flip_well(TD_PATH_VF);
+		guest.driver = away[i];
+		fake_run(500, false); /* it may be a reset of its own */
+		assert_int_equal(fake.nic->reason, TD_REASON_NONE);
+		fake_run(1500, false);
+		assert_int_equal(fake.nic->reason, TD_REASON_DRIVER_DOWN);
+		assert_int_equal(fake.nic->path, TD_PATH_VF);
+		guest.driver = TD_VFIO_DRIVER_UP;
+		fake_run(500, false);
+		assert_int_equal(fake.nic->reason, TD_REASON_NONE);
+		tear_down_world();
+	}
+}
+
+/* What was said of the VF does not outlive it, nor hide what is said later. */
+static void test_driver_lets_go_and_vf_leaves(void **state)
+{
+	(void)state;
+	set_up_world();
+	flip_well(TD_PATH_VF);
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	fake_run(2000, false);
+	assert_int_equal(fake.nic->reason, TD_REASON_DRIVER_DOWN);
+	flip_well(TD_PATH_EMULATED);
+	fake_run(500, false);
+	assert_int_equal(fake.nic->reason, TD_REASON_NONE);
+	flip_well(TD_PATH_VF);
+	fake_run(2000, false);
+	assert_int_equal(fake.nic->reason, TD_REASON_NONE);
+	tear_down_world();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_link_known_of_old), cmocka_unit_test(test_link_lost), cmocka_unit_test(test_link_lost_deaf),
 		cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_pause_amid_flip),
 		cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish),
-		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves)};
+		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change),
+		cmocka_unit_test(test_bridge_becomes_ours), cmocka_unit_test(test_driver_lets_go),
+		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,7 @@ static void test_burn_ahead(void **state)
 	set_up_world();
 	guest.ahead_rounds = UINT_MAX; /* it is not waited for for ever */
 	assert_true(flip(TD_PATH_VF));
+	assert_in_range(td_hybrid_last_record(fake.nic)->phase_ns[TD_FLIP_QUIESCE], 150000000, 400000000);
 	tear_down_world();
 }
 

@@ -394,8 +394,8 @@ static void flags_give_the_same_messages(void **state)
 	check_bad_args(ARGS("--name", "a", "--name=b"), TD_REASON_USAGE, "--name: given twice: give it once");
 	check_bad_args(ARGS("-k", "x"), TD_REASON_USAGE, "-k: unknown flag: flags have two dashes");
 	check_bad_args(ARGS("a.yaml", "b.yaml"), TD_REASON_USAGE, "b.yaml: a second file: give one");
-	check_bad_args(ARGS("/nonexistent.yaml"), TD_REASON_CONFIG_SYNTAX, "/nonexistent.yaml: open: No such file or directory");
-	check_bad_args(ARGS("/"), TD_REASON_CONFIG_SYNTAX, "/: is a directory: give a YAML file");
+	check_bad_args(ARGS("/nonexistent.yaml"), TD_REASON_CONFIG_FILE, "/nonexistent.yaml: open: No such file or directory");
+	check_bad_args(ARGS("/"), TD_REASON_CONFIG_FILE, "/: is a directory: give a YAML file");
 	check_bad_args(ARGS("--kernal", "x"), TD_REASON_CONFIG_KEY,
 		"--kernal: unknown key, did you mean '--kernel'? Known here: --name, --cpus, --memory, --kernel, --initramfs, --cmdline, "
 		"--serial, --disk, --rng, --debug-exit, --on-reboot, --log-level, --net");

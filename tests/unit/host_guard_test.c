@@ -23,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "host/host_guard.h"
@@ -219,6 +220,76 @@ static void a_new_uplink_gets_the_filters(void **state)
 	off("tap0");
 }
 
+static void an_uplink_that_leaves_has_no_filters(void **state)
+{
+	(void)state;
+	on("tap0");
+	assert_true(run("ip link add br9 type bridge && ip link set up0 master br9"));
+	td_host_guard_left((int)if_nametoindex("up0"));
+	assert_filtered(true); /* another's now */
+	assert_true(run("ip link set up0 nomaster"));
+	td_host_guard_left((int)if_nametoindex("tap0"));
+	td_host_guard_left((int)if_nametoindex("up0"));
+	td_host_guard_left(9999);
+	assert_filtered(false);
+	assert_true(run("ip link set up0 master br0 && ip link del br9"));
+	off("tap0");
+}
+
+static void what_was_taken_away_is_put_back(void **state)
+{
+	struct td_err err = {0};
+	(void)state;
+	on("tap0");
+	assert_true(run("bridge fdb del " MAC " dev tap0 master"));
+	if (has_flower)
+		assert_true(run("tc filter del dev up0 ingress"));
+	check_done(td_host_guard_renew("br0", "tap0", mac, &err), &err);
+	assert_true(fdb_has("tap0"));
+	assert_filtered(true);
+	off("tap0");
+}
+
+/* Whatever others see of it meanwhile, in the end there is what the VM did last. */
+static void a_vm_that_comes_and_goes_has_its_filter(void **state)
+{
+	(void)state;
+	if (!has_flower)
+		skip();
+	for (unsigned i = 0; i < 20; i++) {
+		bool stays = i % 2;
+		pid_t child = fork();
+		assert_return_code(child, errno);
+		if (child == 0) {
+			for (unsigned n = 0; n < 4 + i % 3; n++) {
+				(void)td_host_guard_on("br0", "tap0", mac, NULL);
+				if (n + 1 < 4 + i % 3 || !stays)
+					(void)td_host_guard_off("br0", "tap0", mac, NULL);
+			}
+			_exit(0);
+		}
+		while (waitpid(child, NULL, WNOHANG) == 0)
+			tidy();
+		assert_filtered(stays);
+		assert_int_equal(fdb_has("tap0"), stays);
+	}
+	off("tap0");
+}
+
+static void a_tap_joins_the_bridge_that_is_made_anew(void **state)
+{
+	struct td_err err = {0};
+	(void)state;
+	assert_int_equal(td_host_guard_rejoin("br0", "tap0", &err), 0); /* it is a port */
+	assert_true(run("ip link del br0"));
+	assert_int_equal(td_host_guard_rejoin("br0", "tap0", &err), 0); /* there is none */
+	assert_true(run("ip link add br0 type bridge mcast_snooping 0 && ip link set br0 alias tandem && ip link set br0 up"));
+	assert_int_equal(td_host_guard_rejoin("br0", "tap0", &err), 1);
+	assert_true(run("test -e /sys/class/net/br0/brif/tap0"));
+	assert_int_equal(td_host_guard_rejoin("br0", "notap", &err), 0);
+	assert_true(run("ip link set up0 master br0"));
+}
+
 static void filters_of_others_stay(void **state)
 {
 	struct td_host_netlink netlink;
@@ -278,6 +349,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_tap_that_goes_takes_its_filters_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tap_that_stays_is_dead_without_its_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_uplink_gets_the_filters, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_uplink_that_leaves_has_no_filters, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_taken_away_is_put_back, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_vm_that_comes_and_goes_has_its_filter, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_tap_joins_the_bridge_that_is_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(filters_of_others_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_s_bridge_is_left_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_bridge_that_becomes_another_s_is_left_as_it_was, setup, teardown),

@@ -115,9 +115,26 @@ static void links_are_below_by_any_way(void **state)
 	assert_false(is_below("up3"));
 }
 
+static void a_network_s_vlan_is_that_of_its_uplinks(void **state)
+{
+	(void)state;
+	assert_int_equal(td_host_uplink_vlan(tree, tree, "br3"), 0); /* no VLANs in this kernel */
+	shell("mkdir -p %s/br3/brif %s%s", "", "");
+	shell("mkdir -p %s/../../net/vlan %s%s", "", ""); /* the tree is /proc as well */
+	shell("cd %s/br3/brif && touch %s %s", "up4", "up5.100");
+	shell("cd %s/../../net/vlan && printf '%s\n' 'VLAN Dev name    | VLAN ID' %s >config", "%s",
+		"'Name-Type: VLAN_NAME_TYPE_RAW_PLUS_VID_NO_PAD' 'up5.100 | 100  | up5' 'up6.7 | 7  | up6'");
+	assert_int_equal(td_host_uplink_vlan(tree, tree, "br3"), 100);
+	shell("cd %s/br3/brif && touch up6.7 %s%s", "", "");
+	assert_int_equal(td_host_uplink_vlan(tree, tree, "br3"), 0); /* it is two */
+	shell("cd %s/br3/brif && rm up6.7 up5.100 %s%s", "", "");
+	assert_int_equal(td_host_uplink_vlan(tree, tree, "br3"), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(only_uplinks_carriers_count), cmocka_unit_test(links_are_below_by_any_way)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(only_uplinks_carriers_count), cmocka_unit_test(links_are_below_by_any_way),
+		cmocka_unit_test(a_network_s_vlan_is_that_of_its_uplinks)};
 
 	return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }

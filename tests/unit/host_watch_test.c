@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ static bool first_ends;
 struct told {
 	struct td_host_watch watch;
 	unsigned changes, moves, ports;
+	int left;
 };
 
 static void on_uplink(void *opaque, bool up)
@@ -87,11 +89,13 @@ static void on_moved(void *opaque)
 		td_loop_stop(&loop);
 }
 
-static void on_ports(void *opaque)
+static void on_ports(void *opaque, int left)
 {
 	struct told *told = opaque;
 
 	told->ports++;
+	if (left)
+		told->left = left;
 	if (first_ends)
 		td_loop_stop(&loop);
 }
@@ -189,7 +193,10 @@ static void ports_that_come_and_go_are_told(void **state)
 	told.ports = 0;
 	after("ip link set up9 nomaster", true);
 	assert_true(told.ports > 0);
+	assert_int_equal(told.left, if_nametoindex("up9"));
 	assert_int_equal(beside.ports, 0);
+	after("ip link del br2 && ip link add br2 type bridge", true); /* another of this name */
+	assert_true(beside.ports > 0);
 	assert_int_equal(deaf.ports, 0);
 	td_host_watch_close(&told.watch);
 	td_host_watch_close(&beside.watch);

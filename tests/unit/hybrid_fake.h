@@ -39,6 +39,9 @@ struct fake {
 
 	bool leased, vf_made, relay_open, catching, filter, pf_up, carrier;
 	bool guarded; /* the bridge has the guest's MAC behind the tap */
+	bool foreign; /* and is another's, which it has not */
+	unsigned tidied, renewed;
+	int left;
 	struct td_sriov_vf_settings settings;
 	unsigned relayed; /* frames brought from the tap to the VF */
 	int announced;	  /* enum td_path; -1: nowhere yet */

@@ -182,7 +182,32 @@ int td_host_guard_tidy(const char *bridge, struct td_err *err)
 {
 	(void)err;
 	assert_string_equal(bridge, fake.config.bridge);
+	fake.tidied++;
 	return 0;
+}
+
+int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	(void)err;
+	assert_string_equal(bridge, fake.config.bridge);
+	assert_string_equal(tap, FAKE_TAP);
+	assert_memory_equal(mac, fake.config.mac, 6);
+	assert_true(fake.guarded);
+	fake.renewed++;
+	return 0;
+}
+
+int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err)
+{
+	(void)err;
+	assert_string_equal(bridge, fake.config.bridge);
+	assert_string_equal(tap, FAKE_TAP);
+	return 0;
+}
+
+void td_host_guard_left(int index)
+{
+	fake.left = index;
 }
 
 static inline int fake_guard(const char *bridge, const char *tap, const uint8_t mac[6], bool on)
@@ -191,8 +216,8 @@ static inline int fake_guard(const char *bridge, const char *tap, const uint8_t 
 	assert_string_equal(tap, FAKE_TAP);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_int_not_equal(fake.guarded, on);
-	fake.guarded = on;
-	return on;
+	fake.guarded = on && !fake.foreign;
+	return fake.guarded;
 }
 
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "hybrid_fake.h"
 
@@ -134,6 +135,16 @@ ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes)
 	else
 		memcpy(at, guest.waiting % 2 ? "\xff\xff\xff\xff\xff\xff" : "\x01\x00\x5e\x01\x02\x03", 6);
 	return 60;
+}
+
+bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns)
+{
+	(void)dev;
+	assert_int_equal(guest.model, FAKE_ON_HARDWARE);
+	assert_in_range(limit_ns, 1, 1000000);
+	if (!guest.waiting)
+		usleep((useconds_t)(limit_ns / 1000 + 1));
+	return guest.waiting;
 }
 
 /* Broadcasts; it is in no multicast group. */
