@@ -121,6 +121,7 @@ main() {
 		apply "$WORK/nothing.yaml" || show_pair "pair $pair: nothing was refused"
 		same_picture "$WORK/fresh" "pair $pair" || show_pair "pair $pair: a file that wants nothing leaves something behind"
 		done=$((done + 1))
+		((done % 10)) || printf '%d pairs are done\n' "$done"
 	done
 	printf '%d pairs, %d files that the kernel refused\n' "$done" "$refused"
 	check "apply(a), apply(b), apply(a) is apply(a), for $done pairs of files" test "$done" = "$PAIRS"
