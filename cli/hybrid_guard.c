@@ -80,7 +80,8 @@ static void rejoin(struct td_hybrid *nic)
 		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, err.text);
 	if (rc > 0)
 		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, nic->config->bridge, tap_of(nic));
-	nic->bridge_index = index;
+	if (rc >= 0)
+		nic->bridge_index = index;
 }
 
 static void look_after(struct td_timer *timer)

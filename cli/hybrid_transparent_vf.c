@@ -17,7 +17,8 @@
 
 #define AHEAD_NS	 200000000ULL
 #define NS_PER_MS	 1000000ULL
-#define REST_NS		 50000000ULL
+#define REST_NS		 100000000ULL
+#define AGAIN_NS	 50000000ULL
 #define PATIENCE_NS	 15000000ULL
 #define DESCRIPTOR_BYTES 16U
 #define PREPARATIONS	 5U /* a guest that changes its filters in each of so many tries has a reason to */
@@ -83,12 +84,13 @@ static void raise_receive(struct td_hybrid *nic)
 }
 
 /*
- * Frames wait while the model rests, so most of the way to the ring's start is gone before, while it works. A guest that is too slow for
- * that, or receives so much that its head passes the start each time, goes that way at rest.
+ * Frames wait while the model rests, so most of the way to the ring's start is gone before, while it works. A guest that receives as much
+ * as it can posts too little to burn; its head comes to the ring's end by itself. One that is too slow for both goes all the way at rest.
  */
 static bool near_start(struct td_hybrid *nic)
 {
 	struct td_transparent *t = &nic->transparent;
+	uint64_t waited_ns, limit_ns = TD_MIN(AHEAD_NS, nic->flip.limit_ms[TD_FLIP_QUIESCE] * NS_PER_MS / 4);
 	unsigned burned = 0;
 	bool near;
 
@@ -96,9 +98,10 @@ static bool near_start(struct td_hybrid *nic)
 		return true;
 	if (!t->ahead_ns)
 		t->ahead_ns = td_now_ns();
-	near = td_igbvf_burn_ahead(nic->igbvf, &burned);
+	waited_ns = td_now_ns() - t->ahead_ns;
+	near = td_igbvf_burn_ahead(nic->igbvf, waited_ns >= limit_ns / 4, &burned);
 	nic->marks.burned += burned;
-	return near || td_now_ns() - t->ahead_ns >= TD_MIN(AHEAD_NS, nic->flip.limit_ms[TD_FLIP_QUIESCE] * NS_PER_MS / 4);
+	return near || waited_ns >= limit_ns;
 }
 
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
@@ -119,7 +122,7 @@ static bool burned_down(struct td_hybrid *nic)
 		raise_receive(nic);
 	} else {
 		t->rest_ns = t->ahead_ns = 0;
-		t->again_ns = td_now_ns() + REST_NS;
+		t->again_ns = td_now_ns() + AGAIN_NS;
 		td_igbvf_go(nic->igbvf);
 	}
 	return false;

@@ -233,7 +233,7 @@ int td_igbvf_check(struct td_igbvf *dev, struct td_err *err)
 
 /* ---- to hardware ---- */
 
-bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
+bool td_igbvf_burn_ahead(struct td_igbvf *dev, bool hasty, unsigned *ret_burned)
 {
 	const struct td_vf82576_ring *ring = &dev->state.rx[0];
 	uint32_t count = ring->len_bytes / TD_IGBVF_DESC_BYTES;
@@ -242,7 +242,8 @@ bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
 	*ret_burned = __atomic_exchange_n(&dev->rx.burned_ahead, 0, __ATOMIC_RELAXED);
 	if (dev->held || !(ring->control & TD_VF_QUEUE_ENABLE) || head >= count || tail >= count)
 		return true;
-	if (head == 0 || (head >= count - td_igbvf_rx_rest(count) && (tail + count - head) % count >= count - count / 4))
+	if (hasty ? head == 0 || head >= count - count / 8
+		  : head == 0 || (head >= count - td_igbvf_rx_rest(count) && (tail + count - head) % count >= count - count / 4))
 		return true;
 	__atomic_store_n(&dev->rx.burn_ahead, true, __ATOMIC_RELEASE);
 	td_igbvf_io_wake(dev);

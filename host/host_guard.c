@@ -304,6 +304,8 @@ int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6
 	bool isolated;
 	if (!is_ours(bridge, &isolated))
 		return 0;
+	if (isolated)
+		isolate(tap);
 	int r = td_host_netlink_open(&netlink, err);
 	if (r)
 		return r;

@@ -119,10 +119,10 @@ static void test_burn_ahead(void **state)
 	unsigned burned = 0, some;
 
 	driver_up(d);
-	assert_true(td_igbvf_burn_ahead(d->dev, &some)); /* it stands there */
+	assert_true(td_igbvf_burn_ahead(d->dev, false, &some)); /* it stands there */
 	for (unsigned i = 0; i < 10; i++)
 		check_frames(d);
-	for (unsigned rounds = 0; !td_igbvf_burn_ahead(d->dev, &some); rounds++) {
+	for (unsigned rounds = 0; !td_igbvf_burn_ahead(d->dev, false, &some); rounds++) {
 		burned += some;
 		assert_in_range(rounds, 0, 1000);
 		usleep(1000);
@@ -151,10 +151,26 @@ static void test_burn_ahead_of_little(void **state)
 	check_frames(d);
 	driver_write(d, TD_VF_RDT, 20);
 	for (unsigned rounds = 0; rounds < 20; rounds++) {
-		assert_false(td_igbvf_burn_ahead(d->dev, &some));
+		assert_false(td_igbvf_burn_ahead(d->dev, false, &some));
 		assert_int_equal(some, 0);
 		usleep(1000);
 	}
+	assert_false(td_igbvf_burn_ahead(d->dev, true, &some));
+}
+
+/* One that receives much is taken where its head is near the end. */
+static void test_burn_ahead_in_haste(void **state)
+{
+	struct driver *d = driver_get(state);
+	unsigned some;
+
+	driver_up(d);
+	for (unsigned i = 0; i < DRIVER_SIZE - DRIVER_SIZE / 8; i++) {
+		check_frames(d);
+		driver_write(d, TD_VF_RDT, (i + 2) % DRIVER_SIZE); /* two are posted */
+		assert_int_equal(td_igbvf_burn_ahead(d->dev, true, &some), i + 1 >= DRIVER_SIZE - DRIVER_SIZE / 8);
+	}
+	assert_false(td_igbvf_burn_ahead(d->dev, false, &some));
 }
 
 /* Too few are posted to get to the start. */
@@ -386,6 +402,7 @@ int main(void)
 		TEST(test_copy_state),
 		TEST(test_burn_ahead),
 		TEST(test_burn_ahead_of_little),
+		TEST(test_burn_ahead_in_haste),
 		TEST(test_burn_again),
 		TEST(test_registers_on_hardware),
 		TEST(test_bus_master_on_hardware),

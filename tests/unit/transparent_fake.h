@@ -232,9 +232,9 @@ void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_stat
 	*ret_state = guest.state;
 }
 
-bool td_igbvf_burn_ahead(struct td_igbvf *dev, unsigned *ret_burned)
+bool td_igbvf_burn_ahead(struct td_igbvf *dev, bool hasty, unsigned *ret_burned)
 {
-	(void)dev;
+	(void)dev, (void)hasty;
 	assert_int_equal(guest.model, FAKE_GOES);
 	*ret_burned = guest.ahead_rounds ? 5 : 0;
 	if (guest.ahead_rounds && guest.ahead_rounds != UINT_MAX)
