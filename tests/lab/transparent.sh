@@ -27,13 +27,14 @@ link_story() {
 network_up 2
 guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool"
 GUEST_CMDLINE="modules=virtio_pci,igbvf" vm_start transparent --cpus "boot=${CPUS:-2}" \
-	--net "id=net0,mode=transparent,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf"
+	--net "id=net0,mode=transparent,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf,unplug_timeout=20s"
 console_wait '@up' 60
 say "$CONSOLE_LINE"
 nic_wait .path vf 30
 nic_wait .state idle 30
 sleep 3
 before=$(link_story)
+outside_missed_before=$(in_peer cat /sys/class/net/wire0/statistics/rx_missed_errors)
 ethtool_counters >"$WORK/counters"
 ip netns exec peer ping -q -i "$PING" -W 2 "$GUEST_ADDRESS" >"$WORK/ping" 2>&1 &
 ping=$!
@@ -72,6 +73,8 @@ jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($
 	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:6][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
 tail -n 3 "$WORK/ping"
+outside_missed=$(in_peer cat /sys/class/net/wire0/statistics/rx_missed_errors)
+printf "missed by the outside's NIC: %d\n" "$((outside_missed - outside_missed_before))"
 by_flips=$(lost_by_flips)
 say "$by_flips packets were lost within 0.3 s of a flip"
 both() { jq -e --argjson flips "$FLIPS" "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }
