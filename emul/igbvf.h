@@ -102,7 +102,8 @@ const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev);
 /*
  * Before that rest, while the model works: hands some posted receive buffers back to the guest unused, as below, so that few are left to
  * hand back at rest. To be called again and again until it returns true: the head is near the ring's end and most buffers are posted, or
- * there is no ring that this could be done with. Hasty: near the end is enough, which is where frames bring it, too. *ret_burned counts what was given back since the last call.
+ * there is no ring that this could be done with. Hasty: near the end is enough, which is where frames bring it, too. *ret_burned counts
+ * what was given back since the last call.
  */
 bool td_igbvf_burn_ahead(struct td_igbvf *dev, bool hasty, unsigned *ret_burned);
 /*

@@ -220,15 +220,6 @@ static int read_fdb(struct td_host_netlink *netlink, const char *bridge, struct 
 	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all)), read_entry, guarded, "bridges' FDB", err);
 }
 
-static bool is_known(const struct td_host_guard_macs *known, const uint8_t mac[6])
-{
-	for (unsigned i = 0; i < known->count; i++)
-		if (!memcmp(known->mac[i], mac, 6))
-			return true;
-	return false;
-}
-
-/* Steady networks, the most usual case, cost looks alone: each change holds up all others that change the host's network. */
 static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, const struct td_host_guard_macs *known,
 	const struct guarded *guarded, struct td_err *err)
 {
@@ -237,7 +228,7 @@ static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, cons
 		if (!is_guarded(guarded, known->mac[i]))
 			td_host_guard_remove(netlink, uplink, known->mac[i]);
 	for (unsigned i = 0; !r && i < guarded->count; i++)
-		if (!guarded->vm[i].dead && !is_known(known, guarded->vm[i].mac))
+		if (!guarded->vm[i].dead) /* also one with its filter: the card may have forgotten it */
 			r = td_host_guard_add(netlink, uplink, guarded->vm[i].mac, err);
 	return r;
 }
