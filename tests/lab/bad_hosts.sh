@@ -166,7 +166,7 @@ case_group() {
 
 case_held() {
 	truncate -s 1M "$WORK/image"
-	"${VM[@]}" --net "mode=vf,vf=$VF0" --disk "path=$WORK/image" </dev/null >"$WORK/output" 2>&1 &
+	"${VM[@]}" --net "mode=vf,vf=$VF0" --disk "path=$WORK/image" </dev/null >"$WORK/held" 2>&1 &
 	until_running small
 	check 'its image is in use' refused disk-in-use "$WORK/image is in use by another VM" "${VM[@]}" --name small2 --disk "path=$WORK/image"
 	check 'a VM of this name runs' refused control-socket-in-use 'small' "${VM[@]}"
