@@ -115,22 +115,36 @@ static void isolate(const char *tap)
 		td_warn("tap %s: is not isolated from the network's other VMs: %s", tap, strerror(errno));
 }
 
-int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+/* 1: the VM's entry stands, and the socket is to be closed; 0: the bridge is another's. */
+static int begin(struct td_host_netlink *netlink, const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
-	struct td_host_netlink netlink;
-	struct uplinks uplinks;
 	bool isolated;
 	if (!is_ours(bridge, &isolated))
 		return 0;
 	if (isolated)
 		isolate(tap);
-	int r = td_host_netlink_open(&netlink, err);
+	int r = td_host_netlink_open(netlink, err);
 	if (r)
 		return r;
+	r = enter(netlink, tap, mac, err);
+	if (r)
+		td_host_netlink_close(netlink);
+	return r ? r : 1;
+}
+
+int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	struct uplinks uplinks;
+	int r = begin(&netlink, bridge, tap, mac, err);
+	if (r <= 0)
+		return r;
 	list_uplinks(bridge, &uplinks);
-	r = enter(&netlink, tap, mac, err);
-	for (unsigned i = 0; !r && i < uplinks.count; i++)
-		r = td_host_guard_add(&netlink, uplinks.name[i], mac, err);
+	r = 0;
+	for (unsigned i = 0; !r && i < uplinks.count; i++) {
+		td_host_guard_tell(&netlink, uplinks.name[i], mac);
+		r = td_host_guard_filter(&netlink, uplinks.name[i], mac, err);
+	}
 	td_host_netlink_close(&netlink);
 	return r ? r : 1;
 }
@@ -154,9 +168,14 @@ int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6],
 
 /* ---- all at once */
 
-/* Sticky entries of one bridge's taps. */
+/* What the FDBs say: sticky entries of one bridge's taps, and addresses that cards were told. */
 struct guarded {
 	int bridge;
+	unsigned told_count;
+	struct {
+		uint8_t mac[6];
+		int link;
+	} told[TD_HOST_GUARD_MACS_MAX];
 	unsigned count;
 	struct {
 		uint8_t mac[6];
@@ -189,19 +208,37 @@ static bool is_guarded(const struct guarded *guarded, const uint8_t mac[6])
 	return false;
 }
 
+static bool is_told(const struct guarded *guarded, const char *uplink, const uint8_t mac[6])
+{
+	int link = (int)if_nametoindex(uplink);
+	for (unsigned i = 0; i < guarded->told_count; i++)
+		if (guarded->told[i].link == link && !memcmp(guarded->told[i].mac, mac, 6))
+			return true;
+	return false;
+}
+
+static void note_told(struct guarded *guarded, int link, const uint8_t mac[6])
+{
+	if (guarded->told_count == TD_HOST_GUARD_MACS_MAX)
+		return;
+	guarded->told[guarded->told_count].link = link;
+	memcpy(guarded->told[guarded->told_count++].mac, mac, 6);
+}
+
 static void read_entry(struct nlmsghdr *header, void *opaque)
 {
 	struct guarded *guarded = opaque;
 	struct nlattr *attr[NDA_MAX + 1];
 	char tap[IF_NAMESIZE];
 	if (header->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(header, sizeof(struct ndmsg)) ||
-		nlmsg_parse(header, sizeof(struct ndmsg), attr, NDA_MAX, NULL) < 0)
+		nlmsg_parse(header, sizeof(struct ndmsg), attr, NDA_MAX, NULL) < 0 || !attr[NDA_LLADDR] || nla_len(attr[NDA_LLADDR]) != 6)
 		return;
 	const struct ndmsg *entry = nlmsg_data(header);
-	if (!(entry->ndm_flags & NTF_STICKY) || !attr[NDA_LLADDR] || nla_len(attr[NDA_LLADDR]) != 6 || !attr[NDA_MASTER] ||
-		nla_len(attr[NDA_MASTER]) < 4 || (int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge ||
-		guarded->count == TD_HOST_GUARD_MACS_MAX || !if_indextoname((unsigned)entry->ndm_ifindex, tap) ||
-		!td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, tap))
+	if (entry->ndm_flags & NTF_SELF)
+		note_told(guarded, entry->ndm_ifindex, nla_data(attr[NDA_LLADDR]));
+	if (!(entry->ndm_flags & NTF_STICKY) || !attr[NDA_MASTER] || nla_len(attr[NDA_MASTER]) < 4 ||
+		(int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge || guarded->count == TD_HOST_GUARD_MACS_MAX ||
+		!if_indextoname((unsigned)entry->ndm_ifindex, tap) || !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, tap))
 		return;
 	const uint8_t *mac = nla_data(attr[NDA_LLADDR]);
 	for (unsigned i = 0; i < guarded->count; i++)
@@ -215,11 +252,23 @@ static void read_entry(struct nlmsghdr *header, void *opaque)
 static int read_fdb(struct td_host_netlink *netlink, const char *bridge, struct guarded *guarded, struct td_err *err)
 {
 	const struct ndmsg all = {.ndm_family = AF_BRIDGE};
-	guarded->count = 0;
+	guarded->count = guarded->told_count = 0;
 	guarded->bridge = (int)if_nametoindex(bridge);
 	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all)), read_entry, guarded, "bridges' FDB", err);
 }
 
+static bool is_known(const struct td_host_guard_macs *known, const uint8_t mac[6])
+{
+	for (unsigned i = 0; i < known->count; i++)
+		if (!memcmp(known->mac[i], mac, 6))
+			return true;
+	return false;
+}
+
+/*
+ * Asks for nothing that is there already. Every VM of a network does this when one of its ports changes: each request would hold up all who
+ * change the host's network, and a card that is full refuses also what it has.
+ */
 static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, const struct td_host_guard_macs *known,
 	const struct guarded *guarded, struct td_err *err)
 {
@@ -227,9 +276,15 @@ static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, cons
 	for (unsigned i = 0; i < known->count; i++)
 		if (!is_guarded(guarded, known->mac[i]))
 			td_host_guard_remove(netlink, uplink, known->mac[i]);
-	for (unsigned i = 0; !r && i < guarded->count; i++)
-		if (!guarded->vm[i].dead) /* also one with its filter: the card may have forgotten it */
-			r = td_host_guard_add(netlink, uplink, guarded->vm[i].mac, err);
+	for (unsigned i = 0; !r && i < guarded->count; i++) {
+		const uint8_t *mac = guarded->vm[i].mac;
+		if (guarded->vm[i].dead)
+			continue;
+		if (!is_told(guarded, uplink, mac))
+			td_host_guard_tell(netlink, uplink, mac);
+		if (!is_known(known, mac))
+			r = td_host_guard_filter(netlink, uplink, mac, err);
+	}
 	return r;
 }
 
@@ -292,17 +347,10 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
-	bool isolated;
-	if (!is_ours(bridge, &isolated))
-		return 0;
-	if (isolated)
-		isolate(tap);
-	int r = td_host_netlink_open(&netlink, err);
-	if (r)
+	int r = begin(&netlink, bridge, tap, mac, err);
+	if (r <= 0)
 		return r;
-	r = enter(&netlink, tap, mac, err);
-	if (!r)
-		r = td_host_guard_sync(&netlink, bridge, err);
+	r = td_host_guard_sync(&netlink, bridge, err);
 	td_host_netlink_close(&netlink);
 	return r;
 }

@@ -25,8 +25,7 @@
  * nothing was done; -errno: perhaps in part, for td_host_guard_off() to take away. A second time: what is missing is added.
  */
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
-/* It is elsewhere now. The tap may be gone, and the bridge another's. To be called only if it was on: what an administrator did alike goes.
- */
+/* It is elsewhere now. The tap may be gone, and the bridge another's. Only where it was on: the like that others entered goes, too. */
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
 
 /*
@@ -38,8 +37,7 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 int td_host_guard_tidy(const char *bridge, struct td_err *err);
 /* So too, for a VM that is guarded: its own entry is put back first, should somebody have taken it away, or the bridge be a new one. */
 int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
-/* The VM's tap becomes a port of the bridge, if it is none of any: the bridge of before was deleted, and this is a new one. 1: it became
- * one. */
+/* A tap that is a port of no bridge becomes one of this, the old one having been deleted and made anew. 1: done; 0: nothing to do. */
 int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err);
 /* The link with this index has left a bridge. If it is no tap, and in no other bridge, its filters go. */
 void td_host_guard_left(int index);

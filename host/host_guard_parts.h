@@ -12,11 +12,10 @@ struct td_host_guard_macs {
 	uint8_t mac[TD_HOST_GUARD_MACS_MAX][6];
 };
 
-/*
- * A local VM's MAC: frames with it as source are dropped where they come in by the uplink; a card with VFs is told that it is behind its
- * PF. There already, or no such link: good.
- */
-int td_host_guard_add(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6], struct td_err *err);
+/* A local VM's MAC: frames with it as source are dropped where they come in by the uplink. There already, or no such link: good. */
+int td_host_guard_filter(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6], struct td_err *err);
+/* A card with VFs is told that the MAC is behind its PF. Nothing but VMs on VFs of this card misses it, so nothing fails for it. */
+void td_host_guard_tell(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6]);
 /* What is not there need not go. */
 void td_host_guard_remove(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6]);
 /* Those that were added to this link. */

@@ -152,28 +152,24 @@ static bool is_over_vfs(const char *link, unsigned depth)
 	return any;
 }
 
-/* Nothing but VMs on VFs of this card misses it, so nothing fails for it. */
-static void tell_card(struct td_host_netlink *netlink, const char *uplink, int index, const uint8_t mac[6])
+void td_host_guard_tell(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6])
 {
+	int index = (int)if_nametoindex(uplink);
 	struct td_err err = {0};
-	if (!is_over_vfs(uplink, 0))
+	if (!index || !is_over_vfs(uplink, 0))
 		return;
 	struct nl_msg *msg = td_host_guard_fdb(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, NUD_PERMANENT, NTF_SELF, mac);
 	int r = td_host_netlink_change(netlink, msg, uplink, &err);
 	if (r && r != -EEXIST)
 		td_warn("%s: VMs on VFs of this card do not reach %02x:%02x:%02x:%02x:%02x:%02x on its emulated path: the card does not "
-			"take "
-			"the address: %s",
+			"take the address: %s",
 			uplink, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], err.text);
 }
 
-int td_host_guard_add(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_filter(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6], struct td_err *err)
 {
 	int index = (int)if_nametoindex(uplink);
-	if (!index)
-		return 0; /* it has just gone */
-	tell_card(netlink, uplink, index, mac);
-	return add_filter(netlink, uplink, index, mac, err);
+	return index ? add_filter(netlink, uplink, index, mac, err) : 0; /* 0: it has just gone */
 }
 
 void td_host_guard_remove(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6])
