@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_guard.c - the emulated path's network on the host: it is told where the guest's MAC address is, so that frames that come back do
- * not (host/host_guard.h); and what becomes of its uplinks is told to guest and outside (host/host_watch.h).
+ * not (host/host_guard.h); what becomes of its uplinks is told to guest and outside, and ports that come and go are looked after
+ * (host/host_watch.h).
  */
 #include <net/if.h>
 

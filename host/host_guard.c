@@ -328,7 +328,7 @@ static int sync_all(struct td_host_netlink *netlink, const char *bridge, struct 
 {
 	bool settled = false;
 	int r = 0;
-	for (unsigned i = 0; !r && !settled && i < SYNC_ROUNDS; i++)
+	for (unsigned i = 0; (!r || r == -EAGAIN /* changed while it was read */) && !settled && i < SYNC_ROUNDS; i++)
 		r = sync_once(netlink, bridge, sync, &settled, err);
 	if (!r && !settled)
 		take_back(netlink, sync);
