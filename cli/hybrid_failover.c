@@ -12,14 +12,15 @@
  * To the VF: the VF hears before net_failover counts on it, so the outside is told at once when its receive queue is on; but the guest
  * goes on sending by the standby until its driver has noticed the link, which teaches the switch the old place again. What comes there is
  * relayed. igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
+ *
+ * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
+ * VF, its resets do. So the emulated path stays held, and a frame to the guest that comes by it is relayed (hybrid_failover_tick.c).
  */
 #include <errno.h>
 #include <string.h>
 
 #include "cli/hybrid_parts.h"
 #include "core/log.h"
-
-#define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
 
 void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 {
@@ -75,8 +76,8 @@ static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
-	if (nic->was_up)
-		td_hybrid_hold(nic, true);
+	td_hybrid_hold(nic, nic->was_up);
+	(void)td_virtio_net_await_rx(nic->net, false); /* broadcasts wait in the tap too now */
 	td_hybrid_ask_unplug(nic);
 	return -EINPROGRESS;
 }
@@ -110,10 +111,12 @@ static void undo_leaving(struct td_hybrid *nic)
 {
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
-	if (driver == TD_VFIO_DRIVER_UP && nic->held)
-		td_hybrid_relay(nic);
-	td_hybrid_hold(nic, false);
 	nic->leaving = false;
+	if (driver == TD_VFIO_DRIVER_UP) {
+		td_hybrid_settle(nic);
+		return;
+	}
+	td_hybrid_hold(nic, false);
 	if (driver != TD_VFIO_DRIVER_NONE)
 		return;
 	td_hybrid_vf_unsteer(nic);
@@ -169,8 +172,8 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->quiet_ns = td_now_ns();
-		nic->settle_until_ns = nic->quiet_ns + SETTLE_LIMIT_NS;
+		nic->tell_again_ns = 0;
+		td_hybrid_settle(nic);
 		return 0;
 	default:
 		return 0;

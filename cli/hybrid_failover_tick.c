@@ -4,16 +4,18 @@
 
 #include "cli/hybrid_parts.h"
 
-#define ASK_AGAIN_NS   250000000ULL
-#define QUIET_NS       80000000ULL /* a guest that sends nothing has nothing to move */
-#define STALLED_NS     1000000000ULL
-#define KICK_FIRST_NS  5000000ULL
-#define KICK_AGAIN_NS  30000000ULL
-#define KICKS_MAX      40U
-#define SETTLED_NS     50000000ULL
-#define OPENING_NS     20000000ULL
-#define VECTOR_RECEIVE 1U
-#define VECTOR_MAIL    2U
+#define ASK_AGAIN_NS	250000000ULL
+#define QUIET_NS	80000000ULL /* a guest that sends nothing has nothing to move */
+#define STALLED_NS	1000000000ULL
+#define KICK_FIRST_NS	5000000ULL
+#define KICK_AGAIN_NS	30000000ULL
+#define KICKS_MAX	40U
+#define SETTLED_NS	50000000ULL
+#define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
+#define TELL_LAST_NS	1000000000ULL
+#define OPENING_NS	20000000ULL
+#define VECTOR_RECEIVE	1U
+#define VECTOR_MAIL	2U
 
 /*
  * From now on a filter for the VF in its PF would swallow what neighbours on the card send. Not before: igbvf resets the VF on its way down
@@ -52,8 +54,24 @@ static void tick_leaving(struct td_hybrid *nic)
 		td_hybrid_ask_unplug(nic);
 }
 
+void td_hybrid_settle(struct td_hybrid *nic)
+{
+	if (nic->leaving || nic->path != TD_PATH_VF)
+		return;
+	td_hybrid_hold(nic, true);
+	nic->quiet_ns = nic->told_ns = td_now_ns();
+	nic->settle_until_ns = nic->quiet_ns + SETTLE_LIMIT_NS;
+	if (!nic->tell_again_ns) {
+		nic->tell_again_ns = SETTLED_NS;
+		nic->kicks = nic->flip.active ? nic->kicks : 0;
+	}
+	td_hybrid_wake(nic);
+}
+
 void td_hybrid_driver_is_up(struct td_hybrid *nic)
 {
+	if (nic->path == TD_PATH_VF && !nic->flip.active)
+		td_hybrid_settle(nic); /* it had been down in between */
 	if (nic->leaving || nic->path == TD_PATH_VF)
 		return;
 	nic->marks.driver_up_ns = td_now_ns();
@@ -147,33 +165,56 @@ static void tick_arriving(struct td_hybrid *nic)
 		tick_verify(nic);
 }
 
+/* Who has not learned it by now, of whatever kind, is told ever more rarely. */
+static void tell_again(struct td_hybrid *nic, uint64_t now_ns)
+{
+	if (now_ns - nic->told_ns < nic->tell_again_ns)
+		return;
+	nic->told_ns = now_ns;
+	nic->tell_again_ns = TD_MIN(2 * nic->tell_again_ns, TELL_LAST_NS);
+	td_hybrid_announce(nic, TD_PATH_VF);
+}
+
+/* Is the emulated path in use, by the guest or by the outside? While the guest sends by it, telling others where it is is in vain. */
+static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
+{
+	uint64_t relayed = nic->relay.relayed;
+
+	if (nic->held)
+		td_hybrid_relay(nic);
+	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
+		nic->marks.tx_moved_ns = now_ns;
+	if (sends_by_standby(nic, now_ns)) {
+		nic->told_ns = now_ns;
+		make_it_look(nic, now_ns);
+	} else if (nic->relay.relayed != relayed) {
+		nic->quiet_ns = now_ns;
+		tell_again(nic, now_ns);
+	}
+	return !nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS;
+}
+
 /*
- * A kick takes igbvf's carrier away until it has looked for it, so the guest may fall back to the standby after it was seen to send by the
- * VF; that also teaches the switch outside the old place again. The emulated path stays held, what comes by it is relayed, and the guest
- * and the outside are told again, until neither has used it for a while.
+ * The guest may fall back to the standby after it was seen to send by the VF: a kick takes igbvf's carrier away until it has looked for it,
+ * and so does its probe, at its end. That also teaches the switch outside the old place again. So the emulated path stays held and what
+ * comes by it is relayed. When neither side has used it for a while, it is looked at again when a frame comes by it.
  */
 static void tick_settling(struct td_hybrid *nic)
 {
-	uint64_t now_ns = td_now_ns(), relayed = nic->relay.relayed;
+	uint64_t now_ns = td_now_ns();
+	bool used;
 
-	if (!nic->settle_until_ns)
+	if (!nic->settle_until_ns || nic->leaving || nic->path != TD_PATH_VF) {
+		nic->settle_until_ns = 0;
 		return;
-	if (nic->held)
-		td_hybrid_relay(nic);
-	if (nic->path == TD_PATH_VF && !nic->leaving) {
-		if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
-			nic->marks.tx_moved_ns = now_ns;
-		if (sends_by_standby(nic, now_ns))
-			make_it_look(nic, now_ns);
-		else if (nic->relay.relayed != relayed && now_ns - nic->quiet_ns >= SETTLED_NS) {
-			nic->quiet_ns = now_ns;
-			td_hybrid_announce(nic, TD_PATH_VF);
-		}
-		if (now_ns < nic->settle_until_ns && (!nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS))
-			return;
 	}
+	used = still_used(nic, now_ns);
+	if (used && now_ns < nic->settle_until_ns)
+		return;
 	nic->settle_until_ns = 0;
-	if (!nic->leaving)
+	if (!used)
+		nic->tell_again_ns = 0;
+	if (nic->held && td_virtio_net_await_rx(nic->net, true) < 0)
 		td_hybrid_hold(nic, false);
 }
 

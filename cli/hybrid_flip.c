@@ -250,7 +250,7 @@ static void tick(struct td_timer *timer)
 		give_back(nic);
 	if (nic->mode)
 		nic->mode->tick(nic);
-	if (nic->flip.active || nic->blackout.active || nic->held || nic->settle_until_ns)
+	if (nic->flip.active || nic->blackout.active || (nic->held && nic->leaving) || nic->settle_until_ns)
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
 	else if (nic->leaving || nic->give_back || nic->reconsider)
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);

@@ -128,6 +128,7 @@ struct td_hybrid {
 	bool was_up;		  /* its VF driver was up when it was asked */
 	uint64_t settle_until_ns; /* after a flip to the VF: 0, or until when the emulated path may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
+	uint64_t told_ns, tell_again_ns; /* the outside, where the guest is; and no sooner than so much later */
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;
 	uint64_t relayed_before, caught_before;
@@ -199,6 +200,8 @@ void td_hybrid_on_emulated(struct td_hybrid *nic);
 /* hybrid_failover_tick.c */
 void td_hybrid_failover_tick(struct td_hybrid *nic);
 void td_hybrid_driver_is_up(struct td_hybrid *nic);
+/* On the VF, the emulated path is in use, or may be: looked at until it is not. */
+void td_hybrid_settle(struct td_hybrid *nic);
 
 /* hybrid_guard.c */
 

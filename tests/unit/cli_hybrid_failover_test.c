@@ -16,7 +16,8 @@ static void check_serving(void)
 	bool on_vf = nic->path == TD_PATH_VF;
 
 	assert_false(nic->flip.active || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
-	assert_false(guest.held);
+	assert_int_equal(guest.held, on_vf); /* a guest on its VF hears nothing by the other path */
+	assert_int_equal(guest.awaited, on_vf);
 	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);
 	assert_int_equal(fake.filter, on_vf);
 	assert_int_equal(fake.guarded, !on_vf);
@@ -548,6 +549,61 @@ static void test_driver_lets_go(void **state)
 	}
 }
 
+/* Its standby is all that it has, until the driver is back. */
+static void test_driver_is_loaded_anew(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	fake_run(200, false);
+	assert_false(guest.held);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.vf_events.driver_up(guest.vf_events.opaque);
+	assert_true(guest.held);
+	check_recovery();
+}
+
+/* ---- the emulated path while the guest is on its VF ---- */
+
+/* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
+static void test_falls_back(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.kicks = 0;
+	fake.announced = -1;
+	guest.falls_back = true;
+	for (unsigned i = 0; i < 100; i++) {
+		fake_frame();
+		fake_run(1, false);
+	}
+	assert_int_equal(guest.in_tap, 0);
+	assert_int_equal(guest.kicks, 1);
+	assert_int_equal(fake.announced, TD_PATH_VF);
+	fake_run(200, false);
+	assert_true(guest.awaited); /* and nothing goes on */
+	check_recovery();
+}
+
+/* Who keeps sending there, whatever it is told: that is brought to the VF, and told ever more rarely. */
+static void test_stays_misled(void **state)
+{
+	unsigned told = 0;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	for (unsigned i = 0; i < 20000; i++) {
+		fake.announced = -1;
+		fake_frame();
+		fake_run(1, false);
+		told += fake.announced >= 0;
+	}
+	assert_in_range(told, 10, 25);
+	fake_run(5, false);
+	assert_int_equal(guest.in_tap, 0);
+	check_recovery();
+}
+
 /* What was said of the VF does not outlive it, nor hide what is said later. */
 static void test_driver_lets_go_and_vf_leaves(void **state)
 {
@@ -574,6 +630,7 @@ int main(void)
 		cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish),
 		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change),
 		cmocka_unit_test(test_bridge_becomes_ours), cmocka_unit_test(test_driver_lets_go),
+		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_falls_back), cmocka_unit_test(test_stays_misled),
 		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);

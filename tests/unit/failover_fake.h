@@ -20,7 +20,10 @@ struct guest {
 	struct td_timer timer;
 	enum fake_step step, stops_at; /* it never does that */
 	struct td_virtio_net_events net_events;
-	bool held; /* frames to it, by the emulated NIC */
+	bool held, awaited; /* frames to it, by the emulated NIC */
+	unsigned in_tap;    /* of those */
+	bool falls_back;    /* its VF has lost its carrier, until it is kicked */
+	unsigned kicks;
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
 	bool vf_silent; /* it does not send by its VF, which has no link */
@@ -78,6 +81,7 @@ static void fake_guest_resets(void)
 	guest.driver = TD_VFIO_DRIVER_NONE;
 	fake.vm.pci.ghosts = 0;
 	td_hybrid_guest_reset(fake.nic);
+	guest.held = guest.awaited = false;
 	guest.net_events.driver(guest.net_events.opaque, false, false);
 	guest_will(STEP_BOOT);
 }
@@ -107,8 +111,11 @@ bool td_virtio_net_uses_vhost(const struct td_virtio_net *net)
 
 void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters)
 {
+	static uint64_t sent;
+
 	(void)net;
-	*ret_counters = (struct td_net_counters){0};
+	sent += guest.falls_back;
+	*ret_counters = (struct td_net_counters){.tx_packets = sent};
 }
 
 int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, size_t len_bytes)
@@ -124,14 +131,39 @@ int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold)
 	(void)net;
 	assert_int_not_equal(guest.held, hold);
 	guest.held = hold;
+	guest.awaited &= hold;
 	return 0;
+}
+
+int td_virtio_net_await_rx(struct td_virtio_net *net, bool on)
+{
+	(void)net;
+	assert_true(guest.held || !on);
+	guest.awaited = on;
+	return 0;
+}
+
+/* A frame comes by the tap. */
+static inline void fake_frame(void)
+{
+	bool awaited = guest.awaited;
+
+	guest.in_tap += guest.held;
+	guest.awaited = false;
+	if (awaited)
+		guest.net_events.waiting(guest.net_events.opaque);
 }
 
 ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes)
 {
-	(void)net, (void)frame, (void)room_bytes;
+	(void)net;
 	assert_true(guest.held);
-	return -EAGAIN;
+	if (!guest.in_tap)
+		return -EAGAIN;
+	guest.in_tap--;
+	memset(frame, 0, room_bytes);
+	memcpy((uint8_t *)frame + TD_VIRTIO_NET_HEADER_BYTES, fake.config.mac, 6);
+	return (ssize_t)room_bytes;
 }
 
 bool td_virtio_net_guest_announce(struct td_virtio_net *net)
@@ -246,13 +278,15 @@ bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known)
 void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters)
 {
 	(void)dev;
-	guest.counters.tx_packets += guest.driver == TD_VFIO_DRIVER_UP && !guest.vf_silent;
+	guest.counters.tx_packets += guest.driver == TD_VFIO_DRIVER_UP && !guest.vf_silent && !guest.falls_back;
 	*ret_counters = guest.counters;
 }
 
 void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 {
 	(void)dev, (void)vector;
+	guest.falls_back = false;
+	guest.kicks++;
 }
 
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)

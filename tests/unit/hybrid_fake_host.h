@@ -111,6 +111,7 @@ unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 		fake.relayed += !memcmp(frame + TD_VIRTIO_NET_HEADER_BYTES, fake.config.mac, 6);
 	if (!taken)
 		return 0;
+	relay->relayed += taken;
 	assert_true(fake_vf_hears());
 	fake_note("relay");
 	return taken;
