@@ -142,22 +142,33 @@ static void tick_verify(struct td_hybrid *nic)
 
 /*
  * What the VF receives in the moments between its queue being on and its driver being through with opening it is lost, so the outside is
- * told, and held frames are handed over, a little later. Hold them already: net_failover may count on the VF from now on.
+ * told, and held frames are handed over, a little later.
  */
+static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
+{
+	uint64_t *since_ns = &nic->marks.driver_open_ns;
+
+	if (td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP)
+		*since_ns = 0;
+	else if (!*since_ns)
+		*since_ns = now_ns;
+	return *since_ns && now_ns - *since_ns >= OPENING_NS;
+}
+
+/* Frames are held from its opening on: net_failover may count on the VF then. */
 static void driver_is_opening(struct td_hybrid *nic)
 {
-	uint64_t now_ns = td_now_ns();
+	bool open = vf_is_open(nic, td_now_ns());
 
-	if (!nic->marks.driver_open_ns)
-		nic->marks.driver_open_ns = now_ns;
-	td_hybrid_hold(nic, true);
-	if (now_ns - nic->marks.driver_open_ns >= OPENING_NS)
+	if (nic->marks.driver_open_ns)
+		td_hybrid_hold(nic, true);
+	if (open)
 		td_hybrid_driver_is_up(nic);
 }
 
 static void tick_arriving(struct td_hybrid *nic)
 {
-	if (nic->flip.phase == TD_FLIP_SWAP && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP)
+	if (nic->flip.phase == TD_FLIP_SWAP)
 		driver_is_opening(nic);
 	if (nic->held && nic->path == TD_PATH_VF)
 		td_hybrid_relay(nic);
@@ -180,6 +191,8 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t relayed = nic->relay.relayed;
 
+	if (!vf_is_open(nic, now_ns))
+		return true;
 	if (nic->held)
 		td_hybrid_relay(nic);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
@@ -197,7 +210,8 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 /*
  * The guest may fall back to the standby after it was seen to send by the VF: a kick takes igbvf's carrier away until it has looked for it,
  * and so does its probe, at its end. That also teaches the switch outside the old place again. So the emulated path stays held and what
- * comes by it is relayed. When neither side has used it for a while, it is looked at again when a frame comes by it.
+ * comes by it is relayed. When neither side has used it for a while, it is looked at again when a frame comes by it. A driver that stays
+ * down is no longer waited for.
  */
 static void tick_settling(struct td_hybrid *nic)
 {
@@ -214,7 +228,7 @@ static void tick_settling(struct td_hybrid *nic)
 	nic->settle_until_ns = 0;
 	if (!used)
 		nic->tell_again_ns = 0;
-	if (nic->held && td_virtio_net_await_rx(nic->net, true) < 0)
+	if (nic->held && (!nic->marks.driver_open_ns || td_virtio_net_await_rx(nic->net, true) < 0))
 		td_hybrid_hold(nic, false);
 }
 

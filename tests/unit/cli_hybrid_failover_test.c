@@ -563,6 +563,32 @@ static void test_driver_is_loaded_anew(void **state)
 	check_recovery();
 }
 
+/* One that opens its VF anew gets what came meanwhile; one that does not does not keep it waiting. */
+static void test_driver_is_down_for_a_moment(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	fake_frame();
+	fake_run(500, false);
+	assert_int_equal(guest.in_tap, 1);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.vf_events.driver_up(guest.vf_events.opaque);
+	fake_run(10, false);
+	assert_int_equal(guest.in_tap, 1);
+	fake_run(20, false);
+	assert_int_equal(guest.in_tap, 0);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	fake_run(100, false);
+	fake_frame();
+	fake_run(4000, false);
+	assert_false(guest.held);
+	guest.in_tap = 0; /* the guest has them */
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.vf_events.driver_up(guest.vf_events.opaque);
+	check_recovery();
+}
+
 /* ---- the emulated path while the guest is on its VF ---- */
 
 /* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
@@ -630,7 +656,8 @@ int main(void)
 		cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish),
 		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change),
 		cmocka_unit_test(test_bridge_becomes_ours), cmocka_unit_test(test_driver_lets_go),
-		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_falls_back), cmocka_unit_test(test_stays_misled),
+		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_driver_is_down_for_a_moment),
+		cmocka_unit_test(test_falls_back), cmocka_unit_test(test_stays_misled),
 		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
