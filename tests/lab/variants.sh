@@ -73,6 +73,24 @@ case_old_kernel_no_vhost() {
 	guest_image
 }
 
+# igbvf loses its carrier whenever it opens its VF anew, and looks for it after 2 s at the latest. Then the guest sends by its standby, where
+# the outside follows it and it hears nothing.
+case_carrier() {
+	local time
+	start --net "$(failover)"
+	on_vf
+	stream_start 60
+	sleep 1.5
+	for time in 1 2 3; do
+		guest 'for n in /sys/class/net/*; do [ ! -e $n/device/vendor ] || vf=${n##*/}; done; ip link set $vf down; sleep 0.1; ip link set $vf up'
+		sleep 3
+		check "time $time: it is on its VF" [ "$(nic_get '"\(.path) \(.state)"')" = 'vf idle' ]
+	done
+	stream_check 100
+	check 'the guest answers' answers
+	power_off
+}
+
 # The emulated path's bridge stands in the VLAN by its port, the VF's frames get the tag from the card.
 vlan_up() {
 	ip link add link up0 name up0.100 type vlan id 100
@@ -210,7 +228,7 @@ case_held_frames() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost vlan vlan_transparent vlan_left two_nics cold boots}; do
+for name in ${ONLY:-held_frames vf_alone one_cpu old_kernel_no_vhost carrier vlan vlan_transparent vlan_left two_nics cold boots}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	before=$(host_state)
 	# A guest with two NICs answers for both addresses on either; who remembers the other's MAC address asks the next guest in vain.
