@@ -6,7 +6,9 @@
 #include "core/err.h"
 #include "host/host_config.h"
 
-/* -EINVAL, TD_REASON_CONFIG_VALUE: "host.yaml:12:3: networks[1] (br1): what is wrong: what to give". */
-int td_host_check(const struct td_host_config *config, const char *file_name, struct td_err *err);
+struct td_schema_marks;
+
+/* -EINVAL, TD_REASON_CONFIG_VALUE: "host.yaml:12:3: networks[1].vlan (br1): what is wrong: what to give". */
+int td_host_check(const struct td_host_config *config, const char *file_name, const struct td_schema_marks *marks, struct td_err *err);
 
 #endif

@@ -307,12 +307,13 @@ void td_host_schema_fini(struct td_host_config *config)
 
 int td_host_schema_read(struct td_host_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
+	struct td_schema_marks marks;
 	memset(config, 0, sizeof(*config));
 	int r = td_schema_defaults(host_keys, config, err);
 	if (!r)
-		r = td_schema_read_yaml(host_keys, config, file_name, text, len_bytes, err);
+		r = td_schema_read_yaml_marked(host_keys, config, file_name, text, len_bytes, &marks, err);
 	if (!r)
-		r = td_host_check(config, file_name, err);
+		r = td_host_check(config, file_name, &marks, err);
 	if (r)
 		td_host_schema_fini(config);
 	return r;

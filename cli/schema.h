@@ -75,7 +75,7 @@ int td_schema_read_yaml(
 	const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
 
 /* Where members' values stand in the file, for checks that come after the reading; a flag's value stands nowhere. */
-#define TD_SCHEMA_MARKS_MAX 256U
+#define TD_SCHEMA_MARKS_MAX 1024U
 struct td_schema_marks {
 	const char *file; /* NULL: there was none */
 	unsigned count;
