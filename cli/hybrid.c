@@ -42,7 +42,6 @@ static void on_driver(void *opaque, bool accepted, bool standby)
 	if (nic->config->mode != TD_NIC_FAILOVER)
 		return;
 	if (!accepted) {
-		nic->held = false; /* a reset device holds nothing */
 		driver_left(nic);
 		return;
 	}
@@ -60,11 +59,6 @@ static void on_broken(void *opaque)
 	struct td_hybrid *nic = opaque;
 
 	td_warn("nic %s: the guest broke the rules of its emulated NIC, which is off until it is reset", nic->config->id);
-}
-
-static void on_waiting(void *opaque)
-{
-	td_hybrid_settle(opaque);
 }
 
 /* ---- life ---- */
@@ -97,7 +91,7 @@ static int create_virtio(struct td_hybrid *nic, struct td_err *err)
 		.bridge = config->bridge,
 		.standby = config->mode == TD_NIC_FAILOVER,
 		.vhost = vhost_use(config->vhost),
-		.events = {.driver = on_driver, .broken = on_broken, .waiting = on_waiting, .opaque = nic}};
+		.events = {.driver = on_driver, .broken = on_broken, .opaque = nic}};
 
 	memcpy(net.mac, config->mac, sizeof(net.mac));
 	return td_virtio_net_create(nic->host.vm, &net, &nic->net, err);
@@ -175,6 +169,7 @@ int td_hybrid_create(
 	rc = create_parts(nic, err);
 	if (rc == 0)
 		rc = td_hybrid_guard_begin(nic, err);
+	td_hybrid_open_stats(nic);
 	if (rc < 0) {
 		td_hybrid_destroy(nic);
 		return rc;

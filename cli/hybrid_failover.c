@@ -14,7 +14,8 @@
  * relayed. igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
  *
  * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
- * VF, its resets do. So the emulated path stays held, and a frame to the guest that comes by it is relayed (hybrid_failover_tick.c).
+ * VF, and so do its resets. The guest sends by the standby then, which makes the outside send there, too. So the emulated path stays held,
+ * and as soon as the guest sends by it, what comes by it is relayed (hybrid_failover_tick.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -24,23 +25,12 @@
 
 void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 {
-	int rc = 0;
+	int rc = td_virtio_net_hold_rx(nic->net, hold); /* a reset of the driver may have ended it */
 
-	if (nic->held != hold)
-		rc = td_virtio_net_hold_rx(nic->net, hold);
 	if (rc < 0)
 		td_debug("nic %s: %s frames to the guest: %s", nic->config->id, hold ? "hold" : "release", strerror(-rc));
-	nic->held = hold && (nic->held || rc == 0);
-}
-
-static ssize_t take(void *opaque, void *frame, size_t room_bytes)
-{
-	return td_virtio_net_take_rx(opaque, frame, room_bytes);
-}
-
-void td_hybrid_relay(struct td_hybrid *nic)
-{
-	(void)td_relay_run(&nic->relay, take, nic->net);
+	else
+		nic->held = hold;
 }
 
 void td_hybrid_ask_unplug(struct td_hybrid *nic)
@@ -77,7 +67,6 @@ static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
 	td_hybrid_hold(nic, nic->was_up);
-	(void)td_virtio_net_await_rx(nic->net, false); /* broadcasts wait in the tap too now */
 	td_hybrid_ask_unplug(nic);
 	return -EINPROGRESS;
 }
@@ -172,7 +161,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->tell_again_ns = 0;
+		nic->announced_ns = td_now_ns();
 		td_hybrid_settle(nic);
 		return 0;
 	default:
@@ -215,8 +204,12 @@ static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phas
 {
 	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
 		undo_leaving(nic);
-	if (to == TD_PATH_EMULATED || nic->flip.err.reason == TD_REASON_DRIVER_DOWN)
-		return; /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
+	if (to == TD_PATH_EMULATED)
+		return;
+	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) { /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
+		td_hybrid_hold(nic, nic->path == TD_PATH_VF);
+		return;
+	}
 	if (phase == TD_FLIP_SWAP)
 		undo_plug(nic);
 	if (phase == TD_FLIP_STEER)

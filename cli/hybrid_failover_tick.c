@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hybrid_failover_tick.c - what a failover NIC looks at every millisecond while a flip is under way, and a little after. */
+/*
+ * hybrid_failover_tick.c - what a failover NIC looks at: every millisecond while a flip is under way and until the guest has settled on its
+ * VF, and a few times a second from then on, as long as it is there.
+ */
 #include <errno.h>
 
 #include "cli/hybrid_parts.h"
@@ -12,10 +15,21 @@
 #define KICKS_MAX	40U
 #define SETTLED_NS	50000000ULL
 #define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
-#define TELL_LAST_NS	1000000000ULL
+#define TELL_AGAIN_NS	1000000000ULL
+#define KICKS_OLD_NS	10000000000ULL
 #define OPENING_NS	20000000ULL
 #define VECTOR_RECEIVE	1U
 #define VECTOR_MAIL	2U
+
+static ssize_t take(void *opaque, void *frame, size_t room_bytes)
+{
+	return td_virtio_net_take_rx(opaque, frame, room_bytes);
+}
+
+static void relay(struct td_hybrid *nic)
+{
+	(void)td_relay_run(&nic->relay, take, nic->net);
+}
 
 /*
  * From now on a filter for the VF in its PF would swallow what neighbours on the card send. Not before: igbvf resets the VF on its way down
@@ -41,7 +55,7 @@ static void tick_leaving(struct td_hybrid *nic)
 
 	if (driver == TD_VFIO_DRIVER_UP) {
 		td_hybrid_hold(nic, true);
-		td_hybrid_relay(nic);
+		relay(nic);
 		if (td_vfio_pci_is_82576(nic->vf))
 			td_vfio_pci_kick(nic->vf, VECTOR_RECEIVE);
 	} else if (nic->was_up && !nic->marks.driver_down_ns) {
@@ -54,24 +68,8 @@ static void tick_leaving(struct td_hybrid *nic)
 		td_hybrid_ask_unplug(nic);
 }
 
-void td_hybrid_settle(struct td_hybrid *nic)
-{
-	if (nic->leaving || nic->path != TD_PATH_VF)
-		return;
-	td_hybrid_hold(nic, true);
-	nic->quiet_ns = nic->told_ns = td_now_ns();
-	nic->settle_until_ns = nic->quiet_ns + SETTLE_LIMIT_NS;
-	if (!nic->tell_again_ns) {
-		nic->tell_again_ns = SETTLED_NS;
-		nic->kicks = nic->flip.active ? nic->kicks : 0;
-	}
-	td_hybrid_wake(nic);
-}
-
 void td_hybrid_driver_is_up(struct td_hybrid *nic)
 {
-	if (nic->path == TD_PATH_VF && !nic->flip.active)
-		td_hybrid_settle(nic); /* it had been down in between */
 	if (nic->leaving || nic->path == TD_PATH_VF)
 		return;
 	nic->marks.driver_up_ns = td_now_ns();
@@ -93,12 +91,11 @@ static bool sends_by_vf(struct td_hybrid *nic)
 /* Has the guest sent by the standby since the last look? */
 static bool sends_by_standby(struct td_hybrid *nic, uint64_t now_ns)
 {
-	struct td_net_counters net;
+	uint64_t sent = td_hybrid_sent_by_standby(nic);
 
-	td_virtio_net_counters(nic->net, &net);
-	if (net.tx_packets == nic->verify_net_tx)
+	if (sent == nic->verify_net_tx)
 		return false;
-	nic->verify_net_tx = net.tx_packets;
+	nic->verify_net_tx = sent;
 	nic->quiet_ns = now_ns;
 	return true;
 }
@@ -146,13 +143,11 @@ static void tick_verify(struct td_hybrid *nic)
  */
 static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 {
-	uint64_t *since_ns = &nic->marks.driver_open_ns;
-
 	if (td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP)
-		*since_ns = 0;
-	else if (!*since_ns)
-		*since_ns = now_ns;
-	return *since_ns && now_ns - *since_ns >= OPENING_NS;
+		nic->open_ns = 0;
+	else if (!nic->open_ns)
+		nic->open_ns = now_ns;
+	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
 
 /* Frames are held from its opening on: net_failover may count on the VF then. */
@@ -160,8 +155,8 @@ static void driver_is_opening(struct td_hybrid *nic)
 {
 	bool open = vf_is_open(nic, td_now_ns());
 
-	if (nic->marks.driver_open_ns)
-		td_hybrid_hold(nic, true);
+	nic->marks.driver_open_ns = nic->open_ns;
+	td_hybrid_hold(nic, nic->open_ns != 0);
 	if (open)
 		td_hybrid_driver_is_up(nic);
 }
@@ -171,65 +166,97 @@ static void tick_arriving(struct td_hybrid *nic)
 	if (nic->flip.phase == TD_FLIP_SWAP)
 		driver_is_opening(nic);
 	if (nic->held && nic->path == TD_PATH_VF)
-		td_hybrid_relay(nic);
+		relay(nic);
 	if (nic->flip.active && nic->flip.phase == TD_FLIP_VERIFY)
 		tick_verify(nic);
 }
 
-/* Who has not learned it by now, of whatever kind, is told ever more rarely. */
-static void tell_again(struct td_hybrid *nic, uint64_t now_ns)
+/* ---- on the VF ---- */
+
+static void announce_again(struct td_hybrid *nic, uint64_t now_ns)
 {
-	if (now_ns - nic->told_ns < nic->tell_again_ns)
-		return;
-	nic->told_ns = now_ns;
-	nic->tell_again_ns = TD_MIN(2 * nic->tell_again_ns, TELL_LAST_NS);
+	nic->announced_ns = now_ns;
 	td_hybrid_announce(nic, TD_PATH_VF);
 }
 
-/* Is the emulated path in use, by the guest or by the outside? While the guest sends by it, telling others where it is is in vain. */
+void td_hybrid_settle(struct td_hybrid *nic)
+{
+	uint64_t now_ns = td_now_ns();
+
+	if (nic->leaving || nic->path != TD_PATH_VF)
+		return;
+	td_hybrid_hold(nic, true);
+	nic->quiet_ns = now_ns;
+	nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
+	if (!nic->flip.active && now_ns - nic->kicked_ns >= KICKS_OLD_NS)
+		nic->kicks = 0;
+	td_hybrid_wake(nic);
+}
+
+/* While the guest sends by the standby, telling others that it is not there is in vain. */
 static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t relayed = nic->relay.relayed;
 
 	if (!vf_is_open(nic, now_ns))
 		return true;
-	if (nic->held)
-		td_hybrid_relay(nic);
+	relay(nic);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 		nic->marks.tx_moved_ns = now_ns;
 	if (sends_by_standby(nic, now_ns)) {
-		nic->told_ns = now_ns;
 		make_it_look(nic, now_ns);
-	} else if (nic->relay.relayed != relayed) {
+	} else if (nic->relay.relayed != relayed && now_ns - nic->quiet_ns >= SETTLED_NS) {
 		nic->quiet_ns = now_ns;
-		tell_again(nic, now_ns);
+		announce_again(nic, now_ns);
 	}
 	return !nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
 
 /*
  * The guest may fall back to the standby after it was seen to send by the VF: a kick takes igbvf's carrier away until it has looked for it,
- * and so does its probe, at its end. That also teaches the switch outside the old place again. So the emulated path stays held and what
- * comes by it is relayed. When neither side has used it for a while, it is looked at again when a frame comes by it. A driver that stays
- * down is no longer waited for.
+ * and so does its probe, at its end. That also teaches the switch outside the old place again. So what comes by the emulated path is
+ * relayed, and the guest and the outside are told again, until neither has used it for a while.
  */
 static void tick_settling(struct td_hybrid *nic)
 {
 	uint64_t now_ns = td_now_ns();
-	bool used;
 
-	if (!nic->settle_until_ns || nic->leaving || nic->path != TD_PATH_VF) {
-		nic->settle_until_ns = 0;
+	if (!nic->settle_until_ns)
+		return;
+	if (nic->host.vm->state != TD_VM_RUNNING) { /* its VF's ring fills, and nobody sends */
+		nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
 		return;
 	}
-	used = still_used(nic, now_ns);
-	if (used && now_ns < nic->settle_until_ns)
+	if (nic->leaving || nic->path != TD_PATH_VF || !still_used(nic, now_ns) || now_ns >= nic->settle_until_ns)
+		nic->settle_until_ns = 0;
+}
+
+/*
+ * A frame that comes by the emulated path though the guest does not send there may have come by the VF, too: switches bring frames
+ * everywhere when they don't know better. It is discarded then, as net_failover would, and the outside is told.
+ */
+static void discard_strays(struct td_hybrid *nic, uint64_t now_ns)
+{
+	unsigned own = td_relay_discard(&nic->relay, take, nic->net);
+
+	if (own && now_ns - nic->announced_ns >= TELL_AGAIN_NS)
+		announce_again(nic, now_ns);
+}
+
+void td_hybrid_look_at_standby(struct td_hybrid *nic)
+{
+	uint64_t now_ns = td_now_ns();
+	bool was_open = nic->open_ns;
+
+	if (nic->leaving || nic->path != TD_PATH_VF || nic->settle_until_ns)
 		return;
-	nic->settle_until_ns = 0;
-	if (!used)
-		nic->tell_again_ns = 0;
-	if (nic->held && (!nic->marks.driver_open_ns || td_virtio_net_await_rx(nic->net, true) < 0))
-		td_hybrid_hold(nic, false);
+	/* Without a driver the standby is all that the guest has. */
+	td_hybrid_hold(nic, td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_NONE);
+	(void)vf_is_open(nic, now_ns);
+	if (nic->held && (sends_by_standby(nic, now_ns) || (nic->open_ns && !was_open)))
+		td_hybrid_settle(nic);
+	else if (nic->held && (nic->open_ns || nic->driver_away))
+		discard_strays(nic, now_ns);
 }
 
 void td_hybrid_failover_tick(struct td_hybrid *nic)

@@ -186,7 +186,6 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	nic->unplug_requests = nic->kicks = 0;
 	nic->relayed_before = nic->relay.relayed;
 	nic->caught_before = nic->catch.caught;
-	td_hybrid_open_stats(nic);
 	td_hybrid_packets(nic, &rx, &tx);
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
 	td_hybrid_wake(nic);
@@ -213,7 +212,6 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 	if (!nic->blackout.active || !record)
 		return;
 	td_blackout_end(&nic->blackout, td_now_ns());
-	td_hybrid_close_stats(nic);
 	record->measuring = false;
 	record->rx_ms = td_blackout_ms(&nic->blackout.rx);
 	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
@@ -244,15 +242,16 @@ static void give_back(struct td_hybrid *nic)
 static void tick(struct td_timer *timer)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, tick);
+	bool runs = nic->host.vm->state == TD_VM_RUNNING;
 
 	measure(nic);
 	if (!nic->flip.active)
 		give_back(nic);
 	if (nic->mode)
 		nic->mode->tick(nic);
-	if (nic->flip.active || nic->blackout.active || (nic->held && nic->leaving) || nic->settle_until_ns)
+	if (nic->flip.active || nic->blackout.active || (nic->held && nic->leaving) || (nic->settle_until_ns && runs))
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
-	else if (nic->leaving || nic->give_back || nic->reconsider)
+	else if (nic->leaving || nic->give_back || nic->reconsider || nic->settle_until_ns)
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);
 }
 

@@ -126,9 +126,10 @@ struct td_hybrid {
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
 	bool was_up;		  /* its VF driver was up when it was asked */
-	uint64_t settle_until_ns; /* after a flip to the VF: 0, or until when the emulated path may still be in use */
+	uint64_t settle_until_ns; /* 0, or until when the path that the guest is not on may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
-	uint64_t told_ns, tell_again_ns; /* the outside, where the guest is; and no sooner than so much later */
+	uint64_t announced_ns; /* on the VF, last */
+	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;
 	uint64_t relayed_before, caught_before;
@@ -192,7 +193,6 @@ void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const ch
 /* hybrid_failover.c */
 extern const struct td_hybrid_mode td_hybrid_failover;
 void td_hybrid_hold(struct td_hybrid *nic, bool hold);
-void td_hybrid_relay(struct td_hybrid *nic); /* what waits in the held tap goes to the VF */
 void td_hybrid_ask_unplug(struct td_hybrid *nic);
 /* The guest has nothing to do with the VF any more, however that came. */
 void td_hybrid_on_emulated(struct td_hybrid *nic);
@@ -200,8 +200,10 @@ void td_hybrid_on_emulated(struct td_hybrid *nic);
 /* hybrid_failover_tick.c */
 void td_hybrid_failover_tick(struct td_hybrid *nic);
 void td_hybrid_driver_is_up(struct td_hybrid *nic);
-/* On the VF, the emulated path is in use, or may be: looked at until it is not. */
+/* On the VF: the emulated path is in use, or was a moment ago; it is looked at every millisecond until it is not. */
 void td_hybrid_settle(struct td_hybrid *nic);
+/* And from then on, a few times a second: is it in use again? */
+void td_hybrid_look_at_standby(struct td_hybrid *nic);
 
 /* hybrid_guard.c */
 
@@ -222,6 +224,8 @@ void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_count
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
 /* Packets over both paths to and from the guest, cheaply: for looking every millisecond. */
 void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx);
+/* Packets that the guest has sent by the emulated NIC of mode failover. As cheap. */
+uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic);
 void td_hybrid_open_stats(struct td_hybrid *nic);
 void td_hybrid_close_stats(struct td_hybrid *nic);
 json_t *td_hybrid_record_json(const struct td_hybrid_record *record);

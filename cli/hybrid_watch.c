@@ -100,8 +100,6 @@ static void look_at_driver(struct td_hybrid *nic)
 {
 	bool away = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP;
 
-	if (away && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE)
-		td_hybrid_hold(nic, false); /* the standby is all that the guest has now */
 	nic->looks_driver = away ? TD_MIN(nic->looks_driver + 1, LOOKS_BACK) : 0;
 	if (nic->looks_driver == LOOKS_BACK && !nic->driver_away && nic->reason == TD_REASON_NONE) {
 		nic->driver_away = true;
@@ -130,6 +128,8 @@ static void look(struct td_timer *timer)
 	if (!nic->flip.active && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
 		look_at_link(nic);
 		look_at_driver(nic);
+		if (nic->config->mode == TD_NIC_FAILOVER)
+			td_hybrid_look_at_standby(nic);
 		if (nic->link_lost)
 			leave_vf(nic);
 	}

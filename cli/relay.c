@@ -16,7 +16,7 @@
 #include "emul/virtio_net.h"
 
 #define BUFFER_BYTES	(TD_VIRTIO_NET_HEADER_BYTES + 65536U)
-#define FRAMES_A_RUN	256U
+#define FRAMES_A_RUN	512U /* more than a queue of a tap holds */
 #define ADDRESSES_BYTES 12U
 #define TAG_BYTES	4U
 #define SOCKET_HEADER	sizeof(struct virtio_net_hdr) /* 10: without num_buffers */
@@ -73,25 +73,44 @@ static int send_taken(struct td_relay *relay, size_t len_bytes)
 	return send_pieces(relay, piece, TD_COUNT(piece));
 }
 
+/* The next frame's length with its header; < 0: none. */
+static ssize_t take_next(struct td_relay *relay, td_relay_take take, void *opaque)
+{
+	ssize_t len = relay->fd < 0 ? -EBADF : take(opaque, relay->buffer, BUFFER_BYTES);
+
+	if (len > (ssize_t)TD_VIRTIO_NET_HEADER_BYTES)
+		relay->taken_bytes += (size_t)len - TD_VIRTIO_NET_HEADER_BYTES;
+	return len;
+}
+
+static bool is_guests(const struct td_relay *relay, ssize_t len)
+{
+	return len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + ETHER_HDR_LEN) &&
+	       memcmp(relay->buffer + TD_VIRTIO_NET_HEADER_BYTES, relay->mac, 6) == 0;
+}
+
 unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 {
 	unsigned taken = 0;
 
-	while (relay->fd >= 0 && taken < FRAMES_A_RUN) {
-		ssize_t len = take(opaque, relay->buffer, BUFFER_BYTES);
-		const uint8_t *frame = relay->buffer + TD_VIRTIO_NET_HEADER_BYTES;
-
-		if (len < 0)
-			break;
-		taken++;
-		relay->taken_bytes += (size_t)len > TD_VIRTIO_NET_HEADER_BYTES ? (size_t)len - TD_VIRTIO_NET_HEADER_BYTES : 0;
-		if (len < (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + ETHER_HDR_LEN) || memcmp(frame, relay->mac, 6) != 0 ||
-			send_taken(relay, (size_t)len - TD_VIRTIO_NET_HEADER_BYTES) < 0)
-			relay->discarded++;
-		else
+	for (ssize_t len; taken < FRAMES_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
+		if (is_guests(relay, len) && send_taken(relay, (size_t)len - TD_VIRTIO_NET_HEADER_BYTES) == 0)
 			relay->relayed++;
+		else
+			relay->discarded++;
 	}
 	return taken;
+}
+
+unsigned td_relay_discard(struct td_relay *relay, td_relay_take take, void *opaque)
+{
+	unsigned taken = 0, own = 0;
+
+	for (ssize_t len; taken < FRAMES_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
+		own += is_guests(relay, len);
+		relay->discarded++;
+	}
+	return own;
 }
 
 int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes)

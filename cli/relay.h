@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * relay.h - while a guest's net_failover has the VF as its primary it discards what comes by the standby, whatever way it sends. In the
- * moments of a flip in which frames still come by the emulated path, they are held in the tap, taken out here and sent into the PF,
- * whose embedded switch hands them to the VF. The PF's socket also sends announcements.
+ * relay.h - while a guest's net_failover has the VF as its primary it discards what comes by the standby, whatever way it sends. So frames
+ * that come by the emulated path are held in the tap then, taken out here and, while others may still send there, sent into the PF, whose
+ * embedded switch hands them to the VF. The PF's socket also sends announcements.
  */
 #ifndef TD_CLI_RELAY_H
 #define TD_CLI_RELAY_H
@@ -32,6 +32,8 @@ typedef ssize_t (*td_relay_take)(void *opaque, void *frame, size_t room_bytes);
  * and multicasts are discarded, as the VF has its own copy from the wire. Bounded work; returns how many frames it took.
  */
 unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque);
+/* Discards what waits there; returns how many of it were to the guest's MAC. */
+unsigned td_relay_discard(struct td_relay *relay, td_relay_take take, void *opaque);
 /* As it is: with its own tag. */
 int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes);
 

@@ -259,18 +259,6 @@ void td_tap_set_silent(struct td_tap *tap, bool silent)
 		drain(tap->fd[i]);
 }
 
-void td_tap_set_only(struct td_tap *tap, const uint8_t mac[6])
-{
-	union {
-		struct tun_filter filter;
-		uint8_t bytes[sizeof(struct tun_filter) + ETH_ALEN];
-	} only = {.filter.count = mac ? 1 : 0};
-
-	if (mac)
-		memcpy(only.bytes + offsetof(struct tun_filter, addr), mac, ETH_ALEN);
-	(void)ioctl(tap->fd[0], TUNSETTXFILTER, &only);
-}
-
 int td_tap_counters(struct td_tap *tap, struct td_tap_counters *ret_counters)
 {
 	auto_link *link = NULL;

@@ -43,8 +43,6 @@ int td_tap_set_offloads(struct td_tap *tap, unsigned tun_flags);
 int td_tap_set_active(struct td_tap *tap, unsigned count);
 /* Silent: frames to the tap's readers are dropped at its door, and those that wait in it too. */
 void td_tap_set_silent(struct td_tap *tap, bool silent);
-/* Frames to this MAC alone come in; NULL: all that the tap is sent. */
-void td_tap_set_only(struct td_tap *tap, const uint8_t mac[6]);
 
 /* As the host sees direction: rx is what was written to the tap. */
 struct td_tap_counters {

@@ -167,7 +167,6 @@ static void reset(struct td_virtio_pci *dev)
 	(void)td_tap_set_active(&net->tap, 1);
 	net->pairs_active = 1;
 	net->hold_rx = false;
-	(void)td_virtio_net_await_rx(net, false);
 	route_control(net, true);
 	fill_config(net);
 	if (!net->driver_ok)
@@ -203,7 +202,6 @@ static void destroy(struct td_virtio_pci *dev)
 {
 	struct td_virtio_net *net = from_dev(dev);
 
-	(void)td_virtio_net_await_rx(net, false);
 	td_virtio_net_path_fini(net);
 	td_tap_close(&net->tap);
 	free(net);

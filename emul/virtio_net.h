@@ -25,8 +25,6 @@ struct td_virtio_net_events {
 	void (*driver)(void *opaque, bool accepted, bool standby);
 	/* The guest broke the device's rules: it is broken until reset. */
 	void (*broken)(void *opaque);
-	/* What td_virtio_net_await_rx() waited for is there. */
-	void (*waiting)(void *opaque);
 	void *opaque;
 };
 
@@ -78,10 +76,5 @@ int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold);
 /* While held: takes the next waiting frame, behind a header of TD_VIRTIO_NET_HEADER_BYTES. Its length, or -EAGAIN. */
 #define TD_VIRTIO_NET_HEADER_BYTES 12U
 ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes);
-/*
- * While held: from now on the tap lets frames to the NIC's own MAC in alone, and events.waiting is called when one is there; that ends it,
- * as does `on` false, and holding no more. -errno: not waited for, and the tap as before.
- */
-int td_virtio_net_await_rx(struct td_virtio_net *net, bool on);
 
 #endif

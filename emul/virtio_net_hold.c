@@ -2,10 +2,8 @@
 /* virtio_net_hold.c - frames to the guest kept back in the tap, and taken out by us: what a hybrid NIC needs while its guest changes paths.
  */
 #include <errno.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
-#include "core/vm.h"
 #include "emul/virtio_net_parts.h"
 
 static void lose_path(struct td_virtio_net *net)
@@ -62,53 +60,6 @@ int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold)
 		rc = hold_user(net, hold);
 	if (!rc)
 		net->hold_rx = hold;
-	if (!net->hold_rx)
-		(void)td_virtio_net_await_rx(net, false);
-	return rc;
-}
-
-static void waits(struct td_watch *watch, uint32_t events)
-{
-	struct td_virtio_net *net = TD_CONTAINER_OF(watch, struct td_net_waiting, watch)->net;
-
-	(void)events;
-	(void)td_virtio_net_await_rx(net, false);
-	if (net->events.waiting)
-		net->events.waiting(net->events.opaque);
-}
-
-static int watch_queue(struct td_virtio_net *net, unsigned queue)
-{
-	struct td_net_waiting *waiting = &net->waiting[queue];
-
-	waiting->net = net;
-	waiting->watch.fd = net->tap.fd[queue];
-	waiting->watch.ready = waits;
-	waiting->watch.events = EPOLLIN;
-	return td_loop_watch(&net->dev.pci.vm->loop, &waiting->watch);
-}
-
-static void unwatch_queues(struct td_virtio_net *net)
-{
-	for (unsigned i = 0; i < net->tap.queue_count; i++)
-		td_loop_unwatch(&net->dev.pci.vm->loop, &net->waiting[i].watch);
-}
-
-/* Queues that are not active are none to watch: the kernel reports errors of them. */
-int td_virtio_net_await_rx(struct td_virtio_net *net, bool on)
-{
-	int rc = 0;
-
-	unwatch_queues(net);
-	for (unsigned i = 0; on && !rc && i < net->tap.active_count; i++)
-		rc = watch_queue(net, i);
-	if (rc < 0) {
-		unwatch_queues(net);
-		on = false;
-	}
-	if (on != net->await_rx)
-		td_tap_set_only(&net->tap, on ? net->mac : NULL);
-	net->await_rx = on;
 	return rc;
 }
 

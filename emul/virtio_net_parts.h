@@ -16,11 +16,6 @@
 
 enum td_net_path { TD_NET_PATH_NONE, TD_NET_PATH_USER, TD_NET_PATH_VHOST };
 
-struct td_net_waiting {
-	struct td_watch watch;
-	struct td_virtio_net *net;
-};
-
 struct td_virtio_net {
 	struct td_virtio_pci dev; /* first */
 	uint8_t mac[6];		  /* as configured; the driver may choose another until it resets */
@@ -29,9 +24,7 @@ struct td_virtio_net {
 	unsigned control_queue; /* its index as negotiated: behind the pairs, 2 without MQ */
 	uint64_t offloads;	/* VIRTIO_NET_F_GUEST_*, as they are set now */
 	bool link_up;
-	bool hold_rx;					 /* frames to the guest wait in the tap: virtio_net_hold.c */
-	bool await_rx;					 /* and one that does is to be told of */
-	struct td_net_waiting waiting[TD_NET_PAIRS_MAX]; /* in the tap's active queues */
+	bool hold_rx; /* frames to the guest wait in the tap: virtio_net_hold.c */
 	struct td_tap tap;
 
 	enum td_vhost_use vhost_use;

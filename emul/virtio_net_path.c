@@ -211,8 +211,6 @@ int td_virtio_net_path_start(struct td_virtio_net *net)
 	if (net->path != TD_NET_PATH_NONE || !net->link_up || !net->dev.queue[0].enabled || !net->dev.queue[1].enabled)
 		return 0;
 	rc = td_tap_set_active(&net->tap, net->pairs_active);
-	if (!rc && net->await_rx)
-		rc = td_virtio_net_await_rx(net, true); /* of as many queues as are active now */
 	if (!rc && net->vhost_usable)
 		rc = start_vhost(net);
 	if (!rc && net->path == TD_NET_PATH_NONE)

@@ -22,7 +22,10 @@ button_guest() {
 		printf '#!/bin/sh\npoweroff -f\n' >/etc/acpi/PWRF/00000080
 		chmod +x /etc/acpi/PWRF/00000080
 		acpid -f >/dev/null 2>&1 &
-		until ls -l /proc/$!/fd | grep -q /input/; do sleep 0.1; done # it listens
+		for try in $(seq 100); do # until it listens
+			ls -l /proc/$!/fd | grep -q /input/ && break
+			sleep 0.1
+		done
 		echo @up
 		while read -r command; do eval "$command"; done
 	END

@@ -17,7 +17,6 @@ static void check_serving(void)
 
 	assert_false(nic->flip.active || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
 	assert_int_equal(guest.held, on_vf); /* a guest on its VF hears nothing by the other path */
-	assert_int_equal(guest.awaited, on_vf);
 	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);
 	assert_int_equal(fake.filter, on_vf);
 	assert_int_equal(fake.guarded, !on_vf);
@@ -549,7 +548,108 @@ static void test_driver_lets_go(void **state)
 	}
 }
 
-/* Its standby is all that it has, until the driver is back. */
+/* ---- the emulated path while the guest is on its VF ---- */
+
+/* One frame a millisecond comes by it. */
+static void frames_come(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		guest.in_tap += guest.held;
+		fake_run(1, false);
+	}
+}
+
+/* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
+static void test_falls_back(void **state)
+{
+	uint64_t discarded;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	discarded = fake.nic->relay.discarded;
+	for (unsigned time = 0; time < 3; time++) {
+		guest.kicks = 0;
+		fake.announced = -1;
+		guest.falls_back = true;
+		frames_come(300);
+		assert_int_equal(guest.kicks, 1);
+		assert_int_equal(fake.announced, TD_PATH_VF);
+		fake_run(300, false);
+		assert_int_equal(guest.in_tap, 0);
+		assert_false(fake.nic->settle_until_ns); /* looked at no more than else */
+		fake_run(20000, false);
+	}
+	assert_int_equal(fake.nic->relay.discarded, discarded);
+	check_recovery();
+}
+
+/* What came is brought to it when the guest runs again. */
+static void test_falls_back_and_is_paused(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.falls_back = true;
+	while (!fake.nic->settle_until_ns)
+		fake_run(1, false);
+	relayed = fake.nic->relay.relayed;
+	fake.vm.state = TD_VM_PAUSED;
+	guest.driver = TD_VFIO_DRIVER_BOUND; /* as a full ring looks */
+	frames_come(10);
+	fake_run(10000, false);
+	assert_int_equal(guest.in_tap, 10);
+	fake.vm.state = TD_VM_RUNNING;
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(500, false);
+	assert_int_equal(fake.nic->relay.relayed, relayed + 10);
+	check_recovery();
+}
+
+/* Frames that switches bring everywhere come by the VF, too: they must not come twice. The outside is told, in measure. */
+static void test_strays(void **state)
+{
+	unsigned told = 0;
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	relayed = fake.nic->relay.relayed;
+	for (unsigned i = 0; i < 100; i++) {
+		fake.announced = -1;
+		frames_come(100);
+		told += fake.announced >= 0;
+	}
+	assert_in_range(told, 9, 11);
+	fake_run(200, false);
+	assert_int_equal(guest.in_tap, 0);
+	assert_int_equal(fake.nic->relay.relayed, relayed);
+	check_recovery();
+}
+
+/* A driver that opens its VF anew gets what came meanwhile, but not what is old. */
+static void test_driver_is_down_for_a_moment(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	relayed = fake.nic->relay.relayed;
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	frames_come(300);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(300, false);
+	assert_int_equal(fake.nic->relay.relayed, relayed + 300);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	frames_come(3000);
+	assert_in_range(guest.in_tap, 0, 100);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(300, false);
+	assert_in_range(fake.nic->relay.relayed, relayed + 300, relayed + 400);
+	check_recovery();
+}
+
+/* Without it, the standby is all that the guest has. */
 static void test_driver_is_loaded_anew(void **state)
 {
 	(void)state;
@@ -558,75 +658,48 @@ static void test_driver_is_loaded_anew(void **state)
 	fake_run(200, false);
 	assert_false(guest.held);
 	guest.driver = TD_VFIO_DRIVER_UP;
-	guest.vf_events.driver_up(guest.vf_events.opaque);
+	fake_run(200, false);
 	assert_true(guest.held);
 	check_recovery();
 }
 
-/* One that opens its VF anew gets what came meanwhile; one that does not does not keep it waiting. */
-static void test_driver_is_down_for_a_moment(void **state)
+/* The device forgets that it holds when its driver resets it. */
+static void test_held_again(void **state)
 {
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	guest.driver = TD_VFIO_DRIVER_BOUND;
-	fake_frame();
-	fake_run(500, false);
-	assert_int_equal(guest.in_tap, 1);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	guest.vf_events.driver_up(guest.vf_events.opaque);
-	fake_run(10, false);
-	assert_int_equal(guest.in_tap, 1);
-	fake_run(20, false);
-	assert_int_equal(guest.in_tap, 0);
-	guest.driver = TD_VFIO_DRIVER_BOUND;
-	fake_run(100, false);
-	fake_frame();
-	fake_run(4000, false);
-	assert_false(guest.held);
-	guest.in_tap = 0; /* the guest has them */
-	guest.driver = TD_VFIO_DRIVER_UP;
-	guest.vf_events.driver_up(guest.vf_events.opaque);
-	check_recovery();
-}
-
-/* ---- the emulated path while the guest is on its VF ---- */
-
-/* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
-static void test_falls_back(void **state)
-{
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	guest.kicks = 0;
-	fake.announced = -1;
-	guest.falls_back = true;
-	for (unsigned i = 0; i < 100; i++) {
-		fake_frame();
-		fake_run(1, false);
-	}
-	assert_int_equal(guest.in_tap, 0);
-	assert_int_equal(guest.kicks, 1);
-	assert_int_equal(fake.announced, TD_PATH_VF);
-	fake_run(200, false);
-	assert_true(guest.awaited); /* and nothing goes on */
-	check_recovery();
-}
-
-/* Who keeps sending there, whatever it is told: that is brought to the VF, and told ever more rarely. */
-static void test_stays_misled(void **state)
-{
-	unsigned told = 0;
-
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	for (unsigned i = 0; i < 20000; i++) {
-		fake.announced = -1;
-		fake_frame();
-		fake_run(1, false);
-		told += fake.announced >= 0;
-	}
-	assert_in_range(told, 10, 25);
+	guest.stops_at = STEP_DOWN;
+	guest.held = false;
+	guest.net_events.driver(guest.net_events.opaque, false, false);
 	fake_run(5, false);
-	assert_int_equal(guest.in_tap, 0);
+	guest.held = false; /* its probe does so again */
+	guest.net_events.driver(guest.net_events.opaque, true, true);
+	fake_run(5, false);
+	assert_true(guest.held);
+	guest.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+/* It was nearly up, and is down for good: the flip is off, and what comes is the standby's. */
+static void test_opening_ends(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stops_at = STEP_UP;
+	assert_int_equal(ask(TD_PATH_VF, false), 0);
+	fake_run(100, false);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(10, false);
+	assert_true(guest.held);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	fake_run(60000, true);
+	assert_int_equal(ended.reason, TD_REASON_DRIVER_DOWN);
+	assert_false(guest.held);
+	guest.stops_at = STEP_NONE;
+	fake_run(SETTLE_MS, false);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake.nic->wanted = TD_PATH_VF;
+	fake_run(SETTLE_MS, false);
 	check_recovery();
 }
 
@@ -657,7 +730,8 @@ int main(void)
 		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change),
 		cmocka_unit_test(test_bridge_becomes_ours), cmocka_unit_test(test_driver_lets_go),
 		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_driver_is_down_for_a_moment),
-		cmocka_unit_test(test_falls_back), cmocka_unit_test(test_stays_misled),
+		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_strays), cmocka_unit_test(test_held_again),
+		cmocka_unit_test(test_opening_ends), cmocka_unit_test(test_falls_back),
 		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);

@@ -162,6 +162,11 @@ static void check_relays(uint16_t vlan)
 	assert_int_equal(next_mark(fd, vlan, &header), 6);
 	if (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) /* still where it was, seen from the frame without a tag */
 		assert_int_equal(header.csum_start, 34);
+	wait_in_tap(guest_mac, 7, false, 0);
+	wait_in_tap(broadcast, 8, false, 0);
+	assert_int_equal(td_relay_discard(&relay, take, NULL), 1);
+	assert_int_equal(relay.relayed, 2);
+	assert_int_equal(relay.discarded, 6);
 	assert_int_equal(next_mark(fd, vlan, &header), -1);
 	td_relay_close(&relay);
 	close(fd);

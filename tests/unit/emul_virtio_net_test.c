@@ -33,15 +33,8 @@ struct nic {
 	struct td_virtio_net *net;
 	struct td_virtio_pci *dev;
 	struct driver_queue queue[CONTROL + 1];
-	unsigned accepted, standby, resets, brokens, waiting;
+	unsigned accepted, standby, resets, brokens;
 };
-
-static void on_waiting(void *opaque)
-{
-	struct nic *n = opaque;
-
-	n->waiting++;
-}
 
 static void on_driver(void *opaque, bool accepted, bool standby)
 {
@@ -65,7 +58,7 @@ static struct td_virtio_net_config config_of(struct nic *n)
 		.queue_pairs = PAIRS,
 		.standby = true,
 		.vhost = TD_VHOST_OFF,
-		.events = {.driver = on_driver, .broken = on_broken, .waiting = on_waiting, .opaque = n},
+		.events = {on_driver, on_broken, n},
 	};
 
 	memcpy(config.mac, mac, sizeof(mac));
@@ -404,55 +397,6 @@ static void test_held(void **state)
 	close(outside);
 }
 
-static void await(struct nic *n, int outside, uint8_t mark, unsigned told)
-{
-	send_in(outside, mark);
-	for (unsigned i = 0; i < 20 && n->waiting < told; i++)
-		driver_run(n->vm, 5);
-	driver_run(n->vm, 5);
-	assert_int_equal(n->waiting, told);
-}
-
-/* One frame of the NIC's own is told of, once; others don't come in, until nobody waits any more. */
-static void test_awaited(void **state)
-{
-	struct nic *n = get(state);
-	const uint8_t broadcast[60] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x52, 0x54, 0, 9, 9, 9, 0x88, 0xb5};
-	uint8_t frame[2048];
-
-	bring_up(n, USUAL | BIT(VIRTIO_NET_F_MQ), 2 * PAIRS, CONTROL);
-	int outside = open_outside(n);
-	assert_int_equal(td_virtio_net_hold_rx(n->net, true), 0);
-	while (td_virtio_net_take_rx(n->net, frame, sizeof(frame)) >= 0)
-		;
-	assert_int_equal(td_virtio_net_await_rx(n->net, true), 0);
-	assert_int_equal(send(outside, broadcast, sizeof(broadcast), 0), sizeof(broadcast));
-	await(n, outside, 1, 1);
-	await(n, outside, 2, 1);
-	for (uint8_t i = 1; i <= 2; i++) {
-		assert_int_equal(td_virtio_net_take_rx(n->net, frame, sizeof(frame)), TD_TAP_HEADER_BYTES + 60);
-		assert_int_equal(frame[TD_TAP_HEADER_BYTES + FRAME_MARK], i);
-	}
-	/* Frames come by other queues then, and a queue that is no longer there is not listened to. */
-	assert_int_equal(td_virtio_net_await_rx(n->net, true), 0);
-	assert_int_equal(command(n, CONTROL, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "\2", 2), VIRTIO_NET_OK);
-	assert_int_equal(command(n, CONTROL, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "\1", 2), VIRTIO_NET_OK);
-	driver_run(n->vm, 20);
-	assert_int_equal(n->waiting, 1);
-	await(n, outside, 3, 2);
-
-	assert_int_equal(td_virtio_net_await_rx(n->net, true), 0);
-	assert_int_equal(td_virtio_net_hold_rx(n->net, false), 0);
-	offer_buffers(n, 8);
-	assert_int_equal(send(outside, broadcast, sizeof(broadcast), 0), sizeof(broadcast));
-	send_in(outside, 4);
-	assert_int_equal(next_mark(n), 3);
-	assert_int_equal(next_mark(n), 0); /* the broadcast */
-	assert_int_equal(next_mark(n), 4);
-	assert_int_equal(n->waiting, 2);
-	close(outside);
-}
-
 /* With no descriptor left there is neither a datapath that holds nor the one from before: the driver hears of it. */
 static void test_hold_fails(void **state)
 {
@@ -524,8 +468,6 @@ int main(void)
 		TEST(test_inject_and_counters),
 		TEST(test_held),
 		cmocka_unit_test_setup_teardown(test_held, setup_vhost, teardown),
-		TEST(test_awaited),
-		cmocka_unit_test_setup_teardown(test_awaited, setup_vhost, teardown),
 		TEST(test_hold_fails),
 		TEST(test_refused),
 	};

@@ -20,9 +20,9 @@ struct guest {
 	struct td_timer timer;
 	enum fake_step step, stops_at; /* it never does that */
 	struct td_virtio_net_events net_events;
-	bool held, awaited; /* frames to it, by the emulated NIC */
-	unsigned in_tap;    /* of those */
-	bool falls_back;    /* its VF has lost its carrier, until it is kicked */
+	bool held;	 /* frames to it, by the emulated NIC */
+	unsigned in_tap; /* of those */
+	bool falls_back; /* its VF has lost its carrier, until it is kicked */
 	unsigned kicks;
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
@@ -80,8 +80,8 @@ static void fake_guest_resets(void)
 {
 	guest.driver = TD_VFIO_DRIVER_NONE;
 	fake.vm.pci.ghosts = 0;
+	guest.held = false;
 	td_hybrid_guest_reset(fake.nic);
-	guest.held = guest.awaited = false;
 	guest.net_events.driver(guest.net_events.opaque, false, false);
 	guest_will(STEP_BOOT);
 }
@@ -129,29 +129,9 @@ int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, siz
 int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold)
 {
 	(void)net;
-	assert_int_not_equal(guest.held, hold);
 	guest.held = hold;
-	guest.awaited &= hold;
+	guest.in_tap = hold ? guest.in_tap : 0;
 	return 0;
-}
-
-int td_virtio_net_await_rx(struct td_virtio_net *net, bool on)
-{
-	(void)net;
-	assert_true(guest.held || !on);
-	guest.awaited = on;
-	return 0;
-}
-
-/* A frame comes by the tap. */
-static inline void fake_frame(void)
-{
-	bool awaited = guest.awaited;
-
-	guest.in_tap += guest.held;
-	guest.awaited = false;
-	if (awaited)
-		guest.net_events.waiting(guest.net_events.opaque);
 }
 
 ssize_t td_virtio_net_take_rx(struct td_virtio_net *net, void *frame, size_t room_bytes)
