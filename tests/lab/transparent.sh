@@ -15,6 +15,8 @@ ethtool_counters() {
 	tr -d '\r' <<<"$GUEST_OUTPUT" | sed -n 's/^ *\([a-z_0-9]*\): \([0-9]*\)$/\1 \2/p' | sort
 }
 
+card_missed() { ethtool -S pf0 | awk '/rx_missed_errors:|rx_no_buffer_count:/ { sum += $2 } END { print sum + 0 }'; }
+
 # grown OLD NEW: no counter went back.
 grown() { [ -s "$1" ] && join "$1" "$2" | awk '$3 < $2 { print; bad = 1 } END { exit bad }'; }
 
@@ -35,10 +37,11 @@ nic_wait .state idle 30
 sleep 3
 before=$(link_story)
 outside_missed_before=$(in_peer cat /sys/class/net/wire0/statistics/rx_missed_errors)
+card_missed_before=$(card_missed)
 ethtool_counters >"$WORK/counters"
 ip netns exec peer ping -q -i "$PING" -W 2 "$GUEST_ADDRESS" >"$WORK/ping" 2>&1 &
 ping=$!
-ip netns exec peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate "${RATE:-500}" --tcp "${TCP:-25}" --duration $((20 + FLIPS * 4)) >"$WORK/stream.json" &
+ip netns exec peer tandem-stream --connect "$GUEST_ADDRESS" flow --rate "${RATE:-500}" --tcp "${TCP:-25}" --duration "$(awk "BEGIN { print int(20 + $FLIPS * (4 + $PAUSE)) }")" >"$WORK/stream.json" &
 stream=$!
 sleep 2
 backwards=0
@@ -74,7 +77,8 @@ jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
 tail -n 3 "$WORK/ping"
 outside_missed=$(in_peer cat /sys/class/net/wire0/statistics/rx_missed_errors)
-printf "missed by the outside's NIC: %d\n" "$((outside_missed - outside_missed_before))"
+printf "missed by the outside's NIC: %d; dropped by the full tap: %d; by the card, for want of buffers: %d\n" \
+	"$((outside_missed - outside_missed_before))" "$(jq .counters.rx_dropped "$WORK/info.json")" "$(($(card_missed) - card_missed_before))"
 by_flips=$(lost_by_flips)
 say "$by_flips packets were lost within 0.3 s of a flip"
 both() { jq -e --argjson flips "$FLIPS" "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }
