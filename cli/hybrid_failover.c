@@ -101,7 +101,7 @@ static void undo_leaving(struct td_hybrid *nic)
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	nic->leaving = false;
-	if (driver == TD_VFIO_DRIVER_UP) {
+	if (driver == TD_VFIO_DRIVER_UP && nic->path == TD_PATH_VF) {
 		td_hybrid_settle(nic);
 		return;
 	}
@@ -207,7 +207,7 @@ static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phas
 	if (to == TD_PATH_EMULATED)
 		return;
 	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) { /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
-		td_hybrid_hold(nic, nic->path == TD_PATH_VF);
+		td_hybrid_hold(nic, false);
 		return;
 	}
 	if (phase == TD_FLIP_SWAP)

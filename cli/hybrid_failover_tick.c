@@ -139,14 +139,20 @@ static void tick_verify(struct td_hybrid *nic)
 
 /*
  * What the VF receives in the moments between its queue being on and its driver being through with opening it is lost, so the outside is
- * told, and held frames are handed over, a little later.
+ * told, and held frames are handed over, a little later. A ring that is without buffers for a moment looks as if it were off.
  */
 static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 {
-	if (td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP)
-		nic->open_ns = 0;
-	else if (!nic->open_ns)
-		nic->open_ns = now_ns;
+	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
+
+	if (driver == TD_VFIO_DRIVER_UP) {
+		nic->shut_ns = 0;
+		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
+	} else {
+		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
+		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
+			nic->open_ns = 0;
+	}
 	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
 
@@ -191,6 +197,7 @@ void td_hybrid_settle(struct td_hybrid *nic)
 	if (!nic->flip.active && now_ns - nic->kicked_ns >= KICKS_OLD_NS)
 		nic->kicks = 0;
 	td_hybrid_wake(nic);
+	td_hybrid_watch(nic);
 }
 
 /* While the guest sends by the standby, telling others that it is not there is in vain. */
@@ -212,6 +219,15 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 	return !nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
 
+/* Without a driver for the VF the standby is all that the guest has. */
+static bool let_go(struct td_hybrid *nic)
+{
+	bool gone = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
+
+	td_hybrid_hold(nic, !gone);
+	return gone;
+}
+
 /*
  * The guest may fall back to the standby after it was seen to send by the VF: a kick takes igbvf's carrier away until it has looked for it,
  * and so does its probe, at its end. That also teaches the switch outside the old place again. So what comes by the emulated path is
@@ -227,7 +243,7 @@ static void tick_settling(struct td_hybrid *nic)
 		nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
 		return;
 	}
-	if (nic->leaving || nic->path != TD_PATH_VF || !still_used(nic, now_ns) || now_ns >= nic->settle_until_ns)
+	if (nic->leaving || nic->path != TD_PATH_VF || let_go(nic) || !still_used(nic, now_ns) || now_ns >= nic->settle_until_ns)
 		nic->settle_until_ns = 0;
 }
 
@@ -243,19 +259,18 @@ static void discard_strays(struct td_hybrid *nic, uint64_t now_ns)
 		announce_again(nic, now_ns);
 }
 
-void td_hybrid_look_at_standby(struct td_hybrid *nic)
+void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 {
 	uint64_t now_ns = td_now_ns();
-	bool was_open = nic->open_ns;
+	bool was_open = nic->open_ns, used;
 
-	if (nic->leaving || nic->path != TD_PATH_VF || nic->settle_until_ns)
+	if (nic->leaving || nic->path != TD_PATH_VF || nic->settle_until_ns || let_go(nic))
 		return;
-	/* Without a driver the standby is all that the guest has. */
-	td_hybrid_hold(nic, td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_NONE);
 	(void)vf_is_open(nic, now_ns);
-	if (nic->held && (sends_by_standby(nic, now_ns) || (nic->open_ns && !was_open)))
+	used = sends_by_standby(nic, now_ns);
+	if (nic->open_ns && (used || !was_open))
 		td_hybrid_settle(nic);
-	else if (nic->held && (nic->open_ns || nic->driver_away))
+	else if ((nic->open_ns && !nic->shut_ns) || driver_away)
 		discard_strays(nic, now_ns);
 }
 

@@ -130,6 +130,7 @@ struct td_hybrid {
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t announced_ns; /* on the VF, last */
 	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
+	uint64_t shut_ns;      /* since when it looks as if it were off; 0: it does not */
 	uint64_t verify_vf_tx, verify_net_tx;
 	unsigned unplug_requests, kicks;
 	uint64_t relayed_before, caught_before;
@@ -203,7 +204,7 @@ void td_hybrid_driver_is_up(struct td_hybrid *nic);
 /* On the VF: the emulated path is in use, or was a moment ago; it is looked at every millisecond until it is not. */
 void td_hybrid_settle(struct td_hybrid *nic);
 /* And from then on, a few times a second: is it in use again? */
-void td_hybrid_look_at_standby(struct td_hybrid *nic);
+void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away);
 
 /* hybrid_guard.c */
 

@@ -129,7 +129,7 @@ static void look(struct td_timer *timer)
 		look_at_link(nic);
 		look_at_driver(nic);
 		if (nic->config->mode == TD_NIC_FAILOVER)
-			td_hybrid_look_at_standby(nic);
+			td_hybrid_look_at_standby(nic, nic->looks_driver == LOOKS_BACK);
 		if (nic->link_lost)
 			leave_vf(nic);
 	}

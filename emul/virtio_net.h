@@ -70,7 +70,7 @@ int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, siz
 
 /*
  * Holding: frames to the guest wait in the tap (500 a queue, later ones are dropped) and don't go to its rings; frames from the guest go
- * on. For a guest that takes frames from elsewhere for a moment. A reset of the driver ends it. -errno: as before, or broken.
+ * on. For a guest that takes frames from elsewhere. A reset of the driver ends it. -errno: as before, or broken.
  */
 int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold);
 /* While held: takes the next waiting frame, behind a header of TD_VIRTIO_NET_HEADER_BYTES. Its length, or -EAGAIN. */

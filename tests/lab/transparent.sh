@@ -17,6 +17,9 @@ ethtool_counters() {
 
 card_missed() { ethtool -S pf0 | awk '/rx_missed_errors:|rx_no_buffer_count:/ { sum += $2 } END { print sum + 0 }'; }
 
+# Packets that the sender's own queueing discipline (fq_codel) has dropped, of the words of "tc -s qdisc show".
+qdisc_dropped() { sed -n 's/.*(dropped \([0-9]*\),.*/\1/p' | awk '{ sum += $1 } END { print sum + 0 }'; }
+
 # grown OLD NEW: no counter went back.
 grown() { [ -s "$1" ] && join "$1" "$2" | awk '$3 < $2 { print; bad = 1 } END { exit bad }'; }
 
@@ -27,7 +30,7 @@ link_story() {
 }
 
 network_up 2
-guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool"
+guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool" --add "$(command -v tc):/bin/tc"
 GUEST_CMDLINE="modules=virtio_pci,igbvf" vm_start transparent --cpus "boot=${CPUS:-2}" \
 	--net "id=net0,mode=transparent,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf,unplug_timeout=20s"
 console_wait '@up' 60
@@ -79,6 +82,9 @@ tail -n 3 "$WORK/ping"
 outside_missed=$(in_peer cat /sys/class/net/wire0/statistics/rx_missed_errors)
 printf "missed by the outside's NIC: %d; dropped by the full tap: %d; by the card, for want of buffers: %d\n" \
 	"$((outside_missed - outside_missed_before))" "$(jq .counters.rx_dropped "$WORK/info.json")" "$(($(card_missed) - card_missed_before))"
+guest 'tc -s qdisc show dev eth0' || true
+printf "dropped by the queueing disciplines of the outside: %s; of the guest: %s\n" \
+	"$(in_peer tc -s qdisc show dev wire0 | qdisc_dropped)" "$(qdisc_dropped <<<"$GUEST_OUTPUT")"
 by_flips=$(lost_by_flips)
 say "$by_flips packets were lost within 0.3 s of a flip"
 both() { jq -e --argjson flips "$FLIPS" "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }

@@ -3,79 +3,7 @@
  * A failover NIC's flips, each phase of both directions failed, stopped, and met by the VF's loss and the guest's reset; then each call
  * that can fail; then what nobody asks for: the PF's link, tries again, pauses, late answers.
  */
-#include "failover_fake.h"
-#include "hybrid_fake_flip.h"
-
-#define SETTLE_MS 6000U /* late answers, another try */
-
-/* ---- what must hold ---- */
-
-static void check_serving(void)
-{
-	const struct td_hybrid *nic = fake.nic;
-	bool on_vf = nic->path == TD_PATH_VF;
-
-	assert_false(nic->flip.active || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
-	assert_int_equal(guest.held, on_vf); /* a guest on its VF hears nothing by the other path */
-	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);
-	assert_int_equal(fake.filter, on_vf);
-	assert_int_equal(fake.guarded, !on_vf);
-	if (on_vf)
-		assert_int_equal(guest.driver, TD_VFIO_DRIVER_UP);
-	if (fake.announced >= 0)
-		assert_int_equal(fake.announced, nic->path);
-	if (nic->path == nic->wanted && nic->reason != TD_REASON_VF_LOST && nic->log_count)
-		assert_int_equal(nic->reason == TD_REASON_NONE, td_hybrid_last_record(fake.nic)->ok);
-}
-
-static void on_done(void *opaque, const json_t *record, const struct td_err *err)
-{
-	(void)opaque;
-	note_end(record, err);
-}
-
-/* ---- a world ---- */
-
-static void settle(void)
-{
-	fake_run(SETTLE_MS, false);
-	fake_run(60000, true);
-	fake_run(SETTLE_MS, false);
-	check_serving();
-}
-
-static void set_up_world(void)
-{
-	static char bridge[] = "br0";
-	const struct td_vm_net_config config = {.bridge = bridge, .mode = TD_NIC_FAILOVER, .model = TD_NIC_VIRTIO, .warm = true};
-
-	guest = (struct guest){.timer.expired = guest_steps};
-	create_nic(&config);
-	guest_will(STEP_BOOT);
-	fake_run(100, false);
-	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
-	memset(&ended, 0, sizeof(ended));
-}
-
-static void tear_down_world(void)
-{
-	fake.vm.state = TD_VM_STOPPED;
-	td_loop_disarm(NULL, &guest.timer);
-	destroy_nic();
-}
-
-static void check_recovery(void)
-{
-	settle();
-	flip_there_and_back();
-	tear_down_world();
-}
-
-static void lose_vf(void)
-{
-	if (fake.vf_made)
-		guest.vf_events.lost(guest.vf_events.opaque, true);
-}
+#include "failover_world.h"
 
 /* ---- faults in phases ---- */
 
@@ -548,161 +476,6 @@ static void test_driver_lets_go(void **state)
 	}
 }
 
-/* ---- the emulated path while the guest is on its VF ---- */
-
-/* One frame a millisecond comes by it. */
-static void frames_come(unsigned count)
-{
-	for (unsigned i = 0; i < count; i++) {
-		guest.in_tap += guest.held;
-		fake_run(1, false);
-	}
-}
-
-/* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
-static void test_falls_back(void **state)
-{
-	uint64_t discarded;
-
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	discarded = fake.nic->relay.discarded;
-	for (unsigned time = 0; time < 3; time++) {
-		guest.kicks = 0;
-		fake.announced = -1;
-		guest.falls_back = true;
-		frames_come(300);
-		assert_int_equal(guest.kicks, 1);
-		assert_int_equal(fake.announced, TD_PATH_VF);
-		fake_run(300, false);
-		assert_int_equal(guest.in_tap, 0);
-		assert_false(fake.nic->settle_until_ns); /* looked at no more than else */
-		fake_run(20000, false);
-	}
-	assert_int_equal(fake.nic->relay.discarded, discarded);
-	check_recovery();
-}
-
-/* What came is brought to it when the guest runs again. */
-static void test_falls_back_and_is_paused(void **state)
-{
-	uint64_t relayed;
-
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	guest.falls_back = true;
-	while (!fake.nic->settle_until_ns)
-		fake_run(1, false);
-	relayed = fake.nic->relay.relayed;
-	fake.vm.state = TD_VM_PAUSED;
-	guest.driver = TD_VFIO_DRIVER_BOUND; /* as a full ring looks */
-	frames_come(10);
-	fake_run(10000, false);
-	assert_int_equal(guest.in_tap, 10);
-	fake.vm.state = TD_VM_RUNNING;
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake_run(500, false);
-	assert_int_equal(fake.nic->relay.relayed, relayed + 10);
-	check_recovery();
-}
-
-/* Frames that switches bring everywhere come by the VF, too: they must not come twice. The outside is told, in measure. */
-static void test_strays(void **state)
-{
-	unsigned told = 0;
-	uint64_t relayed;
-
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	relayed = fake.nic->relay.relayed;
-	for (unsigned i = 0; i < 100; i++) {
-		fake.announced = -1;
-		frames_come(100);
-		told += fake.announced >= 0;
-	}
-	assert_in_range(told, 9, 11);
-	fake_run(200, false);
-	assert_int_equal(guest.in_tap, 0);
-	assert_int_equal(fake.nic->relay.relayed, relayed);
-	check_recovery();
-}
-
-/* A driver that opens its VF anew gets what came meanwhile, but not what is old. */
-static void test_driver_is_down_for_a_moment(void **state)
-{
-	uint64_t relayed;
-
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	relayed = fake.nic->relay.relayed;
-	guest.driver = TD_VFIO_DRIVER_BOUND;
-	frames_come(300);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake_run(300, false);
-	assert_int_equal(fake.nic->relay.relayed, relayed + 300);
-	guest.driver = TD_VFIO_DRIVER_BOUND;
-	frames_come(3000);
-	assert_in_range(guest.in_tap, 0, 100);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake_run(300, false);
-	assert_in_range(fake.nic->relay.relayed, relayed + 300, relayed + 400);
-	check_recovery();
-}
-
-/* Without it, the standby is all that the guest has. */
-static void test_driver_is_loaded_anew(void **state)
-{
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	guest.driver = TD_VFIO_DRIVER_NONE;
-	fake_run(200, false);
-	assert_false(guest.held);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake_run(200, false);
-	assert_true(guest.held);
-	check_recovery();
-}
-
-/* The device forgets that it holds when its driver resets it. */
-static void test_held_again(void **state)
-{
-	(void)state;
-	set_up_on(TD_PATH_VF);
-	guest.stops_at = STEP_DOWN;
-	guest.held = false;
-	guest.net_events.driver(guest.net_events.opaque, false, false);
-	fake_run(5, false);
-	guest.held = false; /* its probe does so again */
-	guest.net_events.driver(guest.net_events.opaque, true, true);
-	fake_run(5, false);
-	assert_true(guest.held);
-	guest.stops_at = STEP_NONE;
-	check_recovery();
-}
-
-/* It was nearly up, and is down for good: the flip is off, and what comes is the standby's. */
-static void test_opening_ends(void **state)
-{
-	(void)state;
-	set_up_world();
-	guest.stops_at = STEP_UP;
-	assert_int_equal(ask(TD_PATH_VF, false), 0);
-	fake_run(100, false);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake_run(10, false);
-	assert_true(guest.held);
-	guest.driver = TD_VFIO_DRIVER_BOUND;
-	fake_run(60000, true);
-	assert_int_equal(ended.reason, TD_REASON_DRIVER_DOWN);
-	assert_false(guest.held);
-	guest.stops_at = STEP_NONE;
-	fake_run(SETTLE_MS, false);
-	guest.driver = TD_VFIO_DRIVER_UP;
-	fake.nic->wanted = TD_PATH_VF;
-	fake_run(SETTLE_MS, false);
-	check_recovery();
-}
-
 /* What was said of the VF does not outlive it, nor hide what is said later. */
 static void test_driver_lets_go_and_vf_leaves(void **state)
 {
@@ -723,16 +496,12 @@ static void test_driver_lets_go_and_vf_leaves(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls),
-		cmocka_unit_test(test_link_known_of_old), cmocka_unit_test(test_link_lost), cmocka_unit_test(test_link_lost_deaf),
-		cmocka_unit_test(test_retries), cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_pause_amid_flip),
-		cmocka_unit_test(test_filter), cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish),
-		cmocka_unit_test(test_late_cold), cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change),
-		cmocka_unit_test(test_bridge_becomes_ours), cmocka_unit_test(test_driver_lets_go),
-		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_driver_is_down_for_a_moment),
-		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_strays), cmocka_unit_test(test_held_again),
-		cmocka_unit_test(test_opening_ends), cmocka_unit_test(test_falls_back),
-		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_phases), cmocka_unit_test(test_calls), cmocka_unit_test(test_link_lost),
+		cmocka_unit_test(test_link_known_of_old), cmocka_unit_test(test_link_lost_deaf), cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter),
+		cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold),
+		cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change), cmocka_unit_test(test_bridge_becomes_ours),
+		cmocka_unit_test(test_driver_lets_go), cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@ struct guest {
 	bool held;	 /* frames to it, by the emulated NIC */
 	unsigned in_tap; /* of those */
 	bool falls_back; /* its VF has lost its carrier, until it is kicked */
+	bool stays_back; /* however often it is */
 	unsigned kicks;
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
@@ -265,7 +266,7 @@ void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_
 void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 {
 	(void)dev, (void)vector;
-	guest.falls_back = false;
+	guest.falls_back = guest.stays_back;
 	guest.kicks++;
 }
 

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The standby of a failover NIC while the guest is on its VF: whose frames are brought to the VF, and whose are not; drivers that come and
+ * go. */
+#include "failover_world.h"
+
+/* ---- the emulated path while the guest is on its VF ---- */
+
+/* One frame a millisecond comes by it. */
+static void frames_come(unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		guest.in_tap += guest.held;
+		fake_run(1, false);
+	}
+}
+
+/* igbvf loses its carrier: the guest sends by the standby, where it hears nothing, and the outside follows it there. */
+static void test_falls_back(void **state)
+{
+	uint64_t discarded;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	discarded = fake.nic->relay.discarded;
+	for (unsigned time = 0; time < 3; time++) {
+		guest.kicks = 0;
+		fake.announced = -1;
+		guest.falls_back = true;
+		frames_come(300);
+		assert_int_equal(guest.kicks, 1);
+		assert_int_equal(fake.announced, TD_PATH_VF);
+		fake_run(300, false);
+		assert_int_equal(guest.in_tap, 0);
+		assert_false(fake.nic->settle_until_ns); /* looked at no more than else */
+		fake_run(20000, false);
+	}
+	assert_int_equal(fake.nic->relay.discarded, discarded);
+	check_recovery();
+}
+
+/* What came is brought to it when the guest runs again. */
+static void test_falls_back_and_is_paused(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.falls_back = true;
+	while (!fake.nic->settle_until_ns)
+		fake_run(1, false);
+	relayed = fake.nic->relay.relayed;
+	fake.vm.state = TD_VM_PAUSED;
+	guest.driver = TD_VFIO_DRIVER_BOUND; /* as a full ring looks */
+	frames_come(10);
+	fake_run(10000, false);
+	assert_int_equal(guest.in_tap, 10);
+	fake.vm.state = TD_VM_RUNNING;
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(500, false);
+	assert_int_equal(fake.nic->relay.relayed, relayed + 10);
+	check_recovery();
+}
+
+/* Frames that switches bring everywhere come by the VF, too: they must not come twice. The outside is told, in measure. */
+static void test_strays(void **state)
+{
+	unsigned told = 0;
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	relayed = fake.nic->relay.relayed;
+	for (unsigned i = 0; i < 100; i++) {
+		fake.announced = -1;
+		frames_come(100);
+		told += fake.announced >= 0;
+	}
+	assert_in_range(told, 9, 11);
+	fake_run(200, false);
+	assert_int_equal(guest.in_tap, 0);
+	assert_int_equal(fake.nic->relay.relayed, relayed);
+	check_recovery();
+}
+
+/* A driver that opens its VF anew gets what came meanwhile, but not what is old. */
+static void test_driver_is_down_for_a_moment(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	relayed = fake.nic->relay.relayed;
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	frames_come(300);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(300, false);
+	assert_int_equal(fake.nic->relay.relayed, relayed + 300);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	frames_come(3000);
+	assert_in_range(guest.in_tap, 0, 100);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(300, false);
+	assert_in_range(fake.nic->relay.relayed, relayed + 300, relayed + 400);
+	check_recovery();
+}
+
+/* Without it, the standby is all that the guest has. */
+static void test_driver_is_loaded_anew(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	fake_run(200, false);
+	assert_false(guest.held);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(200, false);
+	assert_true(guest.held);
+	check_recovery();
+}
+
+/* The device forgets that it holds when its driver resets it. */
+static void test_held_again(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.stops_at = STEP_DOWN;
+	guest.held = false;
+	guest.net_events.driver(guest.net_events.opaque, false, false);
+	fake_run(5, false);
+	guest.held = false; /* its probe does so again */
+	guest.net_events.driver(guest.net_events.opaque, true, true);
+	fake_run(5, false);
+	assert_true(guest.held);
+	guest.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+/* It was nearly up when the time for it was over: the flip is off, and what comes is the standby's. */
+static void test_opening_ends(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stops_at = STEP_UP;
+	assert_int_equal(ask(TD_PATH_VF, false), 0);
+	fake_run(9990, false);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	fake_run(5, false);
+	assert_true(guest.held);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	fake_run(60000, true);
+	assert_int_equal(ended.reason, TD_REASON_DRIVER_DOWN);
+	assert_false(guest.held);
+	guest.driver = TD_VFIO_DRIVER_UP; /* now it is up, though nobody wants it there */
+	fake.nic->wanted = TD_PATH_EMULATED;
+	guest.vf_events.driver_up(guest.vf_events.opaque);
+	fake_run(60000, true);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	fake_run(SETTLE_MS, false);
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	fake_run(200, false);
+	assert_false(guest.held);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+/* Which cannot be helped: it is asked to look so often, and no more. */
+static void test_stays_back(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.kicks = 0;
+	guest.falls_back = guest.stays_back = true;
+	frames_come(5000);
+	assert_int_equal(guest.kicks, 40);
+	guest.falls_back = guest.stays_back = false;
+	check_recovery();
+}
+
+/* A driver that is unloaded sends by the standby first. */
+static void test_falls_back_and_unloads(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.falls_back = true;
+	while (!fake.nic->settle_until_ns)
+		fake_run(1, false);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	fake_run(100, false);
+	assert_true(guest.held);
+	guest.driver = TD_VFIO_DRIVER_NONE;
+	fake_run(2, false);
+	assert_false(guest.held);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.falls_back = false;
+	check_recovery();
+}
+
+/* The VF's interface is down and the guest goes on sending: nothing is done a thousand times a second for that. */
+static void test_sends_while_down(void **state)
+{
+	unsigned ticks = 0;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	guest.driver = TD_VFIO_DRIVER_BOUND;
+	guest.falls_back = true;
+	fake_run(5000, false);
+	for (unsigned i = 0; i < 1000; i++) {
+		guest.in_tap += guest.held;
+		fake_run(1, false);
+		ticks += fake.nic->settle_until_ns != 0;
+	}
+	assert_int_equal(ticks, 0);
+	assert_in_range(guest.in_tap, 0, 101);
+	guest.driver = TD_VFIO_DRIVER_UP;
+	guest.falls_back = false;
+	check_recovery();
+}
+
+/* A ring without buffers for a moment is no VF that is opened anew. */
+static void test_empty_for_a_moment(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	relayed = fake.nic->relay.relayed;
+	for (unsigned i = 0; i < 20; i++) {
+		guest.driver = TD_VFIO_DRIVER_BOUND;
+		frames_come(100);
+		guest.driver = TD_VFIO_DRIVER_UP;
+		frames_come(100);
+	}
+	assert_int_equal(fake.nic->relay.relayed, relayed);
+	check_recovery();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_falls_back), cmocka_unit_test(test_falls_back_and_is_paused),
+		cmocka_unit_test(test_strays), cmocka_unit_test(test_driver_is_down_for_a_moment),
+		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends),
+		cmocka_unit_test(test_stays_back), cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
+		cmocka_unit_test(test_empty_for_a_moment)};
+
+	td_log_set_level(TD_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
