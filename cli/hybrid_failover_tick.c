@@ -17,6 +17,7 @@
 #define SETTLE_LIMIT_NS 3000000000ULL /* by then igbvf has looked for its link by itself */
 #define TELL_AGAIN_NS	1000000000ULL
 #define KICKS_OLD_NS	10000000000ULL
+#define FOLLOWED_NS	10000000000ULL /* who was misled by what the guest sent by the standby has been told by then */
 #define OPENING_NS	20000000ULL
 #define VECTOR_RECEIVE	1U
 #define VECTOR_MAIL	2U
@@ -72,7 +73,7 @@ void td_hybrid_driver_is_up(struct td_hybrid *nic)
 {
 	if (nic->leaving || nic->path == TD_PATH_VF)
 		return;
-	nic->marks.driver_up_ns = td_now_ns();
+	nic->marks.driver_up_ns = nic->stood_by_ns = td_now_ns();
 	nic->path = TD_PATH_VF;
 	td_hybrid_hold(nic, true);
 	td_hybrid_wake(nic);
@@ -96,7 +97,7 @@ static bool sends_by_standby(struct td_hybrid *nic, uint64_t now_ns)
 	if (sent == nic->verify_net_tx)
 		return false;
 	nic->verify_net_tx = sent;
-	nic->quiet_ns = now_ns;
+	nic->quiet_ns = nic->stood_by_ns = now_ns;
 	return true;
 }
 
@@ -179,8 +180,10 @@ static void tick_arriving(struct td_hybrid *nic)
 
 /* ---- on the VF ---- */
 
-static void announce_again(struct td_hybrid *nic, uint64_t now_ns)
+static void announce_again(struct td_hybrid *nic, uint64_t now_ns, uint64_t pause_ns)
 {
+	if (now_ns - nic->announced_ns < pause_ns)
+		return;
 	nic->announced_ns = now_ns;
 	td_hybrid_announce(nic, TD_PATH_VF);
 }
@@ -214,7 +217,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 		make_it_look(nic, now_ns);
 	} else if (nic->relay.relayed != relayed && now_ns - nic->quiet_ns >= SETTLED_NS) {
 		nic->quiet_ns = now_ns;
-		announce_again(nic, now_ns);
+		announce_again(nic, now_ns, 0);
 	}
 	return !nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
@@ -248,15 +251,27 @@ static void tick_settling(struct td_hybrid *nic)
 }
 
 /*
- * A frame that comes by the emulated path though the guest does not send there may have come by the VF, too: switches bring frames
- * everywhere when they don't know better. It is discarded then, as net_failover would, and the outside is told.
+ * A frame that comes by the emulated path long after the guest has last sent there has come by the VF, too: switches bring frames
+ * everywhere when they don't know better. It is discarded, as net_failover would, and the outside is told.
  */
 static void discard_strays(struct td_hybrid *nic, uint64_t now_ns)
 {
-	unsigned own = td_relay_discard(&nic->relay, take, nic->net);
+	if (td_relay_discard(&nic->relay, take, nic->net))
+		announce_again(nic, now_ns, TELL_AGAIN_NS);
+}
 
-	if (own && now_ns - nic->announced_ns >= TELL_AGAIN_NS)
-		announce_again(nic, now_ns);
+/* Does the outside still follow the guest to where it was? What has come of it is relayed. */
+static bool is_followed(struct td_hybrid *nic, uint64_t now_ns)
+{
+	uint64_t relayed = nic->relay.relayed;
+
+	if (now_ns - nic->stood_by_ns >= FOLLOWED_NS)
+		return false;
+	relay(nic);
+	if (nic->relay.relayed == relayed)
+		return false;
+	announce_again(nic, now_ns, TELL_AGAIN_NS);
+	return true;
 }
 
 void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
@@ -268,7 +283,7 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 		return;
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
-	if (nic->open_ns && (used || !was_open))
+	if (nic->open_ns && (used || !was_open || (!nic->shut_ns && is_followed(nic, now_ns))))
 		td_hybrid_settle(nic);
 	else if ((nic->open_ns && !nic->shut_ns) || driver_away)
 		discard_strays(nic, now_ns);

@@ -61,6 +61,26 @@ static void test_falls_back_and_is_paused(void **state)
 	check_recovery();
 }
 
+/* Who has not heard yet that it went there, and sends little, is told, and loses nothing. */
+static void test_followed(void **state)
+{
+	uint64_t relayed;
+
+	(void)state;
+	set_up_world();
+	assert_true(flip(TD_PATH_VF));
+	fake_run(1000, false);
+	relayed = fake.nic->relay.relayed;
+	fake.announced = -1;
+	for (unsigned i = 0; i < 5; i++) {
+		guest.in_tap++;
+		fake_run(300, false);
+	}
+	assert_int_equal(fake.nic->relay.relayed, relayed + 5);
+	assert_int_equal(fake.announced, TD_PATH_VF);
+	check_recovery();
+}
+
 /* Frames that switches bring everywhere come by the VF, too: they must not come twice. The outside is told, in measure. */
 static void test_strays(void **state)
 {
@@ -69,6 +89,7 @@ static void test_strays(void **state)
 
 	(void)state;
 	set_up_on(TD_PATH_VF);
+	fake_run(5000, false); /* its flip is long over */
 	relayed = fake.nic->relay.relayed;
 	for (unsigned i = 0; i < 100; i++) {
 		fake.announced = -1;
@@ -225,6 +246,7 @@ static void test_empty_for_a_moment(void **state)
 
 	(void)state;
 	set_up_on(TD_PATH_VF);
+	fake_run(5000, false);
 	relayed = fake.nic->relay.relayed;
 	for (unsigned i = 0; i < 20; i++) {
 		guest.driver = TD_VFIO_DRIVER_BOUND;
@@ -239,7 +261,7 @@ static void test_empty_for_a_moment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_falls_back), cmocka_unit_test(test_falls_back_and_is_paused),
-		cmocka_unit_test(test_strays), cmocka_unit_test(test_driver_is_down_for_a_moment),
+		cmocka_unit_test(test_followed), cmocka_unit_test(test_strays), cmocka_unit_test(test_driver_is_down_for_a_moment),
 		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends),
 		cmocka_unit_test(test_stays_back), cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
 		cmocka_unit_test(test_empty_for_a_moment)};
