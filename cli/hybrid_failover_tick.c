@@ -208,7 +208,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t relayed = nic->relay.relayed;
 
-	if (!vf_is_open(nic, now_ns))
+	if (!vf_is_open(nic, now_ns) || nic->shut_ns)
 		return true;
 	relay(nic);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
