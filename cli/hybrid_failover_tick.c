@@ -283,6 +283,8 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 		return;
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
+	if (nic->open_ns && used)
+		nic->open_ns = now_ns; /* it may have been shut since the last look, and be opening */
 	if (nic->open_ns && (used || !was_open || (!nic->shut_ns && is_followed(nic, now_ns))))
 		td_hybrid_settle(nic);
 	else if ((nic->open_ns && !nic->shut_ns) || driver_away)
