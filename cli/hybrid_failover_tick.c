@@ -10,7 +10,7 @@
 #define ASK_AGAIN_NS	250000000ULL
 #define QUIET_NS	80000000ULL /* a guest that sends nothing has nothing to move */
 #define STALLED_NS	1000000000ULL
-#define KICK_FIRST_NS	40000000ULL /* igbvf stops its queue at the end of its probe: not while its look lets it go */
+#define KICK_FIRST_NS	40000000ULL /* after igbvf's probe: a look amid its end leaves its queue stopped for 5 s */
 #define KICK_AGAIN_NS	30000000ULL
 #define KICKS_MAX	40U
 #define SETTLED_NS	50000000ULL

@@ -128,11 +128,11 @@ struct td_hybrid {
 	bool was_up;		  /* its VF driver was up when it was asked */
 	uint64_t settle_until_ns; /* 0, or until when the path that the guest is not on may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
-	uint64_t announced_ns; /* on the VF, last */
-	uint64_t stood_by_ns;  /* the guest was last known to send by the standby */
-	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
-	uint64_t shut_ns;      /* since when it looks as if it were off; 0: it does not */
-	uint64_t verify_vf_tx, verify_net_tx;
+	uint64_t announced_ns;		      /* on the VF, last */
+	uint64_t stood_by_ns;		      /* the guest was last known to send by the standby */
+	uint64_t open_ns;		      /* since when its VF's receive queue is on; 0: it is not */
+	uint64_t shut_ns;		      /* since when it looks as if it were off; 0: it does not */
+	uint64_t verify_vf_tx, verify_net_tx; /* sent by the VF when verifying began, by the standby at the last look */
 	unsigned unplug_requests, kicks;
 	uint64_t relayed_before, caught_before;
 	struct td_hybrid_marks marks;

@@ -16,7 +16,8 @@
 #include "emul/virtio_net.h"
 
 #define BUFFER_BYTES	(TD_VIRTIO_NET_HEADER_BYTES + 65536U)
-#define FRAMES_A_RUN	512U /* more than a queue of a tap holds */
+#define RELAYED_A_RUN	256U /* as many as the VF's ring has buffers */
+#define DISCARDED_A_RUN 512U /* more than a queue of a tap holds */
 #define ADDRESSES_BYTES 12U
 #define TAG_BYTES	4U
 #define SOCKET_HEADER	sizeof(struct virtio_net_hdr) /* 10: without num_buffers */
@@ -93,7 +94,7 @@ unsigned td_relay_run(struct td_relay *relay, td_relay_take take, void *opaque)
 {
 	unsigned taken = 0;
 
-	for (ssize_t len; taken < FRAMES_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
+	for (ssize_t len; taken < RELAYED_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
 		if (is_guests(relay, len) && send_taken(relay, (size_t)len - TD_VIRTIO_NET_HEADER_BYTES) == 0)
 			relay->relayed++;
 		else
@@ -106,7 +107,7 @@ unsigned td_relay_discard(struct td_relay *relay, td_relay_take take, void *opaq
 {
 	unsigned taken = 0, own = 0;
 
-	for (ssize_t len; taken < FRAMES_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
+	for (ssize_t len; taken < DISCARDED_A_RUN && (len = take_next(relay, take, opaque)) >= 0; taken++) {
 		own += is_guests(relay, len);
 		relay->discarded++;
 	}
