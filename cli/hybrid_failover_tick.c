@@ -10,7 +10,7 @@
 #define ASK_AGAIN_NS	250000000ULL
 #define QUIET_NS	80000000ULL /* a guest that sends nothing has nothing to move */
 #define STALLED_NS	1000000000ULL
-#define KICK_FIRST_NS	40000000ULL /* after igbvf's probe: a look amid its end leaves its queue stopped for 5 s */
+#define KICK_FIRST_NS	40000000ULL /* after igbvf's probe: a look amid its end leaves its queue stopped (hybrid_failover_queue.c) */
 #define KICK_AGAIN_NS	30000000ULL
 #define KICKS_MAX	40U
 #define SETTLED_NS	50000000ULL
@@ -123,6 +123,7 @@ static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
 	nic->kicked_ns = now_ns;
 	nic->kicks++;
 	td_vfio_pci_kick(nic->vf, VECTOR_MAIL);
+	td_hybrid_queue_looked(nic, now_ns);
 }
 
 static void tick_verify(struct td_hybrid *nic)
@@ -136,6 +137,7 @@ static void tick_verify(struct td_hybrid *nic)
 		(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
 	else
 		make_it_look(nic, now_ns);
+	td_hybrid_look_at_queue(nic, now_ns);
 }
 
 /*
@@ -148,6 +150,8 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 
 	if (driver == TD_VFIO_DRIVER_UP) {
 		nic->shut_ns = 0;
+		if (!nic->open_ns)
+			td_hybrid_queue_looked(nic, now_ns);
 		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
 	} else {
 		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
@@ -211,6 +215,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 	if (!vf_is_open(nic, now_ns) || nic->shut_ns)
 		return true;
 	relay(nic);
+	td_hybrid_look_at_queue(nic, now_ns);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 		nic->marks.tx_moved_ns = now_ns;
 	if (sends_by_standby(nic, now_ns)) {
@@ -232,8 +237,8 @@ static bool let_go(struct td_hybrid *nic)
 }
 
 /*
- * The guest may fall back to the standby after it was seen to send by the VF: a kick takes igbvf's carrier away until it has looked for it,
- * and so does its probe, at its end. That also teaches the switch outside the old place again. So what comes by the emulated path is
+ * The guest may fall back to the standby after it was seen to send by the VF: igbvf's probe takes its carrier away at its end, and so does
+ * a look that finds the mailbox in use. That also teaches the switch outside the old place again. So what comes by the emulated path is
  * relayed, and the guest and the outside are told again, until neither has used it for a while.
  */
 static void tick_settling(struct td_hybrid *nic)
@@ -283,6 +288,10 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 		return;
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
+	if (nic->open_ns && !nic->shut_ns)
+		td_hybrid_look_at_queue(nic, now_ns);
+	if (nic->settle_until_ns)
+		return;
 	if (nic->open_ns && used)
 		nic->open_ns = now_ns; /* it may have been shut since the last look, and be opening */
 	if (nic->open_ns && (used || !was_open || (!nic->shut_ns && is_followed(nic, now_ns))))

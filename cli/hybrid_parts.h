@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover.c and hybrid_failover_tick.c (what a flip
- * does in mode failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
+ * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover*.c (what a flip does in mode
+ * failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
  * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
@@ -80,6 +80,14 @@ struct td_transparent {
 	bool unheard;	   /* what waits in the tap came before the VF received */
 };
 
+/* The transmit queue of the guest's igbvf, of mode failover (hybrid_failover_queue.c). */
+struct td_hybrid_queue {
+	uint64_t looked_ns; /* when igbvf may have looked for its link at a bad moment; 0: its queue is known to run */
+	uint64_t away_ns;   /* since when it is shown none; 0: it is shown its link */
+	uint64_t sent, sent_ns;
+	unsigned tries;
+};
+
 struct td_hybrid {
 	struct td_hybrid_host host;
 	const struct td_hybrid_mode *mode;     /* NULL: one path only */
@@ -133,6 +141,7 @@ struct td_hybrid {
 	uint64_t open_ns;		      /* since when its VF's receive queue is on; 0: it is not */
 	uint64_t shut_ns;		      /* since when it looks as if it were off; 0: it does not */
 	uint64_t verify_vf_tx, verify_net_tx; /* sent by the VF when verifying began, by the standby at the last look */
+	struct td_hybrid_queue queue;
 	unsigned unplug_requests, kicks;
 	uint64_t relayed_before, caught_before;
 	struct td_hybrid_marks marks;
@@ -206,6 +215,11 @@ void td_hybrid_driver_is_up(struct td_hybrid *nic);
 void td_hybrid_settle(struct td_hybrid *nic);
 /* And from then on, a few times a second: is it in use again? */
 void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away);
+
+/* hybrid_failover_queue.c */
+void td_hybrid_queue_looked(struct td_hybrid *nic, uint64_t now_ns); /* igbvf looks for its link about now */
+/* On the VF, its driver up: a queue that stands still is started. */
+void td_hybrid_look_at_queue(struct td_hybrid *nic, uint64_t now_ns);
 
 /* hybrid_guard.c */
 

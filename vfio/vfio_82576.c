@@ -4,6 +4,7 @@
  * that have no side effect. The mailbox and the read-to-clear registers are the guest's alone. Source: Intel 82576EB datasheet §8.26,
  * §8.19.
  */
+#include "core/vf82576.h"
 #include "vfio/vfio_dev.h"
 
 #define BAR 0U
@@ -16,6 +17,8 @@
 #define VFGOTC	       0x0f34U /* good octets transmitted */
 #define RXDCTL0	       0x2828U
 #define RXDCTL_ENABLE  (1U << 25)
+
+#define ANSWER_BITS (TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_NACK) /* a refusal without CTS would make igbvf reset the VF */
 
 #define GONE 0xffffffffU /* what a register reads as when the device does not answer */
 
@@ -53,6 +56,31 @@ bool td_vfio_82576_link_up(struct td_vfio_pci *dev)
 	uint32_t status = readable(dev) ? read_reg(dev, STATUS) : 0;
 
 	return status != GONE && status & STATUS_LINK_UP;
+}
+
+/*
+ * Only an answer of the PF has CTS, and only between two of the guest's requests does it stand there for long: the driver makes those when
+ * it is configured. What stands there in place of ours when it is to be given back is newer.
+ */
+bool td_vfio_82576_show_answer(struct td_vfio_pci *dev, bool show)
+{
+	volatile uint32_t *word = readable(dev) ? td_vfio_bar_reg32(dev, BAR, TD_VF_MBMEM) : NULL;
+	uint32_t answer = word ? *word : GONE, known = dev->intel.answer;
+
+	dev->intel.answer = 0;
+	if (answer == GONE)
+		return false;
+	if (show) {
+		if (!known || answer != (known & ~ANSWER_BITS))
+			return false;
+		*word = known;
+		return true;
+	}
+	if (!(answer & TD_VF_MAIL_ANSWER_CTS))
+		return false;
+	dev->intel.answer = answer;
+	*word = answer & ~ANSWER_BITS;
+	return true;
 }
 
 uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most)

@@ -86,14 +86,16 @@ struct td_vfio_82576 {
 	bool based;
 	uint32_t last[4];
 	uint64_t last_ns;
+	uint32_t answer; /* the PF's last one, while it is shown without CTS; else 0 */
 	struct td_vfio_counters sum;
 };
 
 bool td_vfio_82576_is(uint16_t vendor, uint16_t device);
 bool td_vfio_82576_rx_enabled(struct td_vfio_pci *dev);
 bool td_vfio_82576_link_up(struct td_vfio_pci *dev);
-void td_vfio_82576_sample(struct td_vfio_pci *dev); /* adds what was counted since the last sample */
-void td_vfio_82576_rebase(struct td_vfio_pci *dev); /* the next sample is the new start: the device was reset */
+bool td_vfio_82576_show_answer(struct td_vfio_pci *dev, bool show); /* vfio_pci.h: td_vfio_pci_show_link() */
+void td_vfio_82576_sample(struct td_vfio_pci *dev);		    /* adds what was counted since the last sample */
+void td_vfio_82576_rebase(struct td_vfio_pci *dev);		    /* the next sample is the new start: the device was reset */
 /* Growth of a 32-bit counter that wraps; `most` is what is possible in the time: beyond it the counter was reset. */
 uint64_t td_vfio_82576_add(uint32_t last, uint32_t now, uint64_t most);
 /* What the wire can carry in that time, and some: packets, or octets. */

@@ -8,6 +8,8 @@
 #define RXRDT0	0x2818U
 #define RXDCTL0 0x2828U
 
+#define VECTOR_MAIL 2U
+
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
 {
 	return dev->intel.known;
@@ -36,4 +38,12 @@ void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 {
 	if (dev->state == TD_VFIO_PLUGGED && !dev->open.lost && dev->msix.vector && td_msix_enabled(&dev->msix))
 		td_msix_raise(&dev->msix, vector);
+}
+
+bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show)
+{
+	if (dev->state != TD_VFIO_PLUGGED || !td_vfio_82576_show_answer(dev, show))
+		return false;
+	td_vfio_pci_kick(dev, VECTOR_MAIL);
+	return true;
 }

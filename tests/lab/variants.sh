@@ -88,6 +88,13 @@ case_carrier() {
 	done
 	stream_check 25 # those that came to the VF before the guest sent again, on a machine that may be busy
 	check 'the guest answers' answers
+	check 'to emulated' tandem nic switch v/net0 --to emulated
+	guest 'dmesg -c >/dev/null'
+	check 'to the VF' tandem nic switch v/net0 --to vf
+	sleep 1.5
+	guest 'dmesg | grep -o "Link is [A-Z][a-z]*" | tail -n 2 | tr "\n" "."; echo'
+	check 'one that sends nothing finds its link once more, in case that its queue was stopped' grep -q 'Down.Link is Up' <<<"$GUEST_OUTPUT"
+	check 'the guest answers' answers
 	power_off
 }
 

@@ -38,6 +38,55 @@ static void test_falls_back(void **state)
 	check_recovery();
 }
 
+/* igbvf's queue stands still after a look: it is made to start it, once, and sends. */
+static void test_queue_stands_still(void **state)
+{
+	(void)state;
+	for (unsigned past = 0; past < 2; past++) {
+		set_up_on(TD_PATH_VF);
+		guest.falls_back = true;
+		while (guest.falls_back)
+			fake_run(1, false);
+		guest.stuck = true;
+		guest.looks_past = past;
+		fake_run(150, false);
+		assert_true(guest.stuck);
+		fake_run(past ? 650 : 200, false);
+		assert_false(guest.stuck || guest.no_link);
+		assert_int_equal(guest.lost_link, 1);
+		fake_run(20000, false);
+		assert_int_equal(guest.lost_link, 1);
+		check_recovery();
+	}
+}
+
+/* From the start: the flip does not wait for more than that. */
+static void test_queue_never_ran(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stuck = true;
+	assert_true(flip(TD_PATH_VF));
+	fake_run(1000, false);
+	assert_int_equal(guest.lost_link, 1);
+	assert_false(guest.stuck);
+	check_recovery();
+}
+
+/* An idle guest is left in peace after it was looked at twice. */
+static void test_sends_nothing(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stuck = true;
+	guest.looks_past = 1000;
+	assert_true(flip(TD_PATH_VF));
+	fake_run(20000, false);
+	assert_int_equal(guest.looks_past, 998);
+	guest.looks_past = 0;
+	check_recovery();
+}
+
 /* What came is brought to it when the guest runs again. */
 static void test_falls_back_and_is_paused(void **state)
 {
@@ -260,10 +309,12 @@ static void test_empty_for_a_moment(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_falls_back), cmocka_unit_test(test_falls_back_and_is_paused),
-		cmocka_unit_test(test_followed), cmocka_unit_test(test_strays), cmocka_unit_test(test_driver_is_down_for_a_moment),
-		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends),
-		cmocka_unit_test(test_stays_back), cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_falls_back), cmocka_unit_test(test_queue_stands_still),
+		cmocka_unit_test(test_queue_never_ran), cmocka_unit_test(test_sends_nothing),
+		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_followed), cmocka_unit_test(test_strays),
+		cmocka_unit_test(test_driver_is_down_for_a_moment), cmocka_unit_test(test_driver_is_loaded_anew),
+		cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends), cmocka_unit_test(test_stays_back),
+		cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
 		cmocka_unit_test(test_empty_for_a_moment)};
 
 	td_log_set_level(TD_LOG_ERROR);

@@ -25,6 +25,10 @@ struct guest {
 	bool falls_back; /* its VF has lost its carrier, until it is kicked */
 	bool stays_back; /* however often it is */
 	unsigned kicks;
+	bool stuck;	     /* its VF's queue stands still, until it finds a link that it had lost */
+	unsigned looks_past; /* so often it does not come to look before its link is back */
+	unsigned lost_link;  /* so often it did */
+	bool no_link;	     /* it is shown none */
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
 	bool vf_silent; /* it does not send by its VF, which has no link */
@@ -259,7 +263,7 @@ bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known)
 void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters)
 {
 	(void)dev;
-	guest.counters.tx_packets += guest.driver == TD_VFIO_DRIVER_UP && !guest.vf_silent && !guest.falls_back;
+	guest.counters.tx_packets += guest.driver == TD_VFIO_DRIVER_UP && !guest.vf_silent && !guest.falls_back && !guest.stuck;
 	*ret_counters = guest.counters;
 }
 
@@ -268,6 +272,22 @@ void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 	(void)dev, (void)vector;
 	guest.falls_back = guest.stays_back;
 	guest.kicks++;
+}
+
+bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show)
+{
+	(void)dev;
+	assert_int_equal(guest.no_link, show);
+	guest.no_link = !show;
+	if (!show && !guest.looks_past) {
+		guest.falls_back = true;
+		guest.lost_link++;
+	} else if (show && guest.looks_past) {
+		guest.looks_past--;
+	} else if (show) {
+		guest.falls_back = guest.stuck = false;
+	}
+	return true;
 }
 
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)

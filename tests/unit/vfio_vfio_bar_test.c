@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which pages of a BAR are mapped, and the arithmetic of counters that wrap or are reset. */
+/* Which pages of a BAR are mapped, the arithmetic of counters that wrap or are reset, and igbvf's link. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
+#include "core/vf82576.h"
 #include "vfio/vfio_dev.h"
 
 struct row {
@@ -52,11 +53,46 @@ static void test_counters(void **state)
 	assert_false(td_vfio_82576_is(0x8086, 0x10c9) || td_vfio_82576_is(0x15b3, 0x10ca));
 }
 
+/* The PF's answer is made to look as if it were none, and is restored when nothing newer stands there. */
+static void test_link_is_shown(void **state)
+{
+	static uint32_t page[1024];
+	struct td_vfio_pci dev = {.state = TD_VFIO_PLUGGED, .intel.known = true};
+	uint32_t *word = &page[TD_VF_MBMEM / 4];
+
+	(void)state;
+	dev.bar[0].area_count = 1;
+	dev.bar[0].area[0] = (struct td_vfio_area){.len_bytes = sizeof(page), .host = (uint8_t *)page};
+	*word = TD_VF_MAIL_SET_MULTICAST; /* the guest's own request */
+	assert_false(td_vfio_pci_show_link(&dev, false));
+	assert_false(td_vfio_pci_show_link(&dev, true)); /* it was not taken */
+	assert_int_equal(*word, TD_VF_MAIL_SET_MULTICAST);
+	for (unsigned i = 0; i < 2; i++) {
+		uint32_t answer = TD_VF_MAIL_ANSWER_CTS | (i ? TD_VF_MAIL_ANSWER_NACK : TD_VF_MAIL_ANSWER_ACK) | TD_VF_MAIL_SET_MAC;
+
+		*word = answer;
+		assert_true(td_vfio_pci_show_link(&dev, false));
+		assert_false(*word & (TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_NACK));
+		assert_true(td_vfio_pci_show_link(&dev, true));
+		assert_int_equal(*word, answer);
+		assert_false(td_vfio_pci_show_link(&dev, true));
+	}
+	assert_true(td_vfio_pci_show_link(&dev, false));
+	*word = TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_PF_CONTROL; /* the PF writes meanwhile */
+	assert_false(td_vfio_pci_show_link(&dev, true));
+	assert_int_equal(*word, TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_PF_CONTROL);
+	*word = UINT32_MAX; /* it is gone */
+	assert_false(td_vfio_pci_show_link(&dev, false));
+	dev.bar[0].area_count = 0;
+	assert_false(td_vfio_pci_show_link(&dev, false));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_counters),
+		cmocka_unit_test(test_link_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
