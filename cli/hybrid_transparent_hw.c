@@ -50,7 +50,7 @@ int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
 		.reset = hw_reset,
 		.bus_master = hw_bus_master,
 		.mail = hw_mail,
-		.queue_pages = td_hw82576_queue_pages(nic->hw),
+		.pages = td_hw82576_guest_pages(nic->hw),
 		.opaque = nic};
 
 	return td_igbvf_to_hardware(nic->igbvf, &hardware, err);

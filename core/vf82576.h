@@ -9,14 +9,15 @@
 
 #include "core/base.h"
 
-#define TD_VF82576_VENDOR     0x8086U
-#define TD_VF82576_DEVICE     0x10caU
-#define TD_VF82576_BAR0_BYTES 0x4000U /* pages: 0 device, mailbox, counters; 1 interrupts; 2 receive queues; 3 transmit queues */
-#define TD_VF82576_BAR3_BYTES 0x4000U /* MSI-X table at 0, pending bits at 0x2000 */
-#define TD_VF82576_PBA_OFFSET 0x2000U
-#define TD_VF82576_VECTORS    3U
-#define TD_VF82576_QUEUES     2U
-#define TD_VF82576_PAGES_DATA 0x2000U /* offset of pages 2 and 3, which a guest on hardware reaches without exit */
+#define TD_VF82576_VENDOR      0x8086U
+#define TD_VF82576_DEVICE      0x10caU
+#define TD_VF82576_BAR0_BYTES  0x4000U /* pages: 0 device, mailbox, counters; 1 interrupts; 2 receive queues; 3 transmit queues */
+#define TD_VF82576_BAR3_BYTES  0x4000U /* MSI-X table at 0, pending bits at 0x2000 */
+#define TD_VF82576_PBA_OFFSET  0x2000U
+#define TD_VF82576_VECTORS     3U
+#define TD_VF82576_QUEUES      2U
+#define TD_VF82576_PAGE_IRQ    0x1000U /* offset of page 1 */
+#define TD_VF82576_PAGE_QUEUES 0x2000U /* of page 2 */
 
 enum td_vf82576_reg {
 	TD_VF_CTRL = 0x0000,

@@ -58,6 +58,8 @@ void td_igbvf_reset(struct td_igbvf *dev)
 	}
 	td_igbvf_mail_reset(dev);
 	td_igbvf_irq_reset(dev);
+	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
+	dev->irq_unseen = dev->irq_refused = false;
 	td_igbvf_update_tap(dev);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
 }
@@ -109,7 +111,7 @@ static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 	if (bar != TD_IGBVF_BAR_REGS)
 		return;
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER); /* ends what igbvf_direct.c has there */
-	td_igbvf_flip_map(dev, on);
+	td_igbvf_pages_update(dev, on);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
 }
 

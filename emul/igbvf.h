@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * igbvf.h - a PCI function that guests drive with their stock igbvf driver: an Intel 82576 VF. By itself it is a software model on a tap.
- * As the guest's half of a transparent NIC it can instead stand in front of a hardware VF: then the pages of the queues are the
- * hardware's and reached without exit, all other registers are answered here, with the help of `struct td_igbvf_hardware`. Configuration
- * space and MSI-X are emulated in both cases. Registers and state: core/vf82576.h.
+ * As the guest's half of a transparent NIC it can instead stand in front of a hardware VF: then the pages of the queues, and
+ * that of the interrupts where the driver is igbvf, are the hardware's and reached without exit; all other registers are answered here,
+ * with the help of `struct td_igbvf_hardware`. Configuration space and MSI-X are emulated in both cases. Registers and state:
+ * core/vf82576.h.
  *
  * Calls are made on the main loop with the VM's lock held, unless they say otherwise.
  *
@@ -44,8 +45,11 @@ struct td_igbvf_hardware {
 	 * -errno: the PF can't be asked; the guest gets a NACK.
 	 */
 	int (*mail)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
-	/* Pages 2 and 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR; NULL: they trap too. */
-	void *queue_pages;
+	/*
+	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR: 2 and 3, and 1 while its driver
+	 * handles interrupts as igbvf does. NULL: they trap too.
+	 */
+	void *pages;
 	void *opaque;
 };
 
@@ -96,7 +100,8 @@ void td_igbvf_go(struct td_igbvf *dev);
 void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_state);
 /*
  * What the guest programmed; filters, vectors and what else only the guest's accesses change at any time, the rest (rings, masks,
- * counters) at rest. On hardware all but the rings, which the hardware holds. Valid until the device goes on.
+ * counters) at rest. On hardware all but the rings, which the hardware holds, and what the guest set of interrupts without exit. Valid
+ * until the device goes on.
  */
 const struct td_vf82576_state *td_igbvf_state(struct td_igbvf *dev);
 /*
@@ -115,8 +120,9 @@ int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned);
 /* At rest -> on hardware. The rings are the hardware's from here on; `hardware` is copied. */
 int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err);
 /*
- * On hardware -> software, with the rings as `rings` has them (rx, tx; the rest of the state is ours already) and the counters' growth on
- * hardware added. Fires the vectors of both queues once and goes on: no td_igbvf_go() is needed. Rings are the guest's: not trusted.
+ * On hardware -> software, with the rings as `rings` has them (rx, tx; of the interrupts what can be read, where the guest reached them
+ * without exit; the rest of the state is ours already) and the counters' growth on hardware added. Fires the vectors of both queues once
+ * and goes on: no td_igbvf_go() is needed. Rings are the guest's: not trusted.
  */
 void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *rings);
 /* The answer of a hardware PF to the message it was sent; words: as the PF wrote them. */

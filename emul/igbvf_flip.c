@@ -199,13 +199,14 @@ static const char *check_rings(const struct td_igbvf *dev, const struct td_vf825
 static const char *check_driver(const struct td_igbvf *dev)
 {
 	const struct td_vf82576_state *state = &dev->state;
-	uint32_t rx = state->ivar0, tx = state->ivar0 >> 8, needed = 0;
+	const char *why;
 
-	if (!(rx & TD_VF_IVAR_VALID) || !(tx & TD_VF_IVAR_VALID))
-		return "it works without interrupts";
-	needed = 1U << (rx & 3) | 1U << (tx & 3);
-	if ((state->eiac & state->eiam & needed) != needed)
-		return "it handles its interrupts in another way";
+	if (dev->irq_unseen)
+		why = td_igbvf_irq_unlike_igbvf(read_reg(dev, TD_VF_IVAR0), read_reg(dev, TD_VF_EIAC), read_reg(dev, TD_VF_EIAM));
+	else
+		why = td_igbvf_irq_unlike_igbvf(state->ivar0, state->eiac, state->eiam);
+	if (why)
+		return why;
 	if (!dev->on_hardware && dev->tx[0].context_kept)
 		return "it keeps transmit contexts in the device";
 	return dev->rx.ring.why && !dev->on_hardware ? dev->rx.ring.why : NULL;
@@ -263,36 +264,6 @@ int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 	return dev->state.rx[0].head && dev->state.rx[0].control & TD_VF_QUEUE_ENABLE ? -EAGAIN : 0;
 }
 
-static void map_pages(struct td_igbvf *dev)
-{
-	const struct td_pci_bar *bar = &dev->pci.bar[TD_IGBVF_BAR_REGS];
-	int rc;
-
-	if (dev->mapped || !dev->on_hardware || !dev->hardware.queue_pages || !bar->mapped)
-		return;
-	rc = td_kvm_slot_add(&dev->pci.vm->kvm, TD_GPA(bar->addr + TD_VF82576_PAGES_DATA), TD_VF82576_BAR0_BYTES - TD_VF82576_PAGES_DATA,
-		dev->hardware.queue_pages, 0, &dev->memslot);
-	dev->mapped = rc >= 0;
-	if (rc < 0) /* each access is an exit then */
-		td_log_limited(&dev->limit, TD_LOG_WARN, "%s: the VF's queues are not mapped into the guest: %s", td_igbvf_name(dev),
-			strerror(-rc));
-}
-
-static void unmap_pages(struct td_igbvf *dev)
-{
-	if (dev->mapped)
-		td_kvm_slot_del(&dev->pci.vm->kvm, dev->memslot);
-	dev->mapped = false;
-}
-
-void td_igbvf_flip_map(struct td_igbvf *dev, bool decoded)
-{
-	if (decoded)
-		map_pages(dev);
-	else
-		unmap_pages(dev);
-}
-
 int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err)
 {
 	if (!(dev->held & TD_IGBVF_HOLD_REST) || dev->on_hardware)
@@ -303,7 +274,7 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 	dev->on_hardware = true;
 	dev->listen = true;
 	td_igbvf_update_tap(dev);
-	map_pages(dev);
+	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 	return 0;
 }
 
@@ -315,7 +286,10 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 
 	if (!dev->on_hardware)
 		return;
-	unmap_pages(dev);
+	if (dev->irq_unseen)
+		td_igbvf_irq_take_back(dev, rings);
+	dev->irq_unseen = false;
+	td_igbvf_pages_update(dev, false);
 	dev->on_hardware = false;
 	memcpy(state->rx, rings->rx, sizeof(state->rx));
 	memcpy(state->tx, rings->tx, sizeof(state->tx));

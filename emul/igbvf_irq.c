@@ -10,6 +10,7 @@
 #include "emul/igbvf_parts.h"
 
 #define VECTORS_MASK  ((1U << TD_VF82576_VECTORS) - 1)
+#define QUEUE_VECTORS 3U /* igbvf has its third for the mailbox alone */
 #define IVAR_VECTOR   3U
 #define EITR_BITS     0x7ffcU /* interval in microseconds, from bit 2 on */
 #define EITR_SHIFT    2U
@@ -139,6 +140,31 @@ void td_igbvf_irq_reset(struct td_igbvf *dev)
 		state->eitr[i] = 0;
 		dev->irq.next_ns[i] = 0;
 	}
+	pthread_mutex_unlock(&dev->irq.lock);
+}
+
+const char *td_igbvf_irq_unlike_igbvf(uint32_t ivar0, uint32_t eiac, uint32_t eiam)
+{
+	uint32_t rx = ivar0, tx = ivar0 >> 8, needed;
+
+	if (!(rx & TD_VF_IVAR_VALID) || !(tx & TD_VF_IVAR_VALID))
+		return "it works without interrupts";
+	needed = 1U << (rx & IVAR_VECTOR) | 1U << (tx & IVAR_VECTOR);
+	return needed & ~QUEUE_VECTORS || (eiac & eiam & needed) != needed ? "it handles its interrupts in another way" : NULL;
+}
+
+/* Of vector 2 the hardware has what is ours there (vfio/hw82576.h). */
+void td_igbvf_irq_take_back(struct td_igbvf *dev, const struct td_vf82576_state *read)
+{
+	struct td_vf82576_state *state = &dev->state;
+
+	pthread_mutex_lock(&dev->irq.lock);
+	state->ivar0 = read->ivar0;
+	state->eiac = (read->eiac & QUEUE_VECTORS) | (state->eiac & ~QUEUE_VECTORS);
+	state->eiam = (read->eiam & QUEUE_VECTORS) | (state->eiam & ~QUEUE_VECTORS);
+	for (unsigned i = 0; 1U << i & QUEUE_VECTORS; i++)
+		state->eitr[i] = read->eitr[i] & EITR_BITS; /* beside it, hardware has its counters there */
+	state->eims |= vector_of(dev, TD_IGBVF_CAUSE_RX(0)) | vector_of(dev, TD_IGBVF_CAUSE_TX(0)) | vector_of(dev, TD_IGBVF_CAUSE_MAILBOX);
 	pthread_mutex_unlock(&dev->irq.lock);
 }
 

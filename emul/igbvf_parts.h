@@ -140,7 +140,9 @@ struct td_igbvf {
 	bool on_hardware;
 	struct td_igbvf_hardware hardware;
 	unsigned memslot;
-	bool mapped; /* the queue pages are in the guest */
+	uint32_t mapped_from; /* the hardware's pages from this offset in BAR 0 on are in the guest; 0: none */
+	bool irq_unseen;      /* since the driver's last reset that of the interrupts was among them */
+	bool irq_refused;     /* it could not be had */
 
 	bool mail_pending; /* with the hardware's PF */
 	bool mail_stale;   /* the driver reset itself, and does not wait for that answer any more */
@@ -180,8 +182,11 @@ void td_igbvf_reset(struct td_igbvf *dev);
 /* After anything that may start or stop receiving changed. */
 void td_igbvf_update_tap(struct td_igbvf *dev);
 
-/* igbvf_flip.c: BAR 0 is decoded, or is no longer going to be. */
-void td_igbvf_flip_map(struct td_igbvf *dev, bool decoded);
+/*
+ * igbvf_pages.c: puts those of the hardware's pages into the guest that belong there now, and takes the others out. decoded: BAR 0 is, or
+ * is no longer going to be.
+ */
+void td_igbvf_pages_update(struct td_igbvf *dev, bool decoded);
 
 /* igbvf_state.c */
 const struct td_state_table *td_igbvf_state_table(void);
@@ -223,6 +228,10 @@ void td_igbvf_irq_hold(struct td_igbvf *dev, bool held);
 /* Sends what may be sent by now; when to come back, or TD_IGBVF_NEVER. */
 uint64_t td_igbvf_irq_run(struct td_igbvf *dev);
 void td_igbvf_irq_reset(struct td_igbvf *dev);
+/* Why a driver that has these is not igbvf, or NULL. */
+const char *td_igbvf_irq_unlike_igbvf(uint32_t ivar0, uint32_t eiac, uint32_t eiam);
+/* From a hardware where the guest set its interrupts up without exit: as they were read there, and all vectors that are named unmasked. */
+void td_igbvf_irq_take_back(struct td_igbvf *dev, const struct td_vf82576_state *read);
 void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to); /* its registers, and nothing else */
 
 /* igbvf_io.c: the thread. */

@@ -14,7 +14,7 @@
 #define ALL_BITS       0xffffffffU
 #define NS_PER_FRTIMER 1000U
 
-/* On hardware: */
+/* On hardware, where it traps: igbvf_pages.c says what does not. */
 enum where {
 	HERE,	 /* answered by us alone */
 	BOTH,	 /* writes go to both, reads are ours */
@@ -248,7 +248,7 @@ static const struct reg *find(uint32_t at, unsigned *ret_index)
 			return reg;
 		}
 	}
-	return at >= TD_VF82576_PAGES_DATA ? &gap_mapped : &gap;
+	return at >= TD_VF82576_PAGE_QUEUES ? &gap_mapped : &gap;
 }
 
 /* ---- accesses ---- */
@@ -289,6 +289,8 @@ static void write_on_hardware(struct td_igbvf *dev, const struct reg *reg, unsig
 		reg->write(dev, reg, index, value);
 	if (reg->where == BOTH || reg->where == THERE || reg->where == TAKEN || reg->where == MAPPED)
 		dev->hardware.write(dev->hardware.opaque, at, value);
+	if (at == TD_VF_EIMS)
+		td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 }
 
 void td_igbvf_regs_set(struct td_igbvf *dev, uint32_t at, uint32_t value)

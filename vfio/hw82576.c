@@ -412,9 +412,9 @@ void td_hw82576_bus_master(struct td_hw82576 *hw, bool on)
 		td_vfio_open_set_bus_master(&hw->open, on);
 }
 
-void *td_hw82576_queue_pages(struct td_hw82576 *hw)
+void *td_hw82576_guest_pages(struct td_hw82576 *hw)
 {
-	return hw->bar ? hw->bar + TD_VF82576_PAGES_DATA : NULL;
+	return hw->bar ? hw->bar + TD_VF82576_PAGE_IRQ : NULL;
 }
 
 bool td_hw82576_link_up(struct td_hw82576 *hw)

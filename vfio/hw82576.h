@@ -84,10 +84,11 @@ int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 void td_hw82576_drain(struct td_hw82576 *hw);
 /*
  * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
- * read into ret_rings->rx, ->tx (as the guest wrote them: not trusted), counters' growth since restore into ->counter; nothing else of it
- * is written. Then, when the main loop gets to it, bus mastering goes off, and beside it the vectors are let go and the VF is reset. A
- * packet cut in two is mended: transmit goes back to its first descriptor, receive is closed with an error. Works on a VF that no longer
- * answers, too, from what was read of it last: *ret_lost then, and frames may be lost.
+ * read into ret_rings->rx, ->tx, and so EITR, IVAR0, EIAC and EIAM with our vector in them (as the guest wrote them: not trusted),
+ * counters' growth since restore into ->counter; nothing else of it is written. Then, when the main loop gets to it, bus mastering goes
+ * off, and beside it the vectors are let go and the VF is reset. A packet cut in two is mended: transmit goes back to its first descriptor,
+ * receive is closed with an error. Works on a VF that no longer answers, too, from what was read of it last, interrupts as ret_rings has
+ * them: *ret_lost then, and frames may be lost.
  */
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err);
 
@@ -95,7 +96,8 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
 
 /*
  * Of counters, reading gives the growth since restore (32 bits of it). The mailbox reads as zero, and writes to it, to IVAR_MISC, CTRL,
- * of vector 2's bits, and of queues that would raise it are ignored: they are ours. Main loop or a vCPU's thread, as the three that follow.
+ * of vector 2's bits, and of queues that would raise it are ignored: they are ours. (In the guest's own pages they are not.) Main loop or a
+ * vCPU's thread, as the three that follow.
  */
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg);
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
@@ -104,7 +106,9 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
 void td_hw82576_reset_queues(struct td_hw82576 *hw);
 void td_hw82576_bus_master(struct td_hw82576 *hw, bool on); /* the guest's; a VF that takes over has it on */
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
-void *td_hw82576_queue_pages(struct td_hw82576 *hw); /* pages 2 and 3 of BAR0 */
+/* Pages 1 to 3 of BAR0. A guest that has page 1 can raise our vector, and mask it: it is heard twice a millisecond at most, and its mail
+ * twice a second at least. */
+void *td_hw82576_guest_pages(struct td_hw82576 *hw);
 bool td_hw82576_link_up(struct td_hw82576 *hw);
 /* Counters' growth since restore, in full. */
 void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS]);

@@ -204,6 +204,7 @@ static void tick(struct td_hw82576 *hw)
 {
 	if (hw->mail.ticks++ % SAMPLE_TICKS == 0)
 		td_hw82576_sample(hw);
+	td_hw82576_put(hw, TD_VF_EIMS, TD_HW82576_OUR_BIT); /* the guest may have masked it */
 	td_hw82576_note_rings(hw);
 }
 
@@ -231,7 +232,10 @@ static void pump(struct td_hw82576 *hw)
 		start_guest(&hw->mail, hw->mail.guest);
 	}
 	rc = step(hw);
-	td_loop_arm(&hw->vm->loop, &hw->mail.timer, hw->mail.busy && rc == 0 ? POLL_NS : IDLE_NS);
+	if (hw->mail.deaf || (hw->mail.busy && rc == 0))
+		td_loop_arm(&hw->vm->loop, &hw->mail.timer, POLL_NS);
+	else if (!hw->mail.timer.armed) /* who raises our vector again and again does not put the tick off */
+		td_loop_arm(&hw->vm->loop, &hw->mail.timer, IDLE_NS);
 	if (rc == -ENODEV) {
 		td_hw82576_found_gone(hw);
 		return;
@@ -241,10 +245,19 @@ static void pump(struct td_hw82576 *hw)
 	tell_message(hw);
 }
 
+/* A guest may raise our vector as often as it likes (hw82576.h): then it is heard at the next tick. */
+static void be_deaf(struct td_hw82576 *hw, bool deaf)
+{
+	if (hw->mail.deaf != deaf)
+		(void)td_loop_modify(&hw->vm->loop, &hw->mail_watch, deaf ? 0 : EPOLLIN);
+	hw->mail.deaf = deaf;
+}
+
 static void timer_expired(struct td_timer *timer)
 {
 	struct td_hw82576 *hw = TD_CONTAINER_OF(timer, struct td_hw82576, mail.timer);
 
+	be_deaf(hw, false);
 	if (hw->phase == TD_HW82576_RUNNING && !hw->open.lost && !hw->mail.busy)
 		tick(hw);
 	pump(hw);
@@ -258,6 +271,7 @@ static void work_run(struct td_work *work)
 void td_hw82576_mail_ready(struct td_watch *watch, uint32_t events)
 {
 	struct td_hw82576 *hw = TD_CONTAINER_OF(watch, struct td_hw82576, mail_watch);
+	uint64_t now_ns = td_now_ns();
 	eventfd_t count;
 
 	(void)events;
@@ -266,6 +280,8 @@ void td_hw82576_mail_ready(struct td_watch *watch, uint32_t events)
 	/* EIAM has masked it. Before the look: what comes after it interrupts again. */
 	td_hw82576_put(hw, TD_VF_EICR, TD_HW82576_OUR_BIT);
 	td_hw82576_put(hw, TD_VF_EIMS, TD_HW82576_OUR_BIT);
+	be_deaf(hw, now_ns - hw->mail.heard_ns < POLL_NS);
+	hw->mail.heard_ns = now_ns;
 	pump(hw);
 }
 
@@ -277,6 +293,7 @@ void td_hw82576_mail_init(struct td_hw82576 *hw)
 
 void td_hw82576_mail_start(struct td_hw82576 *hw)
 {
+	be_deaf(hw, false);
 	td_loop_arm(&hw->vm->loop, &hw->mail.timer, IDLE_NS);
 }
 

@@ -50,6 +50,8 @@ struct td_hw82576_mailbox {
 	uint32_t request[TD_VF_MAIL_WORDS], answer[TD_VF_MAIL_WORDS];
 	uint64_t deadline_ns, sent_ns;
 	unsigned sends, looks;
+	uint64_t heard_ns;  /* when vector 2 was raised last */
+	bool deaf;	    /* its eventfd is not watched until the next tick */
 	bool message_waits; /* one that nobody asked for */
 	uint32_t message[TD_VF_MAIL_WORDS];
 	struct td_work work;

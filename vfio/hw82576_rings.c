@@ -316,6 +316,11 @@ static bool stop(struct td_hw82576 *hw, struct td_vf82576_state *now, bool *ret_
 		read_rx(hw, i, &now->rx[i]);
 		read_tx(hw, i, &now->tx[i]);
 	}
+	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++)
+		now->eitr[i] = td_hw82576_get(hw, TD_VF_EITR0 + 4 * i);
+	now->ivar0 = td_hw82576_get(hw, TD_VF_IVAR0);
+	now->eiac = td_hw82576_get(hw, TD_VF_EIAC);
+	now->eiam = td_hw82576_get(hw, TD_VF_EIAM);
 	td_hw82576_sample(hw);
 	return td_hw82576_get(hw, TD_VF_STATUS) != TD_HW82576_GONE;
 }
@@ -351,6 +356,12 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
 	mend(hw, &now);
 	memcpy(ret_rings->rx, now.rx, sizeof(now.rx));
 	memcpy(ret_rings->tx, now.tx, sizeof(now.tx));
+	if (alive) {
+		memcpy(ret_rings->eitr, now.eitr, sizeof(now.eitr));
+		ret_rings->ivar0 = now.ivar0;
+		ret_rings->eiac = now.eiac;
+		ret_rings->eiam = now.eiam;
+	}
 	memcpy(ret_rings->counter, hw->counter, sizeof(hw->counter));
 	*ret_lost = !alive;
 	hw->times.capture_ns = td_now_ns() - start_ns;

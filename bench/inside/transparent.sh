@@ -9,8 +9,8 @@ transparent_once() {
 	[[ $subject == tandem ]] || mode=vf
 	nic_vm_start tandem 2 "$mode"
 	stream up --proto tcp --count 50 >"$WORK/warm.json" || fail "$subject: no traffic"
-	net_sample "$subject" transparent_tcp_in .server.mbit_per_s up --proto tcp --count 400
-	net_sample "$subject" transparent_tcp_out .client.mbit_per_s down --proto tcp --count 400
+	net_sample "$subject" transparent_tcp_in .server.mbit_per_s up --proto tcp --count 1200
+	net_sample "$subject" transparent_tcp_out .client.mbit_per_s down --proto tcp --count 1200
 	net_sample "$subject" transparent_rtt .client.us.p50 rtt --count 2000
 	net_exits "$subject" transparent
 	nic_vm_stop

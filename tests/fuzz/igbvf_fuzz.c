@@ -159,6 +159,7 @@ static void flip(struct machine *m, const struct step *step)
 	case 3:
 		td_igbvf_rest(m->dev);
 		td_igbvf_to_hardware(m->dev, &hardware, NULL);
+		m->dev->irq_unseen = m->dev->on_hardware && step->how & 0x40; /* as if pages were mapped */
 		break;
 	case 4:
 		rings = *td_igbvf_state(m->dev);

@@ -92,7 +92,7 @@ static void must(int rc, const struct td_err *err, const char *what)
 
 static volatile uint32_t *queue_reg(uint32_t reg)
 {
-	return pages + (reg - TD_VF82576_PAGES_DATA) / 4;
+	return pages + (reg - TD_VF82576_PAGE_IRQ) / 4;
 }
 
 /* ---- the outside world ---- */
@@ -422,7 +422,7 @@ static void to_hardware(void)
 	must(td_hw82576_prepare(hw, &state, &err), &err, "prepare");
 	must(td_hw82576_connect(hw, vector_fd, &err), &err, "connect");
 	must(td_hw82576_restore(hw, &state, &err), &err, "restore");
-	pages = td_hw82576_queue_pages(hw);
+	pages = td_hw82576_guest_pages(hw);
 }
 
 static void to_software(void)

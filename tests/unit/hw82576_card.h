@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -44,6 +45,8 @@ struct card {
 	uint32_t log[LOG_MAX][TD_VF_MAIL_WORDS];
 
 	/* The card. */
+	int raises;	/* eventfd: a guest raises our vector whenever it is unmasked; 0: it does not */
+	unsigned heard; /* so often it was */
 	bool keeps_heads, heads_are_stuck, enable_is_stuck, disable_is_stuck;
 	uint32_t tx_stops;   /* descriptors after which transmit works no more */
 	unsigned gone_after; /* accesses until all reads are ones; 0: never */
@@ -175,6 +178,10 @@ static inline void card_write(void *opaque, uint32_t reg, uint32_t value)
 	assert_true(reg % 4 == 0 && reg < TD_VF82576_BAR0_BYTES);
 	if (card->gone_after && ++card->accesses > card->gone_after)
 		return;
+	if (reg == TD_VF_EIMS && card->raises) {
+		card->heard++;
+		assert_int_equal(eventfd_write(card->raises, 1), 0);
+	}
 	switch (reg & ~0x100U) {
 	case TD_VF_CTRL:
 		if (value & TD_VF_CTRL_RST)

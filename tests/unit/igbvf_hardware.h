@@ -18,6 +18,7 @@ struct fake {
 	uint32_t mail[TD_VF_MAIL_WORDS];
 	int mail_result;
 	struct td_igbvf *answer_at_once;
+	void *pages;
 };
 
 static inline uint32_t fake_read(void *opaque, uint32_t reg)
@@ -66,6 +67,7 @@ static inline void to_hardware(struct driver *d, struct fake *fake)
 		.reset = fake_reset,
 		.bus_master = fake_bus_master,
 		.mail = fake_mail,
+		.pages = fake->pages,
 		.opaque = fake};
 	const struct td_vf82576_state *state;
 

@@ -180,7 +180,7 @@ int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS
 	return 0;
 }
 
-void *td_hw82576_queue_pages(struct td_hw82576 *hw)
+void *td_hw82576_guest_pages(struct td_hw82576 *hw)
 {
 	(void)hw;
 	return NULL;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vfio_hw82576_mail_test.c - what the PF is told before a guest runs on the VF, and what goes to and fro while it does; PFs that misbehave.
  */
+#include <sys/epoll.h>
+#include <unistd.h>
+
 #include "hw82576_card.h"
 
 static unsigned type_of(const struct card *card, unsigned message)
@@ -367,6 +370,28 @@ static void test_registers(void **test)
 	assert_int_equal(*card_reg(card, TD_VF_EIMS), 4); /* ours is on */
 }
 
+/* A guest that raises our vector again and again does not keep the main loop busy. */
+static void test_raised_often(void **test)
+{
+	struct card *card = *test;
+	struct td_hw82576 *hw = card->hw;
+
+	card_to_running(card);
+	hw->mail_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	hw->mail_watch = (struct td_watch){.fd = hw->mail_fd, .ready = td_hw82576_mail_ready, .events = EPOLLIN};
+	assert_int_equal(td_loop_watch(&card->vm.loop, &hw->mail_watch), 0);
+	card->raises = hw->mail_fd;
+	assert_int_equal(eventfd_write(card->raises, 1), 0);
+	card_run(card, 50);
+	assert_in_range(card->heard, 2, 250); /* a few in a millisecond */
+	card->raises = 0;
+	card_run(card, 5);
+	assert_false(hw->mail.deaf);
+	td_loop_unwatch(&card->vm.loop, &hw->mail_watch);
+	close(hw->mail_fd);
+	hw->mail_fd = -1;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, card_setup, card_teardown)
@@ -388,6 +413,7 @@ int main(void)
 		TEST(test_guest_waits),
 		TEST(test_ivar),
 		TEST(test_registers),
+		TEST(test_raised_often),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

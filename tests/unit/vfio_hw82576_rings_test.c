@@ -212,7 +212,11 @@ static void test_capture(void **test)
 	*card_reg(card, TD_VF_TDT) = 50;
 	*card_reg(card, TD_VF_RDH) = 17;
 	*card_reg(card, TD_VF_RDT) = 16;
+	*card_reg(card, TD_VF_EITR0 + 4) = 0x1e8; /* the guest wrote it without exit */
 	capture(card, false);
+	assert_int_equal(rings.eitr[1], 0x1e8);
+	assert_int_equal(rings.ivar0, 0x8081);
+	assert_int_equal(rings.eiac & rings.eiam & 3, 3);
 	assert_int_equal(card->packets, 10);
 	assert_int_equal(rings.tx[0].head, 50);
 	assert_int_equal(rings.tx[0].tail, 50);
