@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # A team (active-backup) below a VM's emulated NIC loses the link of its active member, again and again, under traffic both ways: how long
 # nothing comes through; and a VM that is silent is found by the new way, as it is announced. No MAC address is lost on the way.
-# Environment: FLAPS (10), LIMIT_MS (100: what a flap may cost, on the average)
+# Environment: FLAPS (10), LIMIT_MS (250: what a flap may cost on a slow machine, on the average; on one of its own: 100)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"
 
-FLAPS=${FLAPS:-10} LIMIT_MS=${LIMIT_MS:-100}
+FLAPS=${FLAPS:-10} LIMIT_MS=${LIMIT_MS:-250}
 
 hosts_up() {
 	peer_up
