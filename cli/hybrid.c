@@ -159,7 +159,7 @@ int td_hybrid_create(
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
 	nic->host = *host;
 	nic->config = config;
-	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
+	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->carrier_fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
 	nic->mode = mode_of(config->mode);
 	td_hybrid_flip_init(nic);

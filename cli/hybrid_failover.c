@@ -15,7 +15,8 @@
  *
  * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
  * VF, and so do its resets. The guest sends by the standby then, which makes the outside send there, too. So the emulated path stays held,
- * and as soon as the guest sends by it, what comes by it is relayed (hybrid_failover_tick.c).
+ * and as soon as the guest sends by it, what comes by it is relayed (hybrid_failover_tick.c). Its probe may even leave its transmit queue
+ * stopped (hybrid_failover_queue.c).
  */
 #include <errno.h>
 #include <string.h>
@@ -47,7 +48,8 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 {
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
-	nic->settle_until_ns = 0;
+	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
+	td_hybrid_queue_probed(nic);
 	if (nic->path == TD_PATH_EMULATED)
 		return;
 	nic->path = TD_PATH_EMULATED;
@@ -64,6 +66,7 @@ static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 	if (nic->host.vm->state == TD_VM_PAUSED)
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE,
 			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
+	td_hybrid_queue_end(nic);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
 	td_hybrid_hold(nic, nic->was_up);
@@ -182,6 +185,7 @@ static void undo_plug(struct td_hybrid *nic)
 		td_hybrid_hold(nic, false);
 	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
+	td_hybrid_queue_end(nic);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
 	td_hybrid_ask_unplug(nic);

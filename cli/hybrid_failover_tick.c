@@ -117,7 +117,7 @@ static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t since_ns = nic->kicked_ns ? nic->kicked_ns : nic->verify_ns;
 
-	if (!td_vfio_pci_is_82576(nic->vf) || nic->kicks >= KICKS_MAX ||
+	if (!td_vfio_pci_is_82576(nic->vf) || nic->queue.away_ns || nic->kicks >= KICKS_MAX ||
 		now_ns - since_ns < (nic->kicked_ns ? KICK_AGAIN_NS : KICK_FIRST_NS))
 		return;
 	nic->kicked_ns = now_ns;
@@ -151,12 +151,14 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 	if (driver == TD_VFIO_DRIVER_UP) {
 		nic->shut_ns = 0;
 		if (!nic->open_ns)
-			td_hybrid_queue_looked(nic, now_ns);
+			td_hybrid_queue_opened(nic, now_ns);
 		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
 	} else {
 		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
 			nic->open_ns = 0;
+		if (driver == TD_VFIO_DRIVER_NONE)
+			td_hybrid_queue_probed(nic);
 	}
 	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
@@ -212,6 +214,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t relayed = nic->relay.relayed;
 
+	td_hybrid_queue_give_due(nic, now_ns);
 	if (!vf_is_open(nic, now_ns) || nic->shut_ns)
 		return true;
 	relay(nic);
@@ -224,7 +227,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 		nic->quiet_ns = now_ns;
 		announce_again(nic, now_ns, 0);
 	}
-	return !nic->marks.tx_moved_ns || now_ns - nic->quiet_ns < SETTLED_NS;
+	return !nic->marks.tx_moved_ns || nic->queue.away_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
 
 /* Without a driver for the VF the standby is all that the guest has. */
@@ -232,6 +235,8 @@ static bool let_go(struct td_hybrid *nic)
 {
 	bool gone = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
 
+	if (gone)
+		td_hybrid_queue_probed(nic);
 	td_hybrid_hold(nic, !gone);
 	return gone;
 }
@@ -286,6 +291,7 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 
 	if (nic->leaving || nic->path != TD_PATH_VF || nic->settle_until_ns || let_go(nic))
 		return;
+	td_hybrid_queue_give_due(nic, now_ns);
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
 	if (nic->open_ns && !nic->shut_ns)

@@ -82,6 +82,8 @@ struct td_transparent {
 
 /* The transmit queue of the guest's igbvf, of mode failover (hybrid_failover_queue.c). */
 struct td_hybrid_queue {
+	bool is_new;	    /* its probe was not seen to open the VF yet */
+	uint64_t opened_ns; /* by its probe; 0: not known */
 	uint64_t looked_ns; /* when igbvf may have looked for its link at a bad moment; 0: its queue is known to run */
 	uint64_t away_ns;   /* since when it is shown none; 0: it is shown its link */
 	uint64_t sent, sent_ns;
@@ -118,7 +120,8 @@ struct td_hybrid {
 	void *done_opaque;
 
 	struct td_timer watch;
-	bool link_lost; /* of the PF below the leased VF */
+	int carrier_fd; /* of the PF below the leased VF, in sysfs; -1 */
+	bool link_lost; /* of that PF */
 	enum td_reason link_reason;
 	unsigned looks;			   /* at the link, in a row, that said otherwise */
 	unsigned looks_driver;		   /* at a VF that the guest's driver does not run, in a row */
@@ -171,6 +174,8 @@ void td_hybrid_vf_unsteer(struct td_hybrid *nic);
 int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err);
 /* With carrier? */
 int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
+/* So too, while there is a lease, by one read, for looking often. False: not by that; td_hybrid_vf_check_link() knows, and says why. */
+bool td_hybrid_vf_sees_link(struct td_hybrid *nic);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
 
@@ -217,9 +222,13 @@ void td_hybrid_settle(struct td_hybrid *nic);
 void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away);
 
 /* hybrid_failover_queue.c */
+void td_hybrid_queue_probed(struct td_hybrid *nic); /* no driver runs the VF: the next to open it is one that probes it */
+void td_hybrid_queue_opened(struct td_hybrid *nic, uint64_t now_ns);
 void td_hybrid_queue_looked(struct td_hybrid *nic, uint64_t now_ns); /* igbvf looks for its link about now */
-/* On the VF, its driver up: a queue that stands still is started. */
+/* The VF is open: a queue that stands still is started. */
 void td_hybrid_look_at_queue(struct td_hybrid *nic, uint64_t now_ns);
+void td_hybrid_queue_give_due(struct td_hybrid *nic, uint64_t now_ns); /* whether it is open or not: the link, when it is time */
+void td_hybrid_queue_end(struct td_hybrid *nic); /* nobody is going to look for a while: igbvf is left with its link */
 
 /* hybrid_guard.c */
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hybrid_vf.c - a hybrid NIC's VF on the host: leased, opened, steered, given back. The guest is not known here. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
@@ -85,6 +87,12 @@ static void keep_counters(struct td_hybrid *nic)
 	nic->vf_before.tx_bytes += last.tx_bytes;
 }
 
+static void forget_carrier(struct td_hybrid *nic)
+{
+	td_cleanup_close(&nic->carrier_fd);
+	nic->carrier_fd = -1;
+}
+
 void td_hybrid_vf_release(struct td_hybrid *nic)
 {
 	struct td_err err = {0};
@@ -100,6 +108,7 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 	td_transparent_close(nic);
 	td_relay_close(&nic->relay);
 	td_catch_close(&nic->catch);
+	forget_carrier(nic);
 	if (td_lease_release(&nic->lease, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
@@ -150,6 +159,27 @@ int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err)
 	if (rc == 0 && !carrier)
 		return td_err_set(err, ENETDOWN, TD_REASON_NO_CARRIER, "nic %s: pf %s has no link", nic->config->id, nic->lease.vf.pf_name);
 	return rc;
+}
+
+static void open_carrier(struct td_hybrid *nic)
+{
+	char path[64];
+
+	if (nic->carrier_fd >= 0)
+		return;
+	snprintf(path, sizeof(path), "/sys/class/net/%s/carrier", nic->lease.vf.pf_name);
+	nic->carrier_fd = open(path, O_RDONLY | O_CLOEXEC);
+}
+
+bool td_hybrid_vf_sees_link(struct td_hybrid *nic)
+{
+	char carrier = '0';
+
+	open_carrier(nic);
+	if (nic->carrier_fd >= 0 && pread(nic->carrier_fd, &carrier, 1, 0) == 1 && carrier == '1')
+		return true;
+	forget_carrier(nic);
+	return false;
 }
 
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic)

@@ -76,7 +76,7 @@ static void look_at_link(struct td_hybrid *nic)
 		forget_link(nic);
 		return;
 	}
-	lost = td_hybrid_vf_check_link(nic, &err) < 0;
+	lost = !td_hybrid_vf_sees_link(nic) && td_hybrid_vf_check_link(nic, &err) < 0;
 	if (lost && err.reason != TD_REASON_PF_DOWN && err.reason != TD_REASON_NO_CARRIER)
 		return;
 	nic->looks = lost == nic->link_lost ? 0 : nic->looks + 1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vfio_82576.c - VFs of Intel 82576 and I350 (igbvf): when the guest's driver is up, the link, and the counters, all by reading registers
- * that have no side effect. The mailbox and the read-to-clear registers are the guest's alone. Source: Intel 82576EB datasheet §8.26,
- * §8.19.
+ * that have no side effect; and what stands in the mailbox. V2PMAILBOX and the other read-to-clear registers are the guest's alone.
+ * Source: Intel 82576EB datasheet §8.26, §8.19.
  */
 #include "core/vf82576.h"
 #include "vfio/vfio_dev.h"
@@ -60,7 +60,10 @@ bool td_vfio_82576_link_up(struct td_vfio_pci *dev)
 
 /*
  * Only an answer of the PF has CTS, and only between two of the guest's requests does it stand there for long: the driver makes those when
- * it is configured. What stands there in place of ours when it is to be given back is newer.
+ * it is configured. What stands there in place of ours when it is to be given back is newer. Between reading and writing, for less than a
+ * microsecond, a request of the guest's could be overwritten, which would then be answered late or not at all, until igbvf resets the VF:
+ * that is borne, as all this is done for a driver that was silent for a while. VFU would not keep the guest out, which owns it, and whoever
+ * reads V2PMAILBOX takes from the driver what it waits for.
  */
 bool td_vfio_82576_show_answer(struct td_vfio_pci *dev, bool show)
 {
@@ -120,4 +123,5 @@ void td_vfio_82576_rebase(struct td_vfio_pci *dev)
 {
 	td_vfio_82576_sample(dev);
 	dev->intel.based = false;
+	dev->intel.answer = 0;
 }

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vfio_driver.c - what a flip wants to know of the guest's driver, and to tell it, beyond events: read from registers without side effect.
- */
+/* vfio_driver.c - what a flip wants to know of the guest's driver, and to make it do, beyond events. */
 #include "vfio/vfio_dev.h"
 
 #define BAR	0U
@@ -42,8 +41,9 @@ void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 
 bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show)
 {
-	if (dev->state != TD_VFIO_PLUGGED || !td_vfio_82576_show_answer(dev, show))
-		return false;
-	td_vfio_pci_kick(dev, VECTOR_MAIL);
-	return true;
+	bool done = dev->state == TD_VFIO_PLUGGED && td_vfio_82576_show_answer(dev, show);
+
+	if (done || show)
+		td_vfio_pci_kick(dev, VECTOR_MAIL);
+	return done;
 }

@@ -89,7 +89,8 @@ enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev);
 void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector);
 /*
  * 82576 VFs: igbvf is made to find no link at its next look, for which it is kicked, or to find it again: the PF's last answer loses its
- * "clear to send", or gets it back. False: VMBMEM holds no such answer now (the guest and the PF are talking, or it was not taken away).
+ * "clear to send", or gets it back. False: VMBMEM holds no such answer now (the guest and the PF are talking, or something newer stands
+ * there, which the driver is made to look at, too).
  */
 bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show);
 /* 82576 VFs, as igbvf numbers its vectors: 0 sends, 1 receives, 2 hears the PF. False: unknown model. */

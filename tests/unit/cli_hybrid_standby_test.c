@@ -43,7 +43,8 @@ static void test_queue_stands_still(void **state)
 {
 	(void)state;
 	for (unsigned past = 0; past < 2; past++) {
-		set_up_on(TD_PATH_VF);
+		set_up_world();
+		assert_true(flip(TD_PATH_VF));
 		guest.falls_back = true;
 		while (guest.falls_back)
 			fake_run(1, false);
@@ -60,6 +61,38 @@ static void test_queue_stands_still(void **state)
 	}
 }
 
+/* Long after its probe a look does no harm: a guest that has nothing to send after one is not bothered. */
+static void test_queue_runs(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake_run(10000, false);
+	guest.falls_back = true;
+	while (guest.falls_back)
+		fake_run(1, false);
+	guest.stuck = true;
+	fake_run(2000, false);
+	assert_int_equal(guest.lost_link, 0);
+	guest.stuck = false;
+	check_recovery();
+}
+
+/* The second time that the VF is plugged is as the first, also where the main loop is late. */
+static void test_queue_never_ran_again(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	assert_true(flip(TD_PATH_EMULATED));
+	guest.stuck = true;
+	guest.lost_link = 0;
+	assert_true(flip(TD_PATH_VF));
+	fake.now_ns += 150000000U;
+	fake_run(1000, false);
+	assert_int_equal(guest.lost_link, 1);
+	assert_false(guest.stuck);
+	check_recovery();
+}
+
 /* From the start: the flip does not wait for more than that. */
 static void test_queue_never_ran(void **state)
 {
@@ -70,6 +103,58 @@ static void test_queue_never_ran(void **state)
 	fake_run(1000, false);
 	assert_int_equal(guest.lost_link, 1);
 	assert_false(guest.stuck);
+	check_recovery();
+}
+
+/* Asked for its VF while it is shown no link, it is shown it again. */
+static void test_queue_stands_still_and_flips(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stuck = true;
+	guest.looks_past = 1;
+	assert_true(flip(TD_PATH_VF));
+	while (!guest.no_link)
+		fake_run(1, false);
+	guest.stops_at = STEP_DOWN;
+	assert_false(flip(TD_PATH_EMULATED));
+	assert_false(guest.no_link);
+	guest.stops_at = STEP_NONE;
+	check_recovery();
+}
+
+/* It talks with its PF: another time. */
+static void test_queue_stands_still_and_mail_is_busy(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stuck = guest.busy_mail = true;
+	assert_true(flip(TD_PATH_VF));
+	fake_run(2000, false);
+	assert_true(guest.stuck && !guest.no_link);
+	guest.busy_mail = false;
+	fake_run(300, false);
+	assert_false(guest.stuck);
+	check_recovery();
+}
+
+/* One that only receives is without buffers now and then: that is no reason to take its link again and again. */
+static void test_receives_only(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.stuck = true;
+	guest.looks_past = 1000;
+	assert_true(flip(TD_PATH_VF));
+	for (unsigned i = 0; i < 100; i++) {
+		guest.driver = TD_VFIO_DRIVER_BOUND;
+		fake_run(150, false);
+		guest.driver = TD_VFIO_DRIVER_UP;
+		fake_run(150, false);
+	}
+	assert_int_equal(guest.looks_past, 998);
+	guest.looks_past = 0;
+	guest.stuck = false;
 	check_recovery();
 }
 
@@ -310,7 +395,9 @@ static void test_empty_for_a_moment(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_falls_back), cmocka_unit_test(test_queue_stands_still),
-		cmocka_unit_test(test_queue_never_ran), cmocka_unit_test(test_sends_nothing),
+		cmocka_unit_test(test_queue_never_ran), cmocka_unit_test(test_queue_runs), cmocka_unit_test(test_queue_never_ran_again),
+		cmocka_unit_test(test_sends_nothing), cmocka_unit_test(test_queue_stands_still_and_flips),
+		cmocka_unit_test(test_queue_stands_still_and_mail_is_busy), cmocka_unit_test(test_receives_only),
 		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_followed), cmocka_unit_test(test_strays),
 		cmocka_unit_test(test_driver_is_down_for_a_moment), cmocka_unit_test(test_driver_is_loaded_anew),
 		cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends), cmocka_unit_test(test_stays_back),

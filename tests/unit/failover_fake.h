@@ -28,6 +28,7 @@ struct guest {
 	bool stuck;	     /* its VF's queue stands still, until it finds a link that it had lost */
 	unsigned looks_past; /* so often it does not come to look before its link is back */
 	unsigned lost_link;  /* so often it did */
+	bool busy_mail;	     /* its mailbox holds a request of its own */
 	bool no_link;	     /* it is shown none */
 	enum td_vfio_state vf_state;
 	enum td_vfio_driver driver;
@@ -69,8 +70,10 @@ static inline void guest_steps(struct td_timer *timer)
 		guest.driver = TD_VFIO_DRIVER_BOUND;
 	if (step == STEP_UP)
 		guest.driver = TD_VFIO_DRIVER_UP;
-	if (step == STEP_LET_GO)
+	if (step == STEP_LET_GO) {
 		guest.driver = TD_VFIO_DRIVER_NONE;
+		guest.no_link = false; /* its next probe asks the PF anew */
+	}
 	if (step == STEP_PROBE || step == STEP_DOWN || step == STEP_LET_GO)
 		guest_will(step + 1);
 	if (step == STEP_UP)
@@ -84,6 +87,7 @@ static inline void guest_steps(struct td_timer *timer)
 static void fake_guest_resets(void)
 {
 	guest.driver = TD_VFIO_DRIVER_NONE;
+	guest.no_link = false;
 	fake.vm.pci.ghosts = 0;
 	guest.held = false;
 	td_hybrid_guest_reset(fake.nic);
@@ -191,6 +195,7 @@ void td_vfio_pci_close(struct td_vfio_pci *dev)
 	}
 	guest.vf_state = TD_VFIO_CLOSED;
 	guest.driver = TD_VFIO_DRIVER_NONE;
+	guest.no_link = false;
 }
 
 void td_vfio_pci_destroy(struct td_vfio_pci *dev)
@@ -277,6 +282,8 @@ void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector)
 bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show)
 {
 	(void)dev;
+	if (guest.busy_mail)
+		return false;
 	assert_int_equal(guest.no_link, show);
 	guest.no_link = !show;
 	if (!show && !guest.looks_past) {
