@@ -49,7 +49,7 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
 	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
-	td_hybrid_queue_probed(nic);
+	td_hybrid_queue_forget(nic);
 	if (nic->path == TD_PATH_EMULATED)
 		return;
 	nic->path = TD_PATH_EMULATED;

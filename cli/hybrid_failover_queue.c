@@ -19,7 +19,7 @@
 #define AWAY_NS	 30000000ULL   /* a look is due one jiffy after its interrupt */
 #define TRIES	 2U	       /* in case that its CPUs did not come to look while there was no link */
 
-void td_hybrid_queue_probed(struct td_hybrid *nic)
+void td_hybrid_queue_forget(struct td_hybrid *nic)
 {
 	nic->queue = (struct td_hybrid_queue){.is_new = true};
 }

@@ -19,8 +19,6 @@
 #define KICKS_OLD_NS	10000000000ULL
 #define FOLLOWED_NS	10000000000ULL /* who was misled by what the guest sent by the standby has been told by then */
 #define OPENING_NS	20000000ULL
-#define VECTOR_RECEIVE	1U
-#define VECTOR_MAIL	2U
 
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
@@ -58,7 +56,7 @@ static void tick_leaving(struct td_hybrid *nic)
 		td_hybrid_hold(nic, true);
 		relay(nic);
 		if (td_vfio_pci_is_82576(nic->vf))
-			td_vfio_pci_kick(nic->vf, VECTOR_RECEIVE);
+			td_vfio_pci_kick(nic->vf, TD_VFIO_VECTOR_RECEIVED);
 	} else if (nic->was_up && !nic->marks.driver_down_ns) {
 		nic->marks.driver_down_ns = now_ns;
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
@@ -122,7 +120,7 @@ static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
 		return;
 	nic->kicked_ns = now_ns;
 	nic->kicks++;
-	td_vfio_pci_kick(nic->vf, VECTOR_MAIL);
+	td_vfio_pci_kick(nic->vf, TD_VFIO_VECTOR_MAIL);
 	td_hybrid_queue_looked(nic, now_ns);
 }
 
@@ -158,7 +156,7 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
 			nic->open_ns = 0;
 		if (driver == TD_VFIO_DRIVER_NONE)
-			td_hybrid_queue_probed(nic);
+			td_hybrid_queue_forget(nic);
 	}
 	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
@@ -236,7 +234,7 @@ static bool let_go(struct td_hybrid *nic)
 	bool gone = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
 
 	if (gone)
-		td_hybrid_queue_probed(nic);
+		td_hybrid_queue_forget(nic);
 	td_hybrid_hold(nic, !gone);
 	return gone;
 }

@@ -222,7 +222,7 @@ void td_hybrid_settle(struct td_hybrid *nic);
 void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away);
 
 /* hybrid_failover_queue.c */
-void td_hybrid_queue_probed(struct td_hybrid *nic); /* no driver runs the VF: the next to open it is one that probes it */
+void td_hybrid_queue_forget(struct td_hybrid *nic); /* no driver runs the VF: the next to open it is one that probes it */
 void td_hybrid_queue_opened(struct td_hybrid *nic, uint64_t now_ns);
 void td_hybrid_queue_looked(struct td_hybrid *nic, uint64_t now_ns); /* igbvf looks for its link about now */
 /* The VF is open: a queue that stands still is started. */

@@ -356,7 +356,7 @@ uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 	return td_hw82576_get(hw, reg);
 }
 
-/* A queue's causes never go to our vector: a guest could keep the main loop busy with them. Such a queue has no interrupt on hardware. */
+/* A queue's causes don't go to our vector: a guest would wake the main loop with them. Such a queue has no interrupt on hardware. */
 static uint32_t guest_ivar(uint32_t value)
 {
 	for (unsigned i = 0; i < 4; i++)

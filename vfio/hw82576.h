@@ -106,8 +106,10 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value);
 void td_hw82576_reset_queues(struct td_hw82576 *hw);
 void td_hw82576_bus_master(struct td_hw82576 *hw, bool on); /* the guest's; a VF that takes over has it on */
 int td_hw82576_mail(struct td_hw82576 *hw, const uint32_t words[TD_VF_MAIL_WORDS]);
-/* Pages 1 to 3 of BAR0. A guest that has page 1 can raise our vector, and mask it: it is heard twice a millisecond at most, and its mail
- * twice a second at least. */
+/*
+ * Pages 1 to 3 of BAR0. A guest that has page 1 can raise our vector, and mask it: it is heard twice a millisecond at most, and the PF's
+ * mail twice a second at least.
+ */
 void *td_hw82576_guest_pages(struct td_hw82576 *hw);
 bool td_hw82576_link_up(struct td_hw82576 *hw);
 /* Counters' growth since restore, in full. */

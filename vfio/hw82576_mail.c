@@ -277,7 +277,7 @@ void td_hw82576_mail_ready(struct td_watch *watch, uint32_t events)
 	(void)events;
 	if (eventfd_read(watch->fd, &count) < 0 || hw->phase != TD_HW82576_RUNNING || hw->open.lost)
 		return;
-	/* EIAM has masked it. Before the look: what comes after it interrupts again. */
+	/* EIAM has masked it, unless the guest did something about that. Before the look: what comes after it interrupts again. */
 	td_hw82576_put(hw, TD_VF_EICR, TD_HW82576_OUR_BIT);
 	td_hw82576_put(hw, TD_VF_EIMS, TD_HW82576_OUR_BIT);
 	be_deaf(hw, now_ns - hw->mail.heard_ns < POLL_NS);

@@ -97,7 +97,7 @@ static inline void td_hw82576_put(struct td_hw82576 *hw, uint32_t reg, uint32_t 
 
 /* hw82576.c */
 
-/* Registers that are ours to set whatever the guest does: vector 2 is the mailbox's, and is on. */
+/* Registers that are ours to set: vector 2 is the mailbox's, and is on, as long as a guest that reaches them leaves them so. */
 void td_hw82576_own_vector(struct td_hw82576 *hw, bool on);
 /* The VF does not answer any more: told by events.lost, once, from the main loop. */
 void td_hw82576_found_gone(struct td_hw82576 *hw);

@@ -7,8 +7,6 @@
 #define RXRDT0	0x2818U
 #define RXDCTL0 0x2828U
 
-#define VECTOR_MAIL 2U
-
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
 {
 	return dev->intel.known;
@@ -44,6 +42,6 @@ bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show)
 	bool done = dev->state == TD_VFIO_PLUGGED && td_vfio_82576_show_answer(dev, show);
 
 	if (done || show)
-		td_vfio_pci_kick(dev, VECTOR_MAIL);
+		td_vfio_pci_kick(dev, TD_VFIO_VECTOR_MAIL);
 	return done;
 }

@@ -93,7 +93,8 @@ void td_vfio_pci_kick(struct td_vfio_pci *dev, unsigned vector);
  * there, which the driver is made to look at, too).
  */
 bool td_vfio_pci_show_link(struct td_vfio_pci *dev, bool show);
-/* 82576 VFs, as igbvf numbers its vectors: 0 sends, 1 receives, 2 hears the PF. False: unknown model. */
+/* 82576 VFs: vectors as igbvf numbers them. */
+enum td_vfio_vector { TD_VFIO_VECTOR_SENT, TD_VFIO_VECTOR_RECEIVED, TD_VFIO_VECTOR_MAIL };
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev);
 
 #endif

@@ -37,6 +37,18 @@ static void end(struct driver *d, struct fake *fake)
 	munmap(fake->pages, PAGES_BYTES);
 }
 
+/* A driver that is up and knows its link; the state to come back with. */
+static struct td_vf82576_state up(struct driver *d)
+{
+	struct td_vf82576_state rings;
+
+	driver_up(d);
+	driver_read(d, TD_VF_STATUS);
+	rings = *td_igbvf_state(d->dev);
+	memset(rings.counter, 0, sizeof(rings.counter));
+	return rings;
+}
+
 /* The page of the interrupts from EIMS to the next reset. */
 static void test_as_igbvf(void **state)
 {
@@ -92,12 +104,8 @@ static void test_comes_back_undecoded(void **state)
 {
 	struct fake fake = {0};
 	struct driver *d = begin(state, &fake);
-	struct td_vf82576_state rings;
+	struct td_vf82576_state rings = up(d);
 
-	driver_up(d);
-	driver_read(d, TD_VF_STATUS);
-	rings = *td_igbvf_state(d->dev);
-	memset(rings.counter, 0, sizeof(rings.counter));
 	d->dev->state.eims = 0;
 	to_hardware(d, &fake);
 	decode(d, false);
@@ -132,12 +140,8 @@ static void test_comes_back(void **state)
 {
 	struct fake fake = {0};
 	struct driver *d = begin(state, &fake);
-	struct td_vf82576_state rings;
+	struct td_vf82576_state rings = up(d);
 
-	driver_up(d);
-	driver_read(d, TD_VF_STATUS);
-	rings = *td_igbvf_state(d->dev);
-	memset(rings.counter, 0, sizeof(rings.counter));
 	d->dev->state.eims = 4; /* both were fired, and are not served yet */
 	to_hardware(d, &fake);
 	driver_interrupted(d, 0);
