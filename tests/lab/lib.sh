@@ -192,6 +192,8 @@ carrier() {
 	done
 }
 
+vm_runs() { [ -n "${VM_PID:-}" ] && kill -0 "$VM_PID" 2>/dev/null; }
+
 vm_stop() {
 	kill -TERM "$VM_PID" 2>/dev/null || true
 	sleep 0.5

@@ -13,7 +13,7 @@ find_slot() {
 }
 
 case_refusals() {
-	nic_vm
+	nic_vm unplug_timeout=20s
 	on_vf
 	check 'on the VF the guest answers' answers
 	check 'already there: nothing changes' [ "$(tandem nic switch faults/net0 --to vf --json | jq .changed)" = false ]
@@ -29,7 +29,6 @@ case_refusals() {
 	lab-link pf0 on
 	on_vf
 	check 'with link again it goes to the VF by itself, and answers there' answers
-	vm_stop
 }
 
 pause_fails() {
@@ -55,7 +54,6 @@ case_no_guest_driver() {
 	nic_wait .state idle 20
 	check 'with its driver loaded: to the VF' tandem nic switch faults/net0 --to vf
 	check 'the guest answers there' answers
-	vm_stop
 }
 
 # The guest's virtio NIC is taken by a few writes to its registers (virtio 1.2 §3.1.1, §4.1.4.3), with these features above bit 31: no
@@ -84,7 +82,6 @@ case_declined() {
 	take_by_hand $((version_1 | standby))
 	sleep 1
 	check 'a driver that accepts it gets the VF' guest_sees_vf
-	vm_stop
 }
 
 # The flip that the guest holds up is made when the guest is ready.
@@ -106,11 +103,10 @@ case_interface_down() {
 	check 'and up: the guest answers there' answers
 	check 'to the VF' tandem nic switch faults/net0 --to vf
 	check 'and there' answers
-	vm_stop
 }
 
 case_guest_ejects() {
-	nic_vm
+	nic_vm unplug_timeout=20s
 	on_vf
 	find_slot
 	guest "echo 0 >$SLOT/power" || true
@@ -118,11 +114,10 @@ case_guest_ejects() {
 	check 'a guest that gives the VF up by itself: reason' [ "$(nic_get .reason)" = flip-aborted ]
 	check 'the guest answers' answers
 	check 'and back' tandem nic switch faults/net0 --to vf
-	vm_stop
 }
 
 case_driver_unload() {
-	nic_vm
+	nic_vm unplug_timeout=20s
 	on_vf
 	guest 'rmmod virtio_net' || true
 	nic_wait .path emulated 20
@@ -131,7 +126,6 @@ case_driver_unload() {
 	guest_address
 	on_vf
 	check 'with the driver back the NIC is on the VF again' answers
-	vm_stop
 }
 
 case_reboot() {
@@ -154,13 +148,13 @@ case_reboot() {
 	check 'the guest answers' answers
 	check 'to the VF' tandem nic switch faults/net0 --to vf
 	check 'the guest answers there' answers
-	vm_stop
 }
 
 network_up 2
 guest_image
-for name in ${ONLY:-refusals no_guest_driver declined interface_down guest_ejects driver_unload reboot}; do
-	printf -- '-- %s\n' "$name"
+for name in ${ONLY:-refusals guest_ejects driver_unload reboot no_guest_driver declined interface_down}; do
+	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done
+vm_stop
 finish

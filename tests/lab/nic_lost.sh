@@ -19,7 +19,6 @@ case_link_lost() {
 	leaves_vf pf-down 'pf pf0 was taken down'
 	ip link set pf0 up
 	returns_to_vf
-	vm_stop
 }
 
 case_vf_lost() {
@@ -44,7 +43,6 @@ case_vf_lost() {
 	check 'and answers' answers
 	make_vfs
 	returns_to_vf
-	vm_stop
 }
 
 nic_cold() { [ "$(nic_get .vf)" = null ]; }
@@ -77,7 +75,6 @@ case_deaf() {
 	check 'the guest answers' answers
 	make_vfs
 	returns_to_vf
-	vm_stop
 }
 
 pf_unbind() {
@@ -105,7 +102,6 @@ case_pf_unbound() {
 	check 'to the VF: it says what is missing' switch_fails vf pf-missing
 	pf_bind
 	returns_to_vf
-	vm_stop
 }
 
 # neighbour_up: the card's other VF, in a namespace of its own.
@@ -145,14 +141,14 @@ case_neighbour() {
 	check 'a VF without driver that is not given up: unplug-timeout' switch_fails emulated unplug-timeout
 	check 'the guest hears its neighbour all the same' hears_neighbour
 	guest_hears
-	vm_stop
 	neighbour_down
 }
 
 network_up 2
 guest_image
-for name in ${ONLY:-link_lost vf_lost deaf neighbour pf_unbound}; do
+for name in ${ONLY:-link_lost vf_lost pf_unbound deaf neighbour}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done
+vm_stop
 finish

@@ -6,8 +6,13 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# nic_vm: a VM with a transparent NIC, up.
+# nic_vm: a VM with a transparent NIC, up: the case's before, with its NIC on the VF again, or a new one.
 nic_vm() {
+	if vm_runs; then
+		nic_wait .state idle 20
+		to_either vf
+		return
+	fi
 	GUEST_CMDLINE="modules=${MODULES-virtio_pci,igbvf}" vm_start faults --cpus boot=2 \
 		--net "id=net0,mode=transparent,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf"
 	console_wait '@up' 90
@@ -72,7 +77,7 @@ case_refusals() {
 	on_vf
 	check 'with the PF up it goes to the VF by itself, and the guest answers' answers
 	check 'its link came up once' [ "$ups" = "$(link_ups)" ]
-	vm_stop
+	vm_stop # whose kernel loads no igbvf
 }
 
 case_pf_down() {
@@ -86,7 +91,6 @@ case_pf_down() {
 	ip link set pf0 up
 	on_vf
 	check 'and back by itself: the guest answers there' answers_soon 5
-	vm_stop
 }
 
 # The cable of the bridge's uplink: the guest's own on the emulated path, no matter on the VF.
@@ -108,7 +112,6 @@ case_uplink() {
 	check 'which has one' carrier 1 5
 	check 'the guest answers there' answers_soon 5
 	lab-link up0 on
-	vm_stop
 }
 
 case_interface_flaps() {
@@ -121,7 +124,6 @@ case_interface_flaps() {
 	check 'an interface that goes down and up amid flips: emulated path' answers_soon 15
 	check 'to the VF' to vf
 	check 'VF path' answers_soon 15
-	vm_stop
 }
 
 case_driver_reload() {
@@ -138,7 +140,6 @@ case_driver_reload() {
 	check 'and not back' switch_fails vf driver-down
 	brought_up
 	check 'with the driver again' answers_soon 15
-	vm_stop
 }
 
 case_filters_change() {
@@ -150,7 +151,6 @@ case_filters_change() {
 	check 'the guest answers' answers_soon 5
 	check 'VF path' to_either vf
 	check 'the guest answers there' answers_soon 5
-	vm_stop
 }
 
 # to_either PATH: there, or there already.
@@ -171,7 +171,6 @@ case_registers_rewritten() {
 	check 'a driver loaded anew has a working NIC: emulated path' answers_soon 20
 	check 'VF path' to_either vf
 	check 'the guest answers there' answers_soon 20
-	vm_stop
 }
 
 case_reboot() {
@@ -185,7 +184,6 @@ case_reboot() {
 	printf 'reboot -f\n' >&"$VM_IN"
 	console_wait '@up' 90
 	check 'reboot amid a flip: the guest answers' answers_soon 10
-	vm_stop
 }
 
 case_pause() {
@@ -200,7 +198,6 @@ case_pause() {
 	sleep 0.5
 	tandem vm resume faults >/dev/null
 	check 'on the emulated path, too' answers_soon 5
-	vm_stop
 }
 
 case_vf_lost() {
@@ -219,7 +216,6 @@ case_vf_lost() {
 	echo 2 >/sys/class/net/pf0/device/sriov_numvfs
 	nic_wait .path vf 60
 	check 'with VFs again it goes to the VF by itself, and the guest answers' answers_soon 5
-	vm_stop
 }
 
 # Each of these comes while flips are under way, so in one phase or another.
@@ -239,7 +235,6 @@ case_lost_amid_flips() {
 		check "VFs taken away amid flips, $round: the guest answers" answers_soon 10
 		echo 2 >/sys/class/net/pf0/device/sriov_numvfs
 	done
-	vm_stop
 }
 
 case_killed() {
@@ -261,7 +256,8 @@ case_killed() {
 network_up 2
 guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool"
 for name in ${ONLY:-refusals pf_down uplink interface_flaps driver_reload filters_change registers_rewritten reboot pause vf_lost lost_amid_flips killed}; do
-	say "case $name"
+	say "case $name ($SECONDS s)"
 	"case_$name"
 done
+! vm_runs || vm_stop
 finish

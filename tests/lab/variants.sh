@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # VMs of other kinds than the rest of the scenarios': a VF alone, one CPU, Debian 12's kernel, no vhost, VLANs, two failover NICs, cold flips,
 # boot after boot. Each case gives the host back as it was.
-# lab/host -- env ONLY="CASE…" BOOTS=20 COLD=10 tests/lab/variants.sh: some cases; more boots than 3, more cold flips than 4.
+# lab/host -- env ONLY="CASE…" BOOTS=20 COLD=10 tests/lab/variants.sh: some cases; more boots than 2, more cold flips than 2.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -193,7 +193,7 @@ case_cold() {
 	local flip
 	start --net "$(failover)"
 	on_vf
-	for ((flip = 0; flip < ${COLD:-4}; flip += 2)); do
+	for ((flip = 0; flip < ${COLD:-2}; flip += 2)); do
 		switch_nic emulated --cold
 		nic_wait .vf null 10
 		[ "$(ls /dev/vfio)" = vfio ] || fail "the VF's group is held after a cold flip"
@@ -209,13 +209,13 @@ case_cold() {
 	ip link set pf0 down
 	check 'a flip that fails says so in JSON, with its record' flip_fails vf pf-down
 	ip link set pf0 up
-	check "${COLD:-4} flips, half of them cold: the guest answers" answers
+	check "${COLD:-2} flips, half of them cold: the guest answers" answers
 	power_off
 }
 
 case_boots() {
 	local boot
-	for ((boot = 1; boot <= ${BOOTS:-3}; boot++)); do
+	for ((boot = 1; boot <= ${BOOTS:-2}; boot++)); do
 		start --net "$(failover)"
 		on_vf
 		check "boot $boot: the guest answers" answers
