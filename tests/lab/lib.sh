@@ -194,6 +194,23 @@ carrier() {
 
 vm_runs() { [ -n "${VM_PID:-}" ] && kill -0 "$VM_PID" 2>/dev/null; }
 
+# vm_reused WAY: does a VM run that was started this way? One that was started another way is ended.
+VM_WAY=
+vm_reused() {
+	if vm_runs; then
+		[ "$1" != "$VM_WAY" ] || return 0
+		vm_stop
+	fi
+	VM_WAY=$1
+	return 1
+}
+
+# to_vf: net0 of a VM that is used again, as it was at its start.
+to_vf() {
+	nic_wait .state idle 20
+	[ "$(nic_get .path)" = vf ] || tandem nic switch "$VM_NAME/net0" --to vf >/dev/null || fail 'net0 is not back on its VF for the next case'
+}
+
 vm_stop() {
 	kill -TERM "$VM_PID" 2>/dev/null || true
 	sleep 0.5

@@ -6,11 +6,10 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# nic_vm: a VM with a transparent NIC, up: the case's before, with its NIC on the VF again, or a new one.
+# nic_vm: a VM with a transparent NIC, up: the case's before, if it was started alike, or a new one.
 nic_vm() {
-	if vm_runs; then
-		nic_wait .state idle 20
-		to_either vf
+	if vm_reused "${MODULES-virtio_pci,igbvf}"; then
+		to_vf
 		return
 	fi
 	GUEST_CMDLINE="modules=${MODULES-virtio_pci,igbvf}" vm_start faults --cpus boot=2 \
@@ -77,7 +76,6 @@ case_refusals() {
 	on_vf
 	check 'with the PF up it goes to the VF by itself, and the guest answers' answers
 	check 'its link came up once' [ "$ups" = "$(link_ups)" ]
-	vm_stop # whose kernel loads no igbvf
 }
 
 case_pf_down() {
