@@ -47,8 +47,10 @@ mkdir -p "$WORK"
 
 # ---- the host
 
-# peer_up: PEER_ADDRESS outside; no IPv6 there nor here.
+# peer_up: PEER_ADDRESS outside; no IPv6 there nor here. Packets that are counted are lost by the network or not at all: fq_codel, the
+# default, drops some that a slow machine let wait (guest-job does the same in guests).
 peer_up() {
+	sysctl -qw net.core.default_qdisc=pfifo_fast
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
 	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
 	ip -n peer address add "$PEER_ADDRESS/24" dev wire0
