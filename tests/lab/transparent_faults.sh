@@ -233,6 +233,8 @@ case_lost_amid_flips() {
 		check "VFs taken away amid flips, $round: the guest answers" answers_soon 10
 		echo 2 >/sys/class/net/pf0/device/sriov_numvfs
 	done
+	nic_wait .path vf 60 # by itself: who asks for it meanwhile may be told that it is on its way
+	nic_wait .state idle 20
 }
 
 case_killed() {
