@@ -44,13 +44,14 @@ in_peer() { ip netns exec peer "$@"; }
 
 [ -n "${LAB_SHARED:-}" ] || skip "runs in a lab host: lab/host -- $0"
 mkdir -p "$WORK"
+# Packets that are counted are lost by the network or not at all: fq_codel, the default, drops some that a slow machine let wait. Before any
+# interface comes up; guest-job does the same in guests.
+sysctl -qw net.core.default_qdisc=pfifo_fast
 
 # ---- the host
 
-# peer_up: PEER_ADDRESS outside; no IPv6 there nor here. Packets that are counted are lost by the network or not at all: fq_codel, the
-# default, drops some that a slow machine let wait (guest-job does the same in guests).
+# peer_up: PEER_ADDRESS outside; no IPv6 there nor here.
 peer_up() {
-	sysctl -qw net.core.default_qdisc=pfifo_fast
 	sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
 	in_peer sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1 || true
 	ip -n peer address add "$PEER_ADDRESS/24" dev wire0

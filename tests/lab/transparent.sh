@@ -17,7 +17,7 @@ ethtool_counters() {
 
 card_missed() { ethtool -S pf0 | awk '/rx_missed_errors:|rx_no_buffer_count:/ { sum += $2 } END { print sum + 0 }'; }
 
-# Packets that the sender's own queueing discipline (fq_codel) has dropped, of the words of "tc -s qdisc show".
+# Packets that the sender's own queueing discipline has dropped, of the words of "tc -s qdisc show".
 qdisc_dropped() { sed -n 's/.*(dropped \([0-9]*\),.*/\1/p' | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 # grown OLD NEW: no counter went back.
