@@ -3,13 +3,11 @@
 # Frames that come back: a VM with two NICs, in a network whose uplink is a PF with VFs (its card returns broadcasts) and in one on a team
 # without LACP (what one member sends, the other hears). The bridges must not look for the VM outside, and it must not hear itself; on its VF
 # its frames do come by the uplink; killed, it leaves nothing for ever; in a network that is deleted and
-# made anew, it is again. Then what the filters cost a packet.
-# Environment: PACKETS (50000: of each measurement)
+# made anew, it is again. What the filters cost a packet: bench/run guard.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"
 
-PACKETS=${PACKETS:-50000}
 SECOND_MAC=52:54:00:12:34:57
 OTHER_MAC=52:54:00:12:34:58
 
@@ -95,6 +93,12 @@ frames() {
 
 has_no_port() { [ -z "$(port_of "$1" "$2")" ]; }
 
+# in_one_table UPLINK: its filters have one priority and one mask, so that a frame is looked up once, however many there are.
+in_one_table() {
+	tc -j filter show dev "$1" ingress | jq -e '[.[] | select(.options.keys)]
+		| length > 1 and ([.[] | [.kind, .pref, .protocol, (.options.keys | keys), (.options.keys.src_mac | contains("/"))]] | unique | length == 1)' >/dev/null
+}
+
 # another_in BRIDGE: a VM that never gets to its kernel's end, with one NIC. Sets OTHER_PID.
 another_in() {
 	tandem run --name web2 --memory size=64M --serial off --kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$OTHER_MAC,bridge=$1" \
@@ -108,6 +112,8 @@ not_there_for() { # SECONDS COMMAND...: until it fails
 	while "${@:2}" && ((SECONDS < limit)); do sleep 0.1; done
 	! "${@:2}"
 }
+
+not_in_one_table() { ! in_one_table "$1"; }
 
 has_filter() { [ -n "$(dropped "$1" "$2")" ]; }
 
@@ -123,6 +129,7 @@ made_anew() {
 
 killed() {
 	another_in br1
+	check 'two VMs: their filters are one table' not_there_for 5 not_in_one_table team0
 	kill -9 "$VM_PID"
 	wait "$VM_PID" 2>/dev/null || true
 	check 'killed: the network'"'"'s other VM takes its filter away' not_there_for 5 has_filter team0 "$SECOND_MAC"
@@ -142,63 +149,11 @@ killed() {
 	check 'no network, no place for filters' test -z "$(tc qdisc show dev pf0 clsact)$(tc qdisc show dev up0 clsact)"
 }
 
-# once: PACKETS frames through a bridge from port9; nanoseconds each.
-once() {
-	local before after start=${EPOCHREALTIME/./}
-	before=$(cat /sys/class/net/port9/statistics/rx_packets)
-	echo start >/proc/net/pktgen/pgctrl
-	after=$(cat /sys/class/net/port9/statistics/rx_packets)
-	echo $(((${EPOCHREALTIME/./} - start) * 1000 / (after - before)))
-}
-
-filters() { # COUNT
-	local i
-	for ((i = 1; i <= $1; i++)); do
-		printf 'filter add dev port9 ingress prio 31255 protocol all handle %d flower skip_hw src_mac 52:54:01:00:00:%02x action drop\n' "$i" "$i"
-	done | tc -batch -
-}
-
-no_filters() { tc filter del dev port9 ingress; }
-
-median() { sort -n | sed -n 3p; }
-
-cost() {
-	local line none='' one='' many=''
-	modprobe pktgen
-	ip link add br9 type bridge mcast_snooping 0
-	ip link add wire9 type veth peer name port9
-	ip link add sink9 type veth peer name end9
-	for line in port9 sink9; do ip link set $line master br9; done
-	for line in br9 wire9 port9 sink9 end9; do ip link set $line up; done
-	bridge fdb replace 52:54:02:00:00:01 dev sink9 master static
-	bridge link set dev port9 learning off
-	tc qdisc add dev port9 clsact
-	echo 'add_device wire9' >/proc/net/pktgen/kpktgend_1
-	for line in "count $PACKETS" 'pkt_size 60' 'delay 0' 'burst 1' 'dst_mac 52:54:02:00:00:01' 'src_mac 52:54:02:00:00:02'; do
-		echo "$line" >/proc/net/pktgen/wire9 2>/dev/null || true
-	done
-	once >/dev/null
-	for _ in 1 2 3 4 5; do
-		none+="$(once) "
-		filters 1
-		one+="$(once) "
-		no_filters
-		filters 64
-		many+="$(once) "
-		no_filters
-	done
-	none=$(tr ' ' '\n' <<<"${none% }" | median) one=$(tr ' ' '\n' <<<"${one% }" | median) many=$(tr ' ' '\n' <<<"${many% }" | median)
-	printf 'a frame through the bridge: %d ns without a filter, %d ns with that of one VM (%d %%), %d ns with those of 64 (%d %%)\n' \
-		"$none" "$one" $((one * 100 / none)) "$many" $((many * 100 / none))
-	check 'filters of 64 VMs cost a frame as much as one does' test $((many * 100)) -le $((one * 120))
-}
-
 main() {
 	hosts_up
 	frames
 	made_anew
 	killed
-	cost
 	finish
 }
 
