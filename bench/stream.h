@@ -90,9 +90,9 @@ struct stream_gap {
 #define STREAM_BUCKET_NS 100000000ULL
 
 struct stream_seen {
-	uint8_t *bitmap;
-	uint64_t bits; /* capacity */
-	uint64_t received, duplicated, reordered, bad, highest, first_sent_ns, first_seq;
+	uint32_t *sent_us; /* of each, from first_sent_ns less a second on; 0: not received */
+	uint64_t capacity;
+	uint64_t received, duplicated, reordered, bad, highest, first_sent_ns;
 	uint64_t last_received_ns, last_sent_ns;
 	bool any;
 	struct stream_gap gap[STREAM_GAPS]; /* the longest, unsorted until printed */
@@ -111,7 +111,7 @@ int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t inter
 void stream_seen_fini(struct stream_seen *seen);
 void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns);
 /* peer_sent: how many the other end sent. Members of an object, without braces. */
-void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, uint64_t interval_ns, FILE *out);
+void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, FILE *out);
 uint64_t stream_seen_lost(const struct stream_seen *seen, uint64_t peer_sent);
 
 #endif

@@ -116,7 +116,7 @@ static void *sender(void *opaque)
 	uint64_t start_ns = stream_now_ns() + flow->interval_ns, limit_ns = stream->request.duration_ms * 1000000ULL;
 	uint8_t buffer[STREAM_SIZE_MAX] = {0};
 
-	for (uint64_t seq = 0; seq < flow->seen.bits && !atomic_load(&stream->stop); seq++) {
+	for (uint64_t seq = 0; seq < flow->seen.capacity && !atomic_load(&stream->stop); seq++) {
 		uint64_t due_ns = start_ns + seq * flow->interval_ns, now_ns;
 		struct packet packet = {.magic = STREAM_MAGIC, .type = TYPE_DATA, .seq = seq};
 
@@ -203,7 +203,7 @@ static void print(struct flow *flow, FILE *out)
 		",\"longest_late_ms\":%.3f,",
 		flow->stream->request.rate, flow->stream->request.size, atomic_load(&flow->sent), flow->send_errors, flow->late_sends,
 		(double)flow->longest_late_ns / 1e6);
-	stream_seen_print(&flow->seen, flow->peer_sent, flow->interval_ns, out);
+	stream_seen_print(&flow->seen, flow->peer_sent, out);
 	fprintf(out, "}");
 }
 

@@ -7,16 +7,18 @@
 #include "stream.h"
 
 #define LOSS_RUNS_PRINTED 64U
+#define NS_PER_S	  1000000000ULL
+#define NS_PER_US	  1000ULL
 
 int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t interval_ns)
 {
-	*seen = (struct stream_seen){.bits = capacity < STREAM_SEQ_MAX ? capacity : STREAM_SEQ_MAX};
+	*seen = (struct stream_seen){.capacity = capacity < STREAM_SEQ_MAX ? capacity : STREAM_SEQ_MAX};
 	seen->gap_min_ns = 3 * interval_ns > 5000000 ? 3 * interval_ns : 5000000;
-	seen->bitmap = calloc(1, seen->bits / 8 + 1);
+	seen->sent_us = calloc(seen->capacity + 1, sizeof(*seen->sent_us));
 	seen->arrivals_count = capacity * interval_ns / STREAM_BUCKET_NS + STREAM_LINGER_MS * 1000000ULL / STREAM_BUCKET_NS + 1;
 	seen->arrivals = calloc(seen->arrivals_count, sizeof(*seen->arrivals));
 	seen->delay_min_ns = INT64_MAX;
-	if (seen->bitmap && seen->arrivals)
+	if (seen->sent_us && seen->arrivals)
 		return 0;
 	stream_seen_fini(seen);
 	return -ENOMEM;
@@ -24,15 +26,15 @@ int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t inter
 
 void stream_seen_fini(struct stream_seen *seen)
 {
-	free(seen->bitmap);
+	free(seen->sent_us);
 	free(seen->arrivals);
-	seen->bitmap = NULL;
+	seen->sent_us = NULL;
 	seen->arrivals = NULL;
 }
 
 static bool has(const struct stream_seen *seen, uint64_t seq)
 {
-	return seen->bitmap[seq / 8] & (1U << (seq % 8));
+	return seen->sent_us[seq];
 }
 
 static void add_gap(struct stream_seen *seen, const struct stream_gap *gap)
@@ -51,12 +53,19 @@ static void add_gap(struct stream_seen *seen, const struct stream_gap *gap)
 		seen->gap[place] = *gap;
 }
 
-static void first(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns)
+static void first(struct stream_seen *seen, uint64_t sent_ns, uint64_t now_ns)
 {
 	seen->any = true;
-	seen->first_seq = seq;
 	seen->first_sent_ns = sent_ns;
 	seen->first_received_ns = now_ns;
+}
+
+/* The first to come need not be the first that was sent. */
+static void note_sent(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns)
+{
+	uint64_t us = (sent_ns + NS_PER_S - seen->first_sent_ns) / NS_PER_US;
+
+	seen->sent_us[seq] = us > 0 && us <= UINT32_MAX ? (uint32_t)us : 1;
 }
 
 static void count_arrival(struct stream_seen *seen, uint64_t sent_ns, uint64_t now_ns)
@@ -72,7 +81,7 @@ static void count_arrival(struct stream_seen *seen, uint64_t sent_ns, uint64_t n
 
 void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns)
 {
-	if (seq >= seen->bits) {
+	if (seq >= seen->capacity) {
 		seen->bad++;
 		return;
 	}
@@ -82,10 +91,9 @@ void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, u
 		seen->duplicated++;
 		return;
 	}
-	seen->bitmap[seq / 8] |= (uint8_t)(1U << (seq % 8));
 	seen->received++;
 	if (!seen->any) {
-		first(seen, seq, sent_ns, now_ns);
+		first(seen, sent_ns, now_ns);
 	} else if (seq < seen->highest) {
 		if (seen->reorder_count < sizeof(seen->reorder) / sizeof(seen->reorder[0]))
 			seen->reorder[seen->reorder_count++] = sent_ns;
@@ -96,6 +104,7 @@ void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, u
 				      .received_at_ns = seen->last_received_ns,
 				      .missing = seq - seen->highest - 1});
 	}
+	note_sent(seen, seq, sent_ns);
 	count_arrival(seen, sent_ns, now_ns);
 	if (seq > seen->highest)
 		seen->highest = seq;
@@ -133,10 +142,18 @@ static void print_gaps(struct stream_seen *seen, FILE *out)
 	fprintf(out, "]");
 }
 
-/* When a packet was sent follows from the sender's even pace. */
-static void print_losses(const struct stream_seen *seen, uint64_t peer_sent, uint64_t interval_ns, FILE *out)
+/* When the first of [start, end), which are lost, was sent: between its neighbours, as senders that are late keep no even pace. */
+static double lost_at(const struct stream_seen *seen, uint64_t start, uint64_t end)
 {
-	uint64_t end = peer_sent < seen->bits ? peer_sent : seen->bits, start = 0;
+	double before = start > 0 ? seen->sent_us[start - 1] : 0, after = end < seen->capacity ? seen->sent_us[end] : 0;
+	double us = before > 0 && after > 0 ? before + (after - before) / (double)(end - start + 1) : before + after;
+
+	return seconds(seen->first_sent_ns) - 1.0 + us / 1e6;
+}
+
+static void print_losses(const struct stream_seen *seen, uint64_t peer_sent, FILE *out)
+{
+	uint64_t end = peer_sent < seen->capacity ? peer_sent : seen->capacity, start = 0;
 	unsigned printed = 0;
 
 	fprintf(out, ",\"losses\":[");
@@ -144,10 +161,8 @@ static void print_losses(const struct stream_seen *seen, uint64_t peer_sent, uin
 		if (seq < end && !has(seen, seq))
 			continue;
 		if (seq > start && printed < LOSS_RUNS_PRINTED) {
-			double at = seconds(seen->first_sent_ns) + ((double)start - (double)seen->first_seq) * seconds(interval_ns);
-
 			fprintf(out, "%s{\"first\":%" PRIu64 ",\"count\":%" PRIu64 ",\"sent_at\":%.6f}", printed ? "," : "", start,
-				seq - start, at);
+				seq - start, lost_at(seen, start, seq));
 			printed++;
 		}
 		start = seq + 1;
@@ -177,7 +192,7 @@ static void print_arrivals(const struct stream_seen *seen, FILE *out)
 	fprintf(out, "]}");
 }
 
-void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, uint64_t interval_ns, FILE *out)
+void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, FILE *out)
 {
 	fprintf(out,
 		"\"peer_sent\":%" PRIu64 ",\"received\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"duplicated\":%" PRIu64 ",\"reordered\":%" PRIu64
@@ -185,7 +200,7 @@ void stream_seen_print(struct stream_seen *seen, uint64_t peer_sent, uint64_t in
 		peer_sent, seen->received, stream_seen_lost(seen, peer_sent), seen->duplicated, seen->reordered, seen->bad);
 	fprintf(out, ",\"first_sent_at\":%.6f,\"last_sent_at\":%.6f", seconds(seen->first_sent_ns), seconds(seen->last_sent_ns));
 	print_gaps(seen, out);
-	print_losses(seen, peer_sent, interval_ns, out);
+	print_losses(seen, peer_sent, out);
 	print_moments("duplicates", seen->duplicate, seen->duplicate_count, out);
 	print_moments("reorders", seen->reorder, seen->reorder_count, out);
 	print_arrivals(seen, out);

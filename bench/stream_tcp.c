@@ -128,7 +128,7 @@ void stream_tcp_finish(struct stream_tcp *tcp, FILE *out)
 		"\"tcp\":{\"blocks_per_s\":%u,\"block_bytes\":%u,\"sent\":%" PRIu64 ",\"corrupt\":%" PRIu64
 		",\"send_error\":%d,\"receive_error\":%d,",
 		tcp->stream->request.tcp_blocks, BLOCK_BYTES, tcp->sent, tcp->corrupt, tcp->send_error, tcp->receive_error);
-	stream_seen_print(&tcp->seen, tcp->received, 1000000000ULL / tcp->stream->request.tcp_blocks, out);
+	stream_seen_print(&tcp->seen, tcp->received, out);
 	fprintf(out, "}");
 	stream_seen_fini(&tcp->seen);
 	free(tcp);
