@@ -3,7 +3,8 @@
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover*.c (what a flip does in mode
  * failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
- * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held.
+ * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held, but for td_hybrid_vf_steer(), which may be
+ * without.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
 #define TD_CLI_HYBRID_PARTS_H
@@ -30,8 +31,11 @@ struct td_hybrid_marks {
 	uint64_t driver_open_ns; /* its receive queue is on */
 	uint64_t driver_up_ns;	 /* it receives */
 	uint64_t tx_moved_ns;	 /* the guest sends by the VF */
-	/* Mode transparent: how long vCPUs stood still, and how long of that this thread worked; buffers given back unused. */
-	uint64_t pause_ns, pause_cpu_ns;
+	/*
+	 * Mode transparent: how long vCPUs stood still, and how long of that this thread worked; how long what the guest sent was held
+	 * back; buffers given back unused.
+	 */
+	uint64_t pause_ns, pause_cpu_ns, held_ns;
 	unsigned burned;
 };
 
@@ -67,6 +71,7 @@ struct td_hybrid_mode {
 /* Of mode transparent. */
 struct td_transparent {
 	bool on_hardware; /* the guest's rings are the VF's */
+	uint64_t held_ns; /* since when what the guest sends is held back; 0: it is not */
 	bool parked;	  /* by the flip in progress */
 	uint64_t parked_ns, parked_cpu_ns;
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
@@ -75,8 +80,6 @@ struct td_transparent {
 	uint64_t again_ns; /* the guest was slow to post: no try before */
 	uint64_t ahead_ns; /* since when it gives buffers back for that; 0: it does not */
 	uint64_t rest_ns;  /* since when the model rests, before the guest is stopped; 0: it does not */
-	uint32_t tail;	   /* of the transmit ring, while the VF does not know it */
-	bool tail_waits;   /* it does not */
 	bool unheard;	   /* what waits in the tap came before the VF received */
 };
 

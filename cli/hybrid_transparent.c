@@ -56,6 +56,46 @@ void td_transparent_unpark(struct td_hybrid *nic)
 		td_vm_unpark(nic->host.vm);
 }
 
+/* ---- what the guest sends ---- */
+
+void td_transparent_note_held(struct td_hybrid *nic, bool held)
+{
+	struct td_transparent *t = &nic->transparent;
+
+	if (held == (t->held_ns != 0))
+		return;
+	if (!held)
+		nic->marks.held_ns += td_now_ns() - t->held_ns;
+	t->held_ns = held ? td_now_ns() : 0;
+}
+
+void td_transparent_hold(struct td_hybrid *nic)
+{
+	if (!nic->transparent.on_hardware)
+		return;
+	td_igbvf_hold_tx(nic->igbvf);
+	td_transparent_note_held(nic, true);
+}
+
+void td_transparent_release(struct td_hybrid *nic)
+{
+	if (!nic->transparent.held_ns)
+		return;
+	td_transparent_park(nic);
+	td_igbvf_release_tx(nic->igbvf);
+	td_transparent_note_held(nic, false);
+	td_transparent_unpark(nic);
+}
+
+int td_transparent_steer(struct td_hybrid *nic, bool on, struct td_err *err)
+{
+	bool lent = td_vm_lend_lock(nic->host.vm);
+	int rc = td_hybrid_vf_steer(nic, on, err);
+
+	td_vm_take_lock(nic->host.vm, lent);
+	return rc;
+}
+
 /* ---- the tap's frames ---- */
 
 /*
@@ -99,12 +139,13 @@ static void back_to_software(struct td_hybrid *nic)
 
 	if (!nic->transparent.on_hardware)
 		return;
-	td_transparent_park(nic);
+	td_transparent_hold(nic);
 	td_igbvf_listen(nic->igbvf, true);
-	if (!nic->lost && td_hybrid_vf_steer(nic, false, &err) < 0) {
+	if (!nic->lost && td_transparent_steer(nic, false, &err) < 0) {
 		td_warn("nic %s: %s", nic->config->id, err.text);
 		nic->give_back = true; /* the lease's end takes the filter away, or leaves that to its journal */
 	}
+	td_transparent_park(nic);
 	td_transparent_take_rings(nic);
 	td_transparent_unpark(nic);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
@@ -143,10 +184,13 @@ static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 
 	if (phase == TD_FLIP_STEER) {
 		nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+		if (nic->transparent.on_hardware && !nic->lost && td_transparent_steer(nic, true, &err) < 0) /* was it taken away? */
+			td_warn("nic %s: %s", nic->config->id, err.text);
 		td_hybrid_announce(nic, nic->path);
+		td_transparent_unpark(nic);
 	}
 	if (phase == TD_FLIP_QUIESCE)
-		td_transparent_unpark(nic);
+		td_transparent_release(nic);
 	if (!nic->transparent.on_hardware) /* the rings are the model's already: what is late is still caught */
 		return;
 	if (phase == TD_FLIP_PREPARE)

@@ -18,6 +18,15 @@
 /* vCPUs stand still, and that is measured. Harmless when they do already, or do not. */
 void td_transparent_park(struct td_hybrid *nic);
 void td_transparent_unpark(struct td_hybrid *nic);
+/* The PF's filter, for the VF or away from it. vCPUs that run may have the VM's lock meanwhile: it takes milliseconds. */
+int td_transparent_steer(struct td_hybrid *nic, bool on, struct td_err *err);
+/*
+ * From here on nothing that the guest sends leaves; it may run. Until it is released, for which it stands still a moment, or the rings are
+ * the model's again. Harmless when it is so already, or not on hardware.
+ */
+void td_transparent_hold(struct td_hybrid *nic);
+void td_transparent_release(struct td_hybrid *nic);
+void td_transparent_note_held(struct td_hybrid *nic, bool held); /* for the flip's record */
 /* What waits in the tap goes to the VF. Bounded: whoever floods the guest's address must not hold up the flip. False: nothing waited. */
 bool td_transparent_relay(struct td_hybrid *nic);
 

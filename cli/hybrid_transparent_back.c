@@ -2,9 +2,10 @@
 /*
  * hybrid_transparent_back.c - the phases of a transparent NIC's flip to its software model.
  *
- * Theory of operation. vCPUs are stopped first and the VF sends what it has, so that nothing teaches the outside the old place again; then
- * the outside is told; only what is under way by then still comes to the VF, so its filter goes a moment later and its rings last. What
- * came by the tap meanwhile is behind it, in order. Of broadcasts in that time there are two, one by each: better than none.
+ * Theory of operation. What the guest sends is held back first and the VF sends what it has, so that nothing teaches the outside the old
+ * place again; then the outside is told; only what is under way by then still comes to the VF, so its filter goes a moment later. The
+ * guest receives all this while; vCPUs are stopped at last, for the rings to change hands. What came by the tap meanwhile is behind it,
+ * in order. Of broadcasts in that time there are two, one by each: better than none.
  */
 #include <errno.h>
 #include <string.h>
@@ -36,8 +37,6 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	nic->give_back |= lost;
 	/* A driver that has reset its VF by itself has lost nothing. */
 	lost |= rings.handshaken && rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
-	if (nic->transparent.tail_waits && !nic->resetting)
-		rings.tx[0].tail = nic->transparent.tail;
 	anew = lost || (!rings.handshaken && rings.rx[0].control & TD_VF_QUEUE_ENABLE);
 	/* Where the VF was in its rings is not known: to go on with them would be to write to buffers that are the guest's again. */
 	for (unsigned i = 0; lost && i < TD_VF82576_QUEUES; i++) {
@@ -46,6 +45,7 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	}
 	td_transparent_keep_counters(nic, &rings);
 	td_igbvf_to_software(nic->igbvf, &rings);
+	td_transparent_note_held(nic, false);
 	if (anew && !nic->resetting)
 		start_anew(nic);
 	nic->transparent.on_hardware = false;
@@ -53,20 +53,37 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
 }
 
-static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
+static void quiesce(struct td_hybrid *nic)
+{
+	bool lent;
+
+	td_transparent_hold(nic);
+	lent = td_vm_lend_lock(nic->host.vm);
+	td_hw82576_drain(nic->hw);
+	td_vm_take_lock(nic->host.vm, lent);
+}
+
+static void wait_under_way(struct td_hybrid *nic)
 {
 	const struct timespec under_way = {.tv_nsec = TD_TRANSPARENT_UNDER_WAY_NS};
+	bool lent = td_vm_lend_lock(nic->host.vm);
+
+	nanosleep(&under_way, NULL);
+	td_vm_take_lock(nic->host.vm, lent);
+}
+
+static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
+{
 	int rc;
 
 	td_igbvf_listen(nic->igbvf, true);
-	if (!nic->lost)
-		td_hw82576_drain(nic->hw);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
-	nanosleep(&under_way, NULL);
+	wait_under_way(nic);
 	td_catch_forget(&nic->catch);
-	rc = nic->lost ? 0 : td_hybrid_vf_steer(nic, false, err);
+	rc = nic->lost ? 0 : td_transparent_steer(nic, false, err);
 	if (rc < 0)
 		return rc;
+	td_transparent_park(nic);
 	td_transparent_take_rings(nic);
 	td_catch_run(&nic->catch);
 	return 0;
@@ -109,7 +126,7 @@ int td_transparent_begin_emulated(struct td_hybrid *nic, enum td_flip_phase phas
 		prepare_back(nic);
 		return 0;
 	case TD_FLIP_QUIESCE:
-		td_transparent_park(nic);
+		quiesce(nic);
 		return 0;
 	case TD_FLIP_STEER:
 		return begin_steer_back(nic, err);

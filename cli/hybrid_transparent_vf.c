@@ -4,9 +4,11 @@
  *
  * Theory of operation. The hardware is made ready while the model still works: reset, handshake with the PF, filters, registers. Its heads
  * start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0: most of them
- * while it works, the last ones at rest, when frames wait in the tap. Then vCPUs are stopped, the rings change hands, the PF's filter
- * moves, and vCPUs go on. Frames that still come by the tap are sent into the PF, whose embedded switch hands them to the VF, for as long
- * as switches outside may need to learn.
+ * while it works, the last ones at rest, when frames wait in the tap. Then vCPUs are stopped for the rings to change hands. The guest goes
+ * on with the VF, but nothing that it sends leaves its ring yet, and so nothing tells the outside of the new place: the PF's filter
+ * moves, what waits in the tap is brought to the VF, being older than any that will come there, the outside is told, and then the
+ * guest's frames go. What still comes by the tap is sent into the PF, whose embedded switch hands it to the VF, for as long as
+ * switches outside may need to learn.
  */
 #include <errno.h>
 #include <string.h>
@@ -47,15 +49,10 @@ static int prepare(struct td_hybrid *nic, struct td_err *err)
 	return rc < 0 ? rc : td_hw82576_connect(nic->hw, fds, err); /* milliseconds, so before the pause */
 }
 
-/* What td_hw82576_prepare() told hardware and PF still holds. */
+/* Does what td_hw82576_prepare() told the PF still hold? Registers are looked at again when the rings are given. */
 static bool still_prepared(struct td_hybrid *nic)
 {
-	const struct td_vf82576_state *was = &nic->transparent.prepared, *is = td_igbvf_state(nic->igbvf);
-
-	return was->hash_count == is->hash_count && was->frame_max_bytes == is->frame_max_bytes && was->promisc == is->promisc &&
-	       was->psrtype == is->psrtype && was->ivar0 == is->ivar0 && was->ivar_misc == is->ivar_misc && was->eiac == is->eiac &&
-	       was->eiam == is->eiam && !memcmp(was->eitr, is->eitr, sizeof(is->eitr)) && !memcmp(was->hash, is->hash, sizeof(is->hash)) &&
-	       !memcmp(was->vlan, is->vlan, sizeof(is->vlan));
+	return td_vf82576_same_filters(&nic->transparent.prepared, td_igbvf_state(nic->igbvf));
 }
 
 static int prepare_again(struct td_hybrid *nic, struct td_err *err)
@@ -128,10 +125,9 @@ static bool burned_down(struct td_hybrid *nic)
 	return false;
 }
 
-static bool can_move(struct td_hybrid *nic, struct td_err *err)
+static bool is_ready(struct td_hybrid *nic)
 {
-	return td_igbvf_driver_up(nic->igbvf) && still_prepared(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0 &&
-	       td_igbvf_check(nic->igbvf, err) == 0;
+	return td_igbvf_driver_up(nic->igbvf) && still_prepared(nic);
 }
 
 /* Frames wait in the tap meanwhile. */
@@ -141,17 +137,20 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 
 	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < nic->transparent.again_ns)
 		return -EINPROGRESS;
-	if (td_igbvf_driver_up(nic->igbvf) && still_prepared(nic)) {
+	if (is_ready(nic)) {
 		if (!near_start(nic) || !burned_down(nic))
 			return -EINPROGRESS;
 		td_hybrid_guard(nic, TD_PATH_VF);
 		td_transparent_park(nic);
-		if (can_move(nic, err))
-			return 0;
+		if (is_ready(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0) {
+			rc = td_igbvf_check(nic->igbvf, err);
+			if (rc == 0)
+				return 0;
+		}
 		td_transparent_unpark(nic);
 	}
 	nic->transparent.rest_ns = nic->transparent.ahead_ns = 0;
-	if (!td_igbvf_driver_up(nic->igbvf))
+	if (rc == 0 && !td_igbvf_driver_up(nic->igbvf))
 		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
 	td_igbvf_go(nic->igbvf);
 	if (rc == 0 && !still_prepared(nic))
@@ -159,23 +158,18 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 	return rc < 0 ? rc : -EINPROGRESS;
 }
 
-/*
- * The rings change hands. On failure the model has them as they were. What waits to be sent waits on: a PF that checks its VFs' source
- * addresses drops it until it knows the MAC.
- */
+/* The rings change hands, with nothing to send in them yet. On failure the model has them as they were. */
 static int give_rings(struct td_hybrid *nic, struct td_err *err)
 {
 	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
-	uint32_t tail = state.tx[0].tail;
 	int rc = td_transparent_join(nic, err);
 
 	if (rc < 0)
 		return rc;
 	state.tx[0].tail = state.tx[0].head;
 	rc = td_hw82576_restore(nic->hw, &state, err);
-	state.tx[0].tail = tail;
-	nic->transparent.on_hardware = nic->transparent.tail_waits = rc == 0;
-	nic->transparent.tail = tail;
+	nic->transparent.on_hardware = rc == 0;
+	td_transparent_note_held(nic, rc == 0);
 	if (rc == 0)
 		return 0;
 	memset(state.counter, 0, sizeof(state.counter));
@@ -183,10 +177,14 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 	return rc;
 }
 
-/*
- * Frames that wait in the tap are older than any that will come to the VF, so they go there first, and the outside is told, before the
- * guest sends anything by the VF, which would tell it too.
- */
+static bool await_tap(struct td_hybrid *nic, uint64_t limit_ns)
+{
+	bool lent = td_vm_lend_lock(nic->host.vm), came = td_igbvf_await_rx(nic->igbvf, limit_ns);
+
+	td_vm_take_lock(nic->host.vm, lent);
+	return came;
+}
+
 static void move_outside(struct td_hybrid *nic)
 {
 	uint64_t end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
@@ -197,7 +195,7 @@ static void move_outside(struct td_hybrid *nic)
 	nic->transparent.unheard = false;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
-	for (uint64_t now_ns; (now_ns = td_now_ns()) < end_ns && td_igbvf_await_rx(nic->igbvf, end_ns - now_ns);)
+	for (uint64_t now_ns; (now_ns = td_now_ns()) < end_ns && await_tap(nic, end_ns - now_ns);)
 		(void)td_transparent_relay(nic);
 }
 
@@ -205,13 +203,14 @@ static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = give_rings(nic, err);
 
-	if (rc == 0)
-		rc = td_hybrid_vf_steer(nic, true, err);
+	if (rc < 0)
+		return rc;
+	td_transparent_unpark(nic);
+	rc = td_transparent_steer(nic, true, err);
 	if (rc < 0)
 		return rc;
 	move_outside(nic);
-	td_hw82576_write(nic->hw, TD_VF_TDT, nic->transparent.tail);
-	nic->transparent.tail_waits = false;
+	td_transparent_release(nic);
 	return 0;
 }
 
@@ -231,7 +230,6 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 	case TD_FLIP_SWAP:
 		nic->path = TD_PATH_VF;
 		nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
-		td_transparent_unpark(nic);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */

@@ -7,6 +7,8 @@
 #ifndef TD_CORE_VF82576_H
 #define TD_CORE_VF82576_H
 
+#include <string.h>
+
 #include "core/base.h"
 
 #define TD_VF82576_VENDOR      0x8086U
@@ -135,6 +137,13 @@ struct td_vf82576_state {
 	uint32_t promisc;		       /* SET_PROMISC's first word */
 	uint64_t counter[TD_VF82576_COUNTERS]; /* as the guest sees them, in full; registers show the low 32 bits */
 };
+
+/* Has the driver told its PF the same? */
+static inline bool td_vf82576_same_filters(const struct td_vf82576_state *a, const struct td_vf82576_state *b)
+{
+	return a->hash_count == b->hash_count && memcmp(a->hash, b->hash, a->hash_count * sizeof(a->hash[0])) == 0 &&
+	       memcmp(a->vlan, b->vlan, sizeof(a->vlan)) == 0 && a->frame_max_bytes == b->frame_max_bytes && a->promisc == b->promisc;
+}
 
 /* The order of td_vf82576_state.counter. */
 enum td_vf82576_counter {

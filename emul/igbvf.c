@@ -51,6 +51,7 @@ void td_igbvf_reset(struct td_igbvf *dev)
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
 	memset(state->rx, 0, sizeof(state->rx));
 	memset(state->tx, 0, sizeof(state->tx));
+	memset(dev->tx_kept, 0, sizeof(dev->tx_kept));
 	state->psrtype = 0;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
 		memset(dev->tx[i].context, 0, sizeof(dev->tx[i].context));

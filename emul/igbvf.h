@@ -46,8 +46,8 @@ struct td_igbvf_hardware {
 	 */
 	int (*mail)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
 	/*
-	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR: 2 and 3, and 1 while its driver
-	 * handles interrupts as igbvf does. NULL: they trap too.
+	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR and transmit is not held: 2 and 3, and
+	 * 1 while its driver handles interrupts as igbvf does. NULL: they trap too.
 	 */
 	void *pages;
 	void *opaque;
@@ -67,7 +67,7 @@ void td_igbvf_tell_link(struct td_igbvf *dev);
 int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes);
 /* At rest or on hardware: takes the next frame that waits in the tap, behind TD_TAP_HEADER_BYTES. Its length, or -EAGAIN. */
 ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes);
-/* So too: waits for one, at most so long. False: none has come. */
+/* So too: waits for one, at most so long. False: none has come. The VM's lock need not be held. */
 bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns);
 /* Does the guest hear this address, by what it told its PF? At rest or on hardware. */
 bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6]);
@@ -117,12 +117,25 @@ bool td_igbvf_burn_ahead(struct td_igbvf *dev, bool hasty, unsigned *ret_burned)
  * since this or the last was called.
  */
 int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned);
-/* At rest -> on hardware. The rings are the hardware's from here on; `hardware` is copied. */
+/*
+ * At rest -> on hardware, transmit held (below). The rings are the hardware's from here on; `hardware` is copied. Give it transmit tails
+ * that leave nothing to send.
+ */
 int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err);
 /*
- * On hardware -> software, with the rings as `rings` has them (rx, tx; of the interrupts what can be read, where the guest reached them
- * without exit; the rest of the state is ours already) and the counters' growth on hardware added. Fires the vectors of both queues once
- * and goes on: no td_igbvf_go() is needed. Rings are the guest's: not trusted.
+ * On hardware, at any time: what the guest sends from now on waits in its ring, for the tails that it writes stay here, until they are
+ * handed on by td_igbvf_release_tx(), or taken back to software. It runs on and receives meanwhile, but all of its accesses are exits.
+ *
+ * Release with vCPUs stopped, as it puts pages back into the guest: a store that has faulted before would be completed by KVM's emulator,
+ * which finds the memslot by then and copies the bytes there one by one. A device takes each for a tail of its own. Harmless when nothing
+ * is held.
+ */
+void td_igbvf_hold_tx(struct td_igbvf *dev);
+void td_igbvf_release_tx(struct td_igbvf *dev);
+/*
+ * On hardware -> software, with the rings as `rings` has them (rx, tx, but for tails that are held; of the interrupts what can be read,
+ * where the guest reached them without exit; the rest of the state is ours already) and the counters' growth on hardware added. Fires the
+ * vectors of both queues once and goes on: no td_igbvf_go() is needed. Rings are the guest's: not trusted.
  */
 void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *rings);
 /* The answer of a hardware PF to the message it was sent; words: as the PF wrote them. */

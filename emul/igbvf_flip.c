@@ -17,6 +17,7 @@
 #define SRRCTL_ONE_BUFFER   0x02000000U
 #define SRRCTL_SPLIT_ALWAYS 0x0a000000U
 #define WRITEBACK_ON	    1U
+#define QUEUE_STEP	    0x100U
 
 /* ---- rest ---- */
 
@@ -144,7 +145,7 @@ bool td_igbvf_driver_up(const struct td_igbvf *dev)
 static void read_rings(const struct td_igbvf *dev, struct td_vf82576_ring *rx, struct td_vf82576_ring *tx)
 {
 	for (uint32_t i = 0; i < TD_VF82576_QUEUES; i++) {
-		uint32_t step = i * 0x100U;
+		uint32_t step = i * QUEUE_STEP;
 
 		rx[i] = (struct td_vf82576_ring){
 			.base = read_reg(dev, TD_VF_RDBAL + step) | (uint64_t)read_reg(dev, TD_VF_RDBAH + step) << 32,
@@ -271,11 +272,33 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 	dev->hardware = *hardware;
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_HARDWARE);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
-	dev->on_hardware = true;
+	dev->on_hardware = dev->tx_held = true;
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
+		dev->tx_kept[i] = dev->state.tx[i].control & TD_VF_QUEUE_ENABLE;
 	dev->listen = true;
 	td_igbvf_update_tap(dev);
-	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 	return 0;
+}
+
+void td_igbvf_hold_tx(struct td_igbvf *dev)
+{
+	if (!dev->on_hardware || dev->tx_held)
+		return;
+	dev->tx_held = true;
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
+		dev->tx_kept[i] = false;
+	td_igbvf_pages_update(dev, false);
+}
+
+void td_igbvf_release_tx(struct td_igbvf *dev)
+{
+	if (!dev->tx_held)
+		return;
+	dev->tx_held = false;
+	for (uint32_t i = 0; i < TD_VF82576_QUEUES; i++)
+		if (dev->tx_kept[i])
+			dev->hardware.write(dev->hardware.opaque, TD_VF_TDT + i * QUEUE_STEP, dev->state.tx[i].tail);
+	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 }
 
 /* ---- to software ---- */
@@ -292,7 +315,14 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 	td_igbvf_pages_update(dev, false);
 	dev->on_hardware = false;
 	memcpy(state->rx, rings->rx, sizeof(state->rx));
-	memcpy(state->tx, rings->tx, sizeof(state->tx));
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
+		uint32_t tail = state->tx[i].tail;
+
+		state->tx[i] = rings->tx[i];
+		if (dev->tx_held && dev->tx_kept[i])
+			state->tx[i].tail = tail;
+	}
+	dev->tx_held = false;
 	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
 		state->counter[i] += rings->counter[i];
 	td_igbvf_mail_unanswered(dev);

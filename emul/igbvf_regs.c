@@ -21,7 +21,7 @@ enum where {
 	THERE,	 /* the hardware's alone */
 	SUMMED,	 /* a counter: ours and the hardware's growth */
 	TAKEN,	 /* causes: ours and the hardware's, cleared in both */
-	MAPPED,	 /* in the pages that the guest reaches without exit; trapped they are the hardware's */
+	MAPPED,	 /* in the pages that the guest reaches without exit; trapped they are the hardware's, but for tails that are held */
 	NOWHERE, /* reads zero, writes are ignored */
 };
 
@@ -258,10 +258,28 @@ static uint32_t read_hardware(struct td_igbvf *dev, uint32_t at)
 	return dev->hardware.read(dev->hardware.opaque, at);
 }
 
+static bool is_kept(const struct td_igbvf *dev, const struct reg *reg, unsigned index)
+{
+	return dev->tx_held && reg->at == TD_VF_TDT && dev->tx_kept[index];
+}
+
+/* A tail of a queue that is off sends nothing: it belongs to the queue's set-up. */
+static bool keep_tail(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t value)
+{
+	if (!dev->tx_held || reg->at != TD_VF_TDT)
+		return false;
+	dev->tx_kept[index] = read_hardware(dev, TD_VF_TXDCTL + index * reg->step) & TD_VF_QUEUE_ENABLE;
+	if (dev->tx_kept[index])
+		dev->state.tx[index].tail = value & reg->bits;
+	return dev->tx_kept[index];
+}
+
 static uint32_t read_on_hardware(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t at)
 {
 	uint32_t value = 0;
 
+	if (is_kept(dev, reg, index))
+		return reg->read(dev, reg, index);
 	switch (reg->where) {
 	case HERE:
 	case BOTH:
@@ -285,6 +303,8 @@ static uint32_t read_on_hardware(struct td_igbvf *dev, const struct reg *reg, un
 
 static void write_on_hardware(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t at, uint32_t value)
 {
+	if (keep_tail(dev, reg, index, value))
+		return;
 	if (reg->where == HERE || reg->where == BOTH || reg->where == TAKEN)
 		reg->write(dev, reg, index, value);
 	if (reg->where == BOTH || reg->where == THERE || reg->where == TAKEN || reg->where == MAPPED)

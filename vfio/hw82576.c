@@ -153,9 +153,9 @@ static void close_parts(struct td_hw82576 *hw)
 	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
 	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
 	hw->reset_due = false; /* the kernel resets it at the end of this */
-	lent = td_vfio_open_lend_lock(&hw->open);
+	lent = td_vm_lend_lock(hw->vm);
 	td_vfio_reset_wait(&hw->open);
-	td_vfio_open_take_lock(&hw->open, lent);
+	td_vm_take_lock(hw->vm, lent);
 	td_vfio_reset_close(&hw->open);
 	td_hw82576_disconnect(hw);
 	if (hw->open.device_fd >= 0) {

@@ -78,8 +78,8 @@ int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
 /* The other way round, for a flip that is undone while the VF still runs: the PF is told of `state`'s. Waits as quiet does. */
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 /*
- * Running, vCPUs paused: what is to be sent is sent. Waits (20 ms at most). To be called before the outside is told of another path: each
- * frame that leaves by the old one teaches it the old place again.
+ * Running, and the guest gives it nothing more to send: what is to be sent is sent. Waits (20 ms at most). To be called before the outside
+ * is told of another path: each frame that leaves by the old one teaches it the old place again.
  */
 void td_hw82576_drain(struct td_hw82576 *hw);
 /*

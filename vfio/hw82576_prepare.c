@@ -213,6 +213,9 @@ static int check_heads(struct td_hw82576 *hw, struct td_err *err)
 {
 	static const uint32_t head[] = {TD_VF_RDH, TD_VF_TDH};
 
+	/* Those of before, which no reset clears everywhere: a queue that is switched on must find nothing to do. */
+	td_hw82576_put(hw, TD_VF_RDT, 0);
+	td_hw82576_put(hw, TD_VF_TDT, 0);
 	for (unsigned i = 0; i < TD_COUNT(head); i++) {
 		if (td_hw82576_get(hw, head[i]) != 0)
 			td_hw82576_put(hw, head[i], 0);
@@ -244,10 +247,10 @@ int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	hw->phase = TD_HW82576_OPEN;
 	td_hw82576_reset_now(hw);
 	hw->told = *state; /* the guest goes on changing its own */
-	bool lent = td_vfio_open_lend_lock(&hw->open);
+	bool lent = td_vm_lend_lock(hw->vm);
 	td_vfio_reset_wait(&hw->open);
 	rc = tell_all(hw, &hw->told, err);
-	td_vfio_open_take_lock(&hw->open, lent);
+	td_vm_take_lock(hw->vm, lent);
 	hw->times.prepare_wait_ns = td_now_ns() - start_ns;
 	if (rc == 0)
 		rc = check_heads(hw, err);
@@ -278,9 +281,9 @@ static int tell_running(struct td_hw82576 *hw, const uint16_t *hash, uint32_t co
 	if (hw->mail.busy)
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "vf %s: a message to its PF is on its way", hw->open.bdf);
 	hw->mail.busy = hw->mail.ours = true;
-	bool lent = td_vfio_open_lend_lock(&hw->open);
+	bool lent = td_vm_lend_lock(hw->vm);
 	int rc = tell_multicast(hw, hash, count, start_ns + QUIET_NS, err);
-	td_vfio_open_take_lock(&hw->open, lent);
+	td_vm_take_lock(hw->vm, lent);
 	hw->mail.busy = hw->mail.ours = false;
 	/* Not at once: a flip that goes on from here ends with the software path, which answers the guest by itself. */
 	if (hw->mail.message_waits || hw->mail.guest_waits)

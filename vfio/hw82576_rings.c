@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hw82576_rings.c - the moments of a flip in which vCPUs stand still: rings given to the card, and taken from it.
+ * hw82576_rings.c - rings given to the card, and taken from it, while vCPUs stand still; and before the latter, that it sends all it has.
  *
  * Theory of operation. After a reset both heads stand at 0. The receive head has to be there, which is the model's doing. The transmit head
  * is brought to where the guest's driver expects it by as many context descriptors, which send and report nothing: they stand in the
@@ -103,13 +103,6 @@ static bool is_on(const struct td_vf82576_ring *ring)
 	return ring->control & TD_VF_QUEUE_ENABLE;
 }
 
-static bool pf_knows(const struct td_vf82576_state *told, const struct td_vf82576_state *now)
-{
-	return told->hash_count == now->hash_count && memcmp(told->hash, now->hash, now->hash_count * sizeof(now->hash[0])) == 0 &&
-	       memcmp(told->vlan, now->vlan, sizeof(now->vlan)) == 0 && told->frame_max_bytes == now->frame_max_bytes &&
-	       told->promisc == now->promisc;
-}
-
 static int check_state(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
 	const struct td_vf82576_ring *rx = &state->rx[0], *tx = &state->tx[0];
@@ -117,7 +110,7 @@ static int check_state(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 	if (rc < 0)
 		return rc;
-	if (!pf_knows(&hw->told, state))
+	if (!td_vf82576_same_filters(&hw->told, state))
 		return td_err_set(
 			err, EAGAIN, TD_REASON_FLIP_ABORTED, "vf %s: the guest told its PF something new meanwhile", hw->open.bdf);
 	if (is_on(rx) && !td_hw82576_ring_host(&hw->vm->mem, rx))
@@ -286,6 +279,7 @@ void td_hw82576_drain(struct td_hw82576 *hw)
 
 	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost || td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
 		return;
+	hw->keeps_tx = false;
 	tx.control = td_hw82576_get(hw, TD_VF_TXDCTL);
 	read_tx(hw, 0, &tx);
 	drain(hw, &tx);

@@ -35,21 +35,6 @@ void td_vfio_open_init(struct td_vfio_open *open, struct td_vm *vm, struct td_io
 	snprintf(open->bdf, sizeof(open->bdf), "%s", bdf);
 }
 
-bool td_vfio_open_lend_lock(struct td_vfio_open *open)
-{
-	bool lent = open->vm->state == TD_VM_RUNNING || open->vm->state == TD_VM_PAUSED;
-
-	if (lent)
-		pthread_mutex_unlock(&open->vm->lock);
-	return lent;
-}
-
-void td_vfio_open_take_lock(struct td_vfio_open *open, bool lent)
-{
-	if (lent)
-		pthread_mutex_lock(&open->vm->lock);
-}
-
 static int open_group(struct td_vfio_open *o, struct td_err *err)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
@@ -98,25 +83,25 @@ static int open_function(struct td_vfio_open *o, struct td_err *err)
 int td_vfio_open_device(struct td_vfio_open *open, struct td_err *err)
 {
 	td_iommu_tell_kvm(open->iommu, open->vm->kvm.vm_fd);
-	bool lent = td_vfio_open_lend_lock(open);
+	bool lent = td_vm_lend_lock(open->vm);
 	int rc = open_group(open, err);
 	if (rc == 0)
 		rc = td_iommu_map_ram(open->iommu, &open->vm->mem, err);
 	if (rc == 0)
 		rc = open_function(open, err);
-	td_vfio_open_take_lock(open, lent);
+	td_vm_take_lock(open->vm, lent);
 	return rc;
 }
 
 void td_vfio_open_close(struct td_vfio_open *open)
 {
-	bool lent = td_vfio_open_lend_lock(open);
+	bool lent = td_vm_lend_lock(open->vm);
 
 	td_cleanup_close(&open->device_fd);
 	if (open->group_fd >= 0)
 		td_iommu_remove_group(open->iommu, open->group_fd);
 	td_cleanup_close(&open->group_fd);
-	td_vfio_open_take_lock(open, lent);
+	td_vm_take_lock(open->vm, lent);
 	open->device_fd = open->group_fd = -1;
 	open->bus_master = open->lost = open->wanted_back = false;
 }

@@ -62,13 +62,6 @@ int td_vfio_open_device(struct td_vfio_open *open, struct td_err *err);
 /* Device (the kernel resets it) and group, the VM's lock let go meanwhile. Harmless when not open. */
 void td_vfio_open_close(struct td_vfio_open *open);
 
-/*
- * Pinning RAM takes seconds, a reset 100 ms: kernel work on what the guest can't reach, so vCPUs may have the lock meanwhile. Nothing
- * else runs on the main loop. Before the boot and after the end there are no vCPUs, and the lock may not be held: false then.
- */
-bool td_vfio_open_lend_lock(struct td_vfio_open *open);
-void td_vfio_open_take_lock(struct td_vfio_open *open, bool lent);
-
 void td_vfio_open_write_config(struct td_vfio_open *open, unsigned offset, unsigned width, uint32_t value);
 void td_vfio_open_set_bus_master(struct td_vfio_open *open, bool on);
 

@@ -97,9 +97,9 @@ static void close_parts(struct td_vfio_pci *dev)
 	if (dev->state == TD_VFIO_PLUGGED && dev->vm->state != TD_VM_STOPPED)
 		td_pci_abandon(&dev->pci);
 	td_pci_dev_fini(&dev->pci);
-	bool lent = td_vfio_open_lend_lock(&dev->open);
+	bool lent = td_vm_lend_lock(dev->open.vm);
 	td_vfio_reset_wait(&dev->open);
-	td_vfio_open_take_lock(&dev->open, lent);
+	td_vm_take_lock(dev->open.vm, lent);
 	td_vfio_reset_close(&dev->open);
 	if (dev->open.device_fd >= 0) {
 		td_vfio_irq_disable(dev);

@@ -23,7 +23,7 @@ static void check_order(const char *const *names, unsigned count)
 static void test_order_there(void **state)
 {
 	static const char *const names[] = {"lease", "open", "prepare", "connect", "rest", "burn", "park", "to hardware", "restore",
-		"filter on", "relay", "announce vf", "tail", "unpark", "announce vf", "tell link"};
+		"unpark", "filter on", "relay", "announce vf", "park", "release", "unpark", "announce vf", "tell link"};
 
 	(void)state;
 	set_up_world();
@@ -31,8 +31,8 @@ static void test_order_there(void **state)
 	fake_count(0);
 	assert_true(flip(TD_PATH_VF));
 	check_order(names, TD_COUNT(names));
-	assert_int_equal(fake_calls_of("tail"), 1);
-	assert_int_equal(fake_calls_of("park"), 1);
+	assert_int_equal(fake_calls_of("release"), 1);
+	assert_int_equal(fake_calls_of("park"), 2);
 	assert_int_equal(fake.relayed, 3);
 	settle();
 	tear_down_world();
@@ -40,8 +40,8 @@ static void test_order_there(void **state)
 
 static void test_order_back(void **state)
 {
-	static const char *const names[] = {"catch open", "quiet", "park", "listen", "drain", "announce emulated", "catch forget",
-		"filter off", "capture", "to software", "catch run", "unpark", "announce emulated", "catch run"};
+	static const char *const names[] = {"catch open", "quiet", "hold", "drain", "listen", "announce emulated", "catch forget",
+		"filter off", "park", "capture", "to software", "catch run", "unpark", "announce emulated", "catch run"};
 
 	(void)state;
 	set_up_on(TD_PATH_VF);
@@ -50,6 +50,79 @@ static void test_order_back(void **state)
 	fake_note("catch run"); /* the one of later comes by the tick */
 	check_order(names, TD_COUNT(names));
 	assert_int_equal(fake_calls_of("park"), 1);
+	tear_down_world();
+}
+
+/* ---- the guest acts while the filter moves ---- */
+
+enum act { SENDS, LEAVES, RESETS, ACTS };
+
+static enum act acting;
+
+/* Four frames more: the tail that must be served in the end is another. */
+static void act(void)
+{
+	assert_true(guest.lent && guest.tx_held && !guest.parked);
+	fake.hook = NULL;
+	if (acting == SENDS) {
+		guest.state.tx[0].tail = more_tail = FAKE_TAIL + 4;
+		guest.tx_kept = true;
+	} else if (acting == LEAVES) {
+		driver_leaves();
+		guest.tx_kept = false;
+	} else {
+		fake.reset_wanted = true;
+	}
+}
+
+static void test_acts_meanwhile(void **state)
+{
+	(void)state;
+	for (unsigned to = TD_PATH_EMULATED; to <= TD_PATH_VF; to++)
+		for (unsigned fails = 0; fails < 2; fails++)
+			for (acting = 0; acting < ACTS; acting++) {
+				set_up_on(other_than((enum td_path)to));
+				fake.hook_name = to == TD_PATH_VF ? "filter on" : "filter off";
+				fake.hook = act;
+				fake.fail_name = fails ? fake.hook_name : NULL;
+				(void)flip((enum td_path)to);
+				assert_null(fake.hook);
+				fake.fail_name = NULL;
+				if (acting == SENDS)
+					check_serving();
+				more_tail = 0;
+				if (acting == SENDS) /* they have been sent */
+					guest.state.tx[0].tail = card.tx.tail = FAKE_TAIL;
+				check_recovery();
+				tear_down_world();
+			}
+}
+
+/* A filter that could not be taken away, or was and nobody knows, is set again. */
+static void test_filter_again(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake_count(0);
+	fake.fail_name = "filter off";
+	assert_false(flip(TD_PATH_EMULATED));
+	fake.fail_name = NULL;
+	assert_int_equal(fake_calls_of("filter on"), 1);
+	settle();
+	tear_down_world();
+}
+
+/* A VF that the host wants back works still: what it sends is held all the same. */
+static void test_hold_when_lost(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake_count(0);
+	lose_vf();
+	fake_run(1000, true);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_int_equal(fake_calls_of("hold"), 1);
+	check_recovery();
 	tear_down_world();
 }
 
@@ -196,7 +269,7 @@ static void test_burn_rounds(void **state)
 	guest.burn_rounds = 7;
 	assert_true(flip(TD_PATH_VF));
 	assert_int_equal(td_hybrid_last_record(fake.nic)->marks.burned, 7 * 16 + 3);
-	assert_int_equal(guest.parks, 1); /* not for tries that fail */
+	assert_int_equal(guest.parks, 2); /* not for tries that fail */
 	tear_down_world();
 }
 
@@ -267,7 +340,7 @@ static void test_last_moment(void **state)
 	fake.hook_name = "park";
 	fake.hook = spoil;
 	assert_true(flip(TD_PATH_VF));
-	assert_int_equal(guest.parks, 2);
+	assert_int_equal(guest.parks, 3);
 	assert_int_equal(fake_calls_of("prepare"), 2);
 	assert_int_equal(fake_calls_of("restore"), 1);
 	tear_down_world();
@@ -459,7 +532,8 @@ int main(void)
 		cmocka_unit_test(test_retry_after_end), cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused),
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
-		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there)};
+		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -252,6 +252,96 @@ static void test_registers_on_hardware(void **state)
 	check_frames(d);
 }
 
+static uint32_t last_value(const struct fake *fake, uint32_t reg)
+{
+	for (unsigned i = fake->writes; i > 0; i--)
+		if (fake->written[i - 1] == reg)
+			return fake->values[i - 1];
+	fail_msg("0x%x was not written", reg);
+	return 0;
+}
+
+/* What is sent while transmit is held waits for its release, or for the model; the rest goes through. */
+static void test_held(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+	struct td_vf82576_state rings;
+	uint32_t tail;
+
+	driver_up(d);
+	check_frames(d);
+	rings = *td_igbvf_state(d->dev);
+	tail = rings.tx[0].tail;
+	to_hardware_held(d, &fake);
+	fake.writes = 0;
+	assert_int_equal(driver_read(d, TD_VF_TDT), tail);
+	driver_write(d, TD_VF_TDT, tail + 3);
+	assert_int_equal(driver_read(d, TD_VF_TDT), tail + 3);
+	assert_int_equal(fake.writes, 0);
+	driver_write(d, TD_VF_TDT + 0x100, 5); /* of a queue that is off: as it sets it up */
+	assert_int_equal(fake.writes, 1);
+	driver_write(d, TD_VF_RDT, 9);
+	assert_int_equal(last_value(&fake, TD_VF_RDT), 9);
+	td_igbvf_release_tx(d->dev);
+	assert_int_equal(last_value(&fake, TD_VF_TDT), tail + 3);
+	assert_int_equal(last_value(&fake, TD_VF_TDT + 0x100), 5);
+	fake.writes = 0;
+	td_igbvf_release_tx(d->dev); /* nothing is held */
+	assert_int_equal(fake.writes, 0);
+	driver_write(d, TD_VF_TDT, tail + 4);
+	assert_int_equal(last_value(&fake, TD_VF_TDT), tail + 4);
+
+	fake.reg[TD_VF_TDT / 4] = tail + 4;
+	td_igbvf_hold_tx(d->dev);
+	assert_int_equal(driver_read(d, TD_VF_TDT), tail + 4);
+	driver_write(d, TD_VF_TDT, tail + 5);
+	td_igbvf_hold_tx(d->dev);
+	assert_int_equal(last_value(&fake, TD_VF_TDT), tail + 4);
+	rings.tx[0].head = rings.tx[0].tail = tail + 4;
+	rings.tx[1].tail = 2;
+	memset(rings.counter, 0, sizeof(rings.counter));
+	rings.tx[0].control &= ~TD_VF_QUEUE_ENABLE;
+	to_software(d, &rings);
+	assert_int_equal(td_igbvf_state(d->dev)->tx[0].tail, tail + 5);
+	assert_int_equal(td_igbvf_state(d->dev)->tx[1].tail, 2); /* the hardware's: none was held */
+
+	td_igbvf_hold_tx(d->dev); /* in software there is nothing to hold */
+	assert_false(d->dev->tx_held);
+}
+
+/* What the hardware has of its own is not touched. */
+static void test_nothing_held(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+
+	driver_up(d);
+	to_hardware(d, &fake);
+	td_igbvf_hold_tx(d->dev);
+	td_igbvf_release_tx(d->dev);
+	assert_int_equal(fake.writes, 0);
+}
+
+/* A driver that starts anew meanwhile has nothing to send. */
+static void test_held_over_reset(void **state)
+{
+	struct driver *d = driver_get(state);
+	struct fake fake = {0};
+
+	driver_up(d);
+	check_frames(d);
+	to_hardware_held(d, &fake);
+	driver_write(d, TD_VF_CTRL, TD_VF_CTRL_RST);
+	fake.reg[TD_VF_TXDCTL / 4] = 0;
+	fake.writes = 0;
+	driver_write(d, TD_VF_TDT, 0);
+	assert_int_equal(last_value(&fake, TD_VF_TDT), 0);
+	fake.writes = 0;
+	td_igbvf_release_tx(d->dev);
+	assert_int_equal(fake.writes, 0);
+}
+
 /* Without bus mastering the VF does no DMA either, and is left where it is. */
 static void test_bus_master_on_hardware(void **state)
 {
@@ -405,6 +495,9 @@ int main(void)
 		TEST(test_burn_ahead_in_haste),
 		TEST(test_burn_again),
 		TEST(test_registers_on_hardware),
+		TEST(test_held),
+		TEST(test_nothing_held),
+		TEST(test_held_over_reset),
 		TEST(test_bus_master_on_hardware),
 		TEST(test_link_across),
 		TEST(test_check),

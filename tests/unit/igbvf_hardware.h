@@ -60,7 +60,7 @@ static inline int fake_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]
 	return fake->mail_result;
 }
 
-static inline void to_hardware(struct driver *d, struct fake *fake)
+static inline void to_hardware_held(struct driver *d, struct fake *fake)
 {
 	const struct td_igbvf_hardware hardware = {.read = fake_read,
 		.write = fake_write,
@@ -83,6 +83,14 @@ static inline void to_hardware(struct driver *d, struct fake *fake)
 	fake->reg[TD_VF_TDLEN / 4] = state->tx[0].len_bytes;
 	fake->reg[TD_VF_TXDCTL / 4] = state->tx[0].control;
 	assert_int_equal(td_igbvf_to_hardware(d->dev, &hardware, NULL), 0);
+}
+
+/* As a flip does it, to its end. */
+static inline void to_hardware(struct driver *d, struct fake *fake)
+{
+	to_hardware_held(d, fake);
+	td_igbvf_release_tx(d->dev);
+	fake->writes = 0;
 }
 
 /* Back, with the rings as they were but for what `rings` says. */

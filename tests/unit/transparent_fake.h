@@ -21,6 +21,8 @@ struct guest {
 	enum fake_model model;
 	struct td_vf82576_state state;
 	bool driver_up, mail_pending, listening, parked, link;
+	bool tx_held, tx_kept;	 /* what it sends waits, on the card; and it has sent something */
+	bool lent;		 /* its vCPUs have the lock */
 	unsigned anew;		 /* times that the driver was told to start anew: its link drops */
 	bool burn_stuck;	 /* it posts nothing */
 	unsigned burn_rounds;	 /* that its buffers do not suffice for */
@@ -71,7 +73,7 @@ static void fake_guest_resets(void)
 void td_vm_park(struct td_vm *vm)
 {
 	assert_ptr_equal(vm, &fake.vm);
-	assert_false(guest.parked);
+	assert_true(!guest.parked || fake.reset_wanted); /* one that is to be reset is not let go */
 	fake_note("park");
 	guest.parked = true;
 	guest.parks++;
@@ -83,6 +85,21 @@ void td_vm_unpark(struct td_vm *vm)
 	assert_true(guest.parked);
 	fake_note("unpark");
 	guest.parked = fake.reset_wanted;
+}
+
+bool td_vm_lend_lock(struct td_vm *vm)
+{
+	assert_ptr_equal(vm, &fake.vm);
+	assert_false(guest.lent);
+	guest.lent = true;
+	return true;
+}
+
+void td_vm_take_lock(struct td_vm *vm, bool lent)
+{
+	assert_ptr_equal(vm, &fake.vm);
+	assert_true(lent && guest.lent);
+	guest.lent = false;
 }
 
 /* ---- the guest's function ---- */
@@ -141,6 +158,7 @@ bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns)
 {
 	(void)dev;
 	assert_int_equal(guest.model, FAKE_ON_HARDWARE);
+	assert_true(guest.tx_held && guest.lent);
 	assert_in_range(limit_ns, 1, 1000000);
 	if (!guest.waiting)
 		usleep((useconds_t)(limit_ns / 1000 + 1));
@@ -271,21 +289,48 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 	if (rc < 0)
 		return rc;
 	guest.model = FAKE_ON_HARDWARE;
-	guest.listening = true;
+	guest.listening = guest.tx_held = guest.tx_kept = true;
 	return 0;
+}
+
+void td_igbvf_hold_tx(struct td_igbvf *dev)
+{
+	(void)dev;
+	assert_false(guest.lent);
+	fake_note("hold");
+	if (guest.model != FAKE_ON_HARDWARE || guest.tx_held)
+		return;
+	guest.tx_held = true;
+	guest.tx_kept = false;
+}
+
+void td_igbvf_release_tx(struct td_igbvf *dev)
+{
+	(void)dev;
+	assert_true(!guest.lent && guest.parked);
+	fake_note("release");
+	if (!guest.tx_held)
+		return;
+	guest.tx_held = false;
+	if (guest.tx_kept)
+		card.tx.tail = guest.state.tx[0].tail;
 }
 
 void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *rings)
 {
+	uint32_t tail = guest.state.tx[0].tail;
+
 	(void)dev;
 	assert_int_equal(guest.model, FAKE_ON_HARDWARE);
 	assert_int_not_equal(card.phase, TD_HW82576_RUNNING);
 	assert_true(guest.parked);
 	fake_note("to software");
 	memcpy(guest.state.rx, rings->rx, sizeof(rings->rx));
-	memcpy(guest.state.tx, rings->tx, sizeof(rings->tx));
+	guest.state.tx[0] = rings->tx[0];
+	if (guest.tx_held && guest.tx_kept)
+		guest.state.tx[0].tail = tail;
 	guest.model = FAKE_GOES;
-	guest.mail_pending = false;
+	guest.mail_pending = guest.tx_held = false;
 	guest.waiting = 0;
 }
 

@@ -128,7 +128,7 @@ void td_hw82576_drain(struct td_hw82576 *hw)
 {
 	(void)hw;
 	assert_int_equal(card.phase, TD_HW82576_RUNNING);
-	assert_true(guest.parked);
+	assert_true(guest.lent);
 	fake_note("drain");
 }
 
@@ -151,11 +151,8 @@ int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings
 
 void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 {
-	(void)hw;
-	assert_int_equal(reg, TD_VF_TDT);
-	assert_int_equal(card.phase, TD_HW82576_RUNNING);
-	fake_note("tail");
-	card.tx.tail = value;
+	(void)hw, (void)reg, (void)value;
+	fail_msg("only the guest writes to registers");
 }
 
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
