@@ -81,9 +81,10 @@ void td_transparent_release(struct td_hybrid *nic)
 {
 	if (!nic->transparent.held_ns)
 		return;
-	td_transparent_park(nic);
 	td_igbvf_release_tx(nic->igbvf);
 	td_transparent_note_held(nic, false);
+	td_transparent_park(nic);
+	td_igbvf_give_pages(nic->igbvf);
 	td_transparent_unpark(nic);
 }
 

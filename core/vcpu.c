@@ -280,13 +280,17 @@ void td_vcpus_unpark(struct td_vm *vm)
 
 	if (!vcpus->vcpu)
 		return;
-	/* Tells the guest's watchdogs that it stood still; EINVAL before the guest uses kvm-clock. */
-	for (unsigned i = 0; i < vcpus->count; i++)
-		ioctl(vcpus->vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 	pthread_mutex_lock(&vcpus->lock);
 	vcpus->hold = false;
 	pthread_cond_broadcast(&vcpus->changed);
 	pthread_mutex_unlock(&vcpus->lock);
+}
+
+/* EINVAL before the guest uses kvm-clock. */
+void td_vcpus_tell_stopped(struct td_vm *vm)
+{
+	for (unsigned i = 0; vm->vcpus.vcpu && i < vm->vcpus.count; i++)
+		ioctl(vm->vcpus.vcpu[i].fd, KVM_KVMCLOCK_CTRL, 0);
 }
 
 struct td_vcpu_stats td_vcpus_stats(const struct td_vm *vm)

@@ -52,6 +52,8 @@ int td_vcpus_start(struct td_vm *vm, struct td_err *err);
 /* Parks every vCPU outside KVM_RUN and waits until it is so; pending IO of an exit is completed first. Not from a vCPU thread. */
 void td_vcpus_park(struct td_vm *vm);
 void td_vcpus_unpark(struct td_vm *vm);
+/* Parked, and for long: the guest's watchdogs are told that it stood still (Linux Documentation/virt/kvm/api.rst, KVM_KVMCLOCK_CTRL). */
+void td_vcpus_tell_stopped(struct td_vm *vm);
 /* Any thread: as td_vcpus_park(), without waiting. The guest stops at its next exit. */
 void td_vcpus_hold(struct td_vm *vm);
 

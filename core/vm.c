@@ -274,6 +274,7 @@ int td_vm_resume(struct td_vm *vm)
 		return -EINVAL;
 	resume_devices(vm, NULL);
 	vm->state = TD_VM_RUNNING;
+	td_vcpus_tell_stopped(vm);
 	td_vm_unpark(vm);
 	return 0;
 }

@@ -46,7 +46,7 @@ struct td_igbvf_hardware {
 	 */
 	int (*mail)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
 	/*
-	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest while it decodes the BAR and transmit is not held: 2 and 3, and
+	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest by td_igbvf_give_pages() while it decodes the BAR: 2 and 3, and
 	 * 1 while its driver handles interrupts as igbvf does. NULL: they trap too.
 	 */
 	void *pages;
@@ -124,14 +124,16 @@ int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned);
 int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *hardware, struct td_err *err);
 /*
  * On hardware, at any time: what the guest sends from now on waits in its ring, for the tails that it writes stay here, until they are
- * handed on by td_igbvf_release_tx(), or taken back to software. It runs on and receives meanwhile, but all of its accesses are exits.
- *
- * Release with vCPUs stopped, as it puts pages back into the guest: a store that has faulted before would be completed by KVM's emulator,
- * which finds the memslot by then and copies the bytes there one by one. A device takes each for a tail of its own. Harmless when nothing
- * is held.
+ * handed on by td_igbvf_release_tx(), or taken back to software. It runs on and receives meanwhile, but all of its accesses are exits,
+ * until it is given the pages again. Harmless when it is so already.
  */
 void td_igbvf_hold_tx(struct td_igbvf *dev);
 void td_igbvf_release_tx(struct td_igbvf *dev);
+/*
+ * After release, with vCPUs stopped: a store that has faulted before would be completed by KVM's emulator, which finds the memslot by then
+ * and copies the bytes there one by one. A device takes each for a tail of its own.
+ */
+void td_igbvf_give_pages(struct td_igbvf *dev);
 /*
  * On hardware -> software, with the rings as `rings` has them (rx, tx, but for tails that are held; of the interrupts what can be read,
  * where the guest reached them without exit; the rest of the state is ours already) and the counters' growth on hardware added. Fires the

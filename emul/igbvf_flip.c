@@ -272,7 +272,7 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 	dev->hardware = *hardware;
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_HARDWARE);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REST);
-	dev->on_hardware = dev->tx_held = true;
+	dev->on_hardware = dev->tx_held = dev->traps_all = true;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
 		dev->tx_kept[i] = dev->state.tx[i].control & TD_VF_QUEUE_ENABLE;
 	dev->listen = true;
@@ -284,7 +284,7 @@ void td_igbvf_hold_tx(struct td_igbvf *dev)
 {
 	if (!dev->on_hardware || dev->tx_held)
 		return;
-	dev->tx_held = true;
+	dev->tx_held = dev->traps_all = true;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
 		dev->tx_kept[i] = false;
 	td_igbvf_pages_update(dev, false);
@@ -298,6 +298,11 @@ void td_igbvf_release_tx(struct td_igbvf *dev)
 	for (uint32_t i = 0; i < TD_VF82576_QUEUES; i++)
 		if (dev->tx_kept[i])
 			dev->hardware.write(dev->hardware.opaque, TD_VF_TDT + i * QUEUE_STEP, dev->state.tx[i].tail);
+}
+
+void td_igbvf_give_pages(struct td_igbvf *dev)
+{
+	dev->traps_all = false;
 	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 }
 
@@ -322,7 +327,7 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 		if (dev->tx_held && dev->tx_kept[i])
 			state->tx[i].tail = tail;
 	}
-	dev->tx_held = false;
+	dev->tx_held = dev->traps_all = false;
 	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
 		state->counter[i] += rings->counter[i];
 	td_igbvf_mail_unanswered(dev);

@@ -6,8 +6,8 @@
  * does, which writes EIMS for each of them: from its first write of that on, when all else is set up, until it resets the VF, for CTRL is
  * in page 0, which always traps. What it may have written in between is read from the hardware when the guest leaves it. Only what it has
  * masked is not known everywhere (QEMU's igb has no current EIMS of a VF), and need not be: an interrupt too many of either queue is borne,
- * and the third vector is raised by us alone. It is all one memslot, as each costs a flip some of its time. While transmit is held, the
- * first and the last part of each flip, all pages trap.
+ * and the third vector is raised by us alone. It is all one memslot, as each costs a flip some of its time. While transmit is held, and a
+ * little longer, the first and the last part of each flip, all pages trap.
  */
 #include <string.h>
 
@@ -37,7 +37,7 @@ void td_igbvf_pages_update(struct td_igbvf *dev, bool decoded)
 	bool as_igbvf = !dev->irq_refused && !td_igbvf_irq_unlike_igbvf(state->ivar0, state->eiac, state->eiam);
 	uint32_t from = as_igbvf ? TD_VF82576_PAGE_IRQ : TD_VF82576_PAGE_QUEUES;
 
-	if (!decoded || !dev->on_hardware || !dev->hardware.pages || dev->tx_held)
+	if (!decoded || !dev->on_hardware || !dev->hardware.pages || dev->traps_all)
 		from = 0;
 	if (dev->mapped_from == from)
 		return;

@@ -131,8 +131,9 @@ struct td_igbvf {
 	struct td_tap tap;
 
 	uint32_t held;			 /* enum td_igbvf_hold */
-	bool tx_held;			 /* on hardware: what the guest writes to transmit tails stays here, and all pages trap */
+	bool tx_held;			 /* on hardware: what the guest writes to transmit tails stays here */
 	bool tx_kept[TD_VF82576_QUEUES]; /* there is a tail that the hardware does not have yet */
+	bool traps_all;			 /* on hardware: none of its pages is in the guest */
 	struct td_igbvf_irq irq;
 	struct td_igbvf_io io;
 	struct td_igbvf_rx rx;

@@ -23,7 +23,7 @@ static void check_order(const char *const *names, unsigned count)
 static void test_order_there(void **state)
 {
 	static const char *const names[] = {"lease", "open", "prepare", "connect", "rest", "burn", "park", "to hardware", "restore",
-		"unpark", "filter on", "relay", "announce vf", "park", "release", "unpark", "announce vf", "tell link"};
+		"unpark", "filter on", "relay", "announce vf", "release", "park", "pages", "unpark", "announce vf", "tell link"};
 
 	(void)state;
 	set_up_world();

@@ -91,6 +91,8 @@ static void test_held(void **state)
 	assert_int_equal(d->dev->mapped_from, 0);
 	assert_false(d->dev->irq_unseen);
 	td_igbvf_release_tx(d->dev);
+	assert_int_equal(d->dev->mapped_from, 0);
+	td_igbvf_give_pages(d->dev);
 	assert_int_equal(d->dev->mapped_from, TD_VF82576_PAGE_IRQ);
 	td_igbvf_hold_tx(d->dev);
 	assert_int_equal(d->dev->mapped_from, 0);
@@ -98,6 +100,8 @@ static void test_held(void **state)
 	assert_int_equal(d->dev->mapped_from, 0);
 	assert_true(d->dev->irq_unseen); /* what it did before has to be read still */
 	td_igbvf_release_tx(d->dev);
+	assert_int_equal(d->dev->mapped_from, 0);
+	td_igbvf_give_pages(d->dev);
 	assert_int_equal(d->dev->mapped_from, TD_VF82576_PAGE_IRQ);
 	end(d, &fake);
 }

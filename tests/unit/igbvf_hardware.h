@@ -90,6 +90,7 @@ static inline void to_hardware(struct driver *d, struct fake *fake)
 {
 	to_hardware_held(d, fake);
 	td_igbvf_release_tx(d->dev);
+	td_igbvf_give_pages(d->dev);
 	fake->writes = 0;
 }
 
