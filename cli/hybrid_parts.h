@@ -81,6 +81,7 @@ struct td_transparent {
 	uint64_t ahead_ns; /* since when it gives buffers back for that; 0: it does not */
 	uint64_t rest_ns;  /* since when the model rests, before the guest is stopped; 0: it does not */
 	bool unheard;	   /* what waits in the tap came before the VF received */
+	uint32_t room;	   /* frames that may be brought to the VF before its ring is looked at again */
 };
 
 /* The transmit queue of the guest's igbvf, of mode failover (hybrid_failover_queue.c). */

@@ -12,7 +12,10 @@
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
-#define RETRY_LAST_NS 60000000000ULL
+#define RETRY_LAST_NS	 60000000000ULL
+#define ROOM_KEPT	 64U /* buffers, for what comes to the VF by itself meanwhile */
+#define ROOM_STEP	 16U
+#define DESCRIPTOR_BYTES 16U
 
 /* ---- the pause ---- */
 
@@ -97,6 +100,15 @@ int td_transparent_steer(struct td_hybrid *nic, bool on, struct td_err *err)
 	return rc;
 }
 
+void td_transparent_wait(struct td_hybrid *nic, uint64_t ns)
+{
+	const struct timespec time = {.tv_nsec = (long)ns};
+	bool lent = td_vm_lend_lock(nic->host.vm);
+
+	nanosleep(&time, NULL);
+	td_vm_take_lock(nic->host.vm, lent);
+}
+
 /* ---- the tap's frames ---- */
 
 /*
@@ -109,11 +121,37 @@ static void readdress(struct td_hybrid *nic, uint8_t *frame)
 		memcpy(frame, nic->config->mac, sizeof(nic->config->mac));
 }
 
+/* A guest that is slower than what it is brought would lose it. Each look costs reads of the card, so not at each frame. */
+static bool vf_has_room(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+	uint32_t count, head, tail, posted;
+
+	if (!t->on_hardware)
+		return true;
+	if (t->room) {
+		t->room--;
+		return true;
+	}
+	count = td_hw82576_read(nic->hw, TD_VF_RDLEN) / DESCRIPTOR_BYTES;
+	head = td_hw82576_read(nic->hw, TD_VF_RDH);
+	tail = td_hw82576_read(nic->hw, TD_VF_RDT);
+	if (head >= count || tail >= count)
+		return true; /* nobody knows: a driver that starts anew */
+	posted = (tail + count - head) % count;
+	if (posted <= TD_MIN(ROOM_KEPT, count / 4))
+		return false;
+	t->room = TD_MIN(posted - TD_MIN(ROOM_KEPT, count / 4), ROOM_STEP) - 1;
+	return true;
+}
+
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
 	struct td_hybrid *nic = opaque;
-	ssize_t len = td_igbvf_take_rx(nic->igbvf, frame, room_bytes);
+	ssize_t len = vf_has_room(nic) ? td_igbvf_take_rx(nic->igbvf, frame, room_bytes) : -ENOBUFS;
 
+	if (len == -ENOBUFS)
+		return len;
 	if (len < 0)
 		nic->transparent.unheard = false; /* what comes from here on the VF hears, too */
 	else if (nic->transparent.unheard && len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + sizeof(nic->config->mac)))

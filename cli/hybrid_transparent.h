@@ -27,7 +27,10 @@ int td_transparent_steer(struct td_hybrid *nic, bool on, struct td_err *err);
 void td_transparent_hold(struct td_hybrid *nic);
 void td_transparent_release(struct td_hybrid *nic);
 void td_transparent_note_held(struct td_hybrid *nic, bool held); /* for the flip's record */
-/* What waits in the tap goes to the VF. Bounded: whoever floods the guest's address must not hold up the flip. False: nothing waited. */
+/* vCPUs that run have the lock meanwhile. */
+void td_transparent_wait(struct td_hybrid *nic, uint64_t ns);
+/* What waits in the tap goes to the VF, as far as that has buffers for it. Bounded: whoever floods the guest's address must not hold up the
+ * flip. False: nothing did. */
 bool td_transparent_relay(struct td_hybrid *nic);
 
 /* hybrid_transparent_vf.c */

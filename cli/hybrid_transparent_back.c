@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
@@ -63,22 +62,13 @@ static void quiesce(struct td_hybrid *nic)
 	td_vm_take_lock(nic->host.vm, lent);
 }
 
-static void wait_under_way(struct td_hybrid *nic)
-{
-	const struct timespec under_way = {.tv_nsec = TD_TRANSPARENT_UNDER_WAY_NS};
-	bool lent = td_vm_lend_lock(nic->host.vm);
-
-	nanosleep(&under_way, NULL);
-	td_vm_take_lock(nic->host.vm, lent);
-}
-
 static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc;
 
 	td_igbvf_listen(nic->igbvf, true);
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
-	wait_under_way(nic);
+	td_transparent_wait(nic, TD_TRANSPARENT_UNDER_WAY_NS);
 	td_catch_forget(&nic->catch);
 	rc = nic->lost ? 0 : td_transparent_steer(nic, false, err);
 	if (rc < 0)

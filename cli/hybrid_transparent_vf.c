@@ -23,6 +23,8 @@
 #define AGAIN_NS	 50000000ULL
 #define PATIENCE_NS	 15000000ULL
 #define DESCRIPTOR_BYTES 16U
+#define BRING_NS	 30000000ULL /* a slow guest posts its buffers meanwhile; what is left then comes later */
+#define NAP_NS		 200000ULL
 #define PREPARATIONS	 5U /* a guest that changes its filters in each of so many tries has a reason to */
 
 static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
@@ -187,11 +189,12 @@ static bool await_tap(struct td_hybrid *nic, uint64_t limit_ns)
 
 static void move_outside(struct td_hybrid *nic)
 {
-	uint64_t end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
+	uint64_t end_ns = td_now_ns() + BRING_NS;
 
-	nic->transparent.unheard = true;
-	while (td_transparent_relay(nic) && td_now_ns() < end_ns)
-		;
+	nic->transparent.unheard = true; /* until the tap is empty */
+	while (nic->transparent.unheard && td_now_ns() < end_ns)
+		if (!td_transparent_relay(nic) && nic->transparent.unheard)
+			td_transparent_wait(nic, NAP_NS);
 	nic->transparent.unheard = false;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;

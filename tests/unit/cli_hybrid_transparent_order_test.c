@@ -244,6 +244,26 @@ static void test_late_frames(void **state)
 	tear_down_world();
 }
 
+/* Only as many as the VF has buffers for; the rest when it has. */
+static void test_no_room(void **state)
+{
+	(void)state;
+	set_up_world();
+	card.posted = 64;
+	guest.waiting = 40;
+	assert_true(flip(TD_PATH_VF));
+	assert_int_equal(fake.relayed, 0);
+	card.posted = 64 + 10;
+	fake_run(1, false);
+	assert_int_equal(fake.relayed, 10);
+	card.posted = 200;
+	fake_run(50, false);
+	assert_int_equal(fake.relayed, 40);
+	card.posted = 0;
+	settle();
+	tear_down_world();
+}
+
 /* A broadcast that came before the VF received is brought to it; one that comes later it hears itself. */
 static void test_broadcasts(void **state)
 {
@@ -533,7 +553,7 @@ int main(void)
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
 		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_hold_when_lost)};
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_no_room), cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

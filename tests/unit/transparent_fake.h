@@ -39,6 +39,7 @@ struct card {
 	struct td_vf82576_state prepared;
 	struct td_vf82576_ring rx, tx;
 	bool connected, quiet, link, capture_loses;
+	uint32_t posted; /* receive buffers, as it says; 0: it does not */
 };
 
 static struct guest guest;

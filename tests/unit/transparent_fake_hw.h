@@ -157,8 +157,10 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 {
-	(void)hw, (void)reg;
-	return 0;
+	(void)hw;
+	if (!card.posted)
+		return 0;
+	return reg == TD_VF_RDLEN ? 4096 : reg == TD_VF_RDT ? card.posted : fake.relayed;
 }
 
 void td_hw82576_reset_queues(struct td_hw82576 *hw)
