@@ -15,6 +15,7 @@
 #define RETRY_LAST_NS	 60000000000ULL
 #define ROOM_KEPT	 64U /* buffers, for what comes to the VF by itself meanwhile */
 #define ROOM_STEP	 16U
+#define LATE_LOOKS	 2000U /* a guest that has posted nothing by then is not waited for */
 #define DESCRIPTOR_BYTES 16U
 
 /* ---- the pause ---- */
@@ -74,7 +75,8 @@ void td_transparent_note_held(struct td_hybrid *nic, bool held)
 
 void td_transparent_hold(struct td_hybrid *nic)
 {
-	if (!nic->transparent.on_hardware)
+	/* One that no longer answers has nothing to be held back from. */
+	if (!nic->transparent.on_hardware || !td_hw82576_read(nic->hw, TD_VF_STATUS))
 		return;
 	td_igbvf_hold_tx(nic->igbvf);
 	td_transparent_note_held(nic, true);
@@ -129,10 +131,8 @@ static bool vf_has_room(struct td_hybrid *nic)
 
 	if (!t->on_hardware)
 		return true;
-	if (t->room) {
-		t->room--;
+	if (t->room)
 		return true;
-	}
 	count = td_hw82576_read(nic->hw, TD_VF_RDLEN) / DESCRIPTOR_BYTES;
 	head = td_hw82576_read(nic->hw, TD_VF_RDH);
 	tail = td_hw82576_read(nic->hw, TD_VF_RDT);
@@ -141,17 +141,21 @@ static bool vf_has_room(struct td_hybrid *nic)
 	posted = (tail + count - head) % count;
 	if (posted <= TD_MIN(ROOM_KEPT, count / 4))
 		return false;
-	t->room = TD_MIN(posted - TD_MIN(ROOM_KEPT, count / 4), ROOM_STEP) - 1;
+	t->room = TD_MIN(posted - TD_MIN(ROOM_KEPT, count / 4), ROOM_STEP);
 	return true;
 }
 
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
 	struct td_hybrid *nic = opaque;
-	ssize_t len = vf_has_room(nic) ? td_igbvf_take_rx(nic->igbvf, frame, room_bytes) : -ENOBUFS;
+	struct td_transparent *t = &nic->transparent;
+	ssize_t len;
 
-	if (len == -ENOBUFS)
-		return len;
+	t->kept_back = !vf_has_room(nic) && td_igbvf_await_rx(nic->igbvf, 0);
+	if (t->kept_back)
+		return -ENOBUFS;
+	len = td_igbvf_take_rx(nic->igbvf, frame, room_bytes);
+	t->room -= len >= 0 && t->room;
 	if (len < 0)
 		nic->transparent.unheard = false; /* what comes from here on the VF hears, too */
 	else if (nic->transparent.unheard && len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + sizeof(nic->config->mac)))
@@ -299,7 +303,7 @@ static void settle(struct td_hybrid *nic)
 		(void)td_transparent_relay(nic);
 	else
 		td_catch_run(&nic->catch); /* not on the VF, which has those frames itself, after a flip back so soon */
-	if (td_now_ns() < nic->settle_until_ns)
+	if (td_now_ns() < nic->settle_until_ns || (nic->transparent.kept_back && nic->transparent.late_looks++ < LATE_LOOKS))
 		return;
 	nic->settle_until_ns = 0;
 	td_catch_close(&nic->catch);

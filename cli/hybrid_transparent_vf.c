@@ -164,16 +164,19 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 static int give_rings(struct td_hybrid *nic, struct td_err *err)
 {
 	struct td_vf82576_state state = *td_igbvf_state(nic->igbvf);
+	uint32_t tail = state.tx[0].tail;
 	int rc = td_transparent_join(nic, err);
 
 	if (rc < 0)
 		return rc;
+	nic->transparent.room = nic->transparent.late_looks = 0;
 	state.tx[0].tail = state.tx[0].head;
 	rc = td_hw82576_restore(nic->hw, &state, err);
 	nic->transparent.on_hardware = rc == 0;
 	td_transparent_note_held(nic, rc == 0);
 	if (rc == 0)
 		return 0;
+	state.tx[0].tail = tail;
 	memset(state.counter, 0, sizeof(state.counter));
 	td_igbvf_to_software(nic->igbvf, &state);
 	return rc;
@@ -195,11 +198,11 @@ static void move_outside(struct td_hybrid *nic)
 	while (nic->transparent.unheard && td_now_ns() < end_ns)
 		if (!td_transparent_relay(nic) && nic->transparent.unheard)
 			td_transparent_wait(nic, NAP_NS);
-	nic->transparent.unheard = false;
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
 	for (uint64_t now_ns; (now_ns = td_now_ns()) < end_ns && await_tap(nic, end_ns - now_ns);)
-		(void)td_transparent_relay(nic);
+		if (!td_transparent_relay(nic))
+			td_transparent_wait(nic, NAP_NS);
 }
 
 static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)

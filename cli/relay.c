@@ -16,7 +16,7 @@
 #include "emul/virtio_net.h"
 
 #define BUFFER_BYTES	(TD_VIRTIO_NET_HEADER_BYTES + 65536U)
-#define RELAYED_A_RUN	256U /* as many as the VF's ring has buffers */
+#define RELAYED_A_RUN	256U
 #define DISCARDED_A_RUN 512U /* more than a queue of a tap holds */
 #define ADDRESSES_BYTES 12U
 #define TAG_BYTES	4U

@@ -302,6 +302,8 @@ void td_igbvf_release_tx(struct td_igbvf *dev)
 
 void td_igbvf_give_pages(struct td_igbvf *dev)
 {
+	if (dev->tx_held)
+		return;
 	dev->traps_all = false;
 	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 }

@@ -256,11 +256,35 @@ static void test_no_room(void **state)
 	card.posted = 64 + 10;
 	fake_run(1, false);
 	assert_int_equal(fake.relayed, 10);
+	fake_run(500, false); /* what waits is not given up with the rest of the flip */
+	assert_true(guest.listening);
 	card.posted = 200;
 	fake_run(50, false);
 	assert_int_equal(fake.relayed, 40);
 	card.posted = 0;
 	settle();
+	tear_down_world();
+
+	set_up_world(); /* where nothing waits, no room is waited for */
+	card.posted = 64;
+	assert_true(flip(TD_PATH_VF));
+	assert_in_range(td_hybrid_last_record(fake.nic)->marks.held_ns, 1, 10000000);
+	settle();
+	tear_down_world();
+}
+
+/* Nothing is held back from a VF that no longer answers: its pages stay in the guest until it is stopped. */
+static void test_no_hold_when_gone(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	fake_count(0);
+	card.gone = true;
+	lose_vf();
+	fake_run(1000, true);
+	assert_int_equal(fake_calls_of("hold"), 0);
+	card.gone = false;
+	check_recovery();
 	tear_down_world();
 }
 
@@ -553,7 +577,8 @@ int main(void)
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
 		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_no_room), cmocka_unit_test(test_hold_when_lost)};
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_no_room), cmocka_unit_test(test_no_hold_when_gone),
+		cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

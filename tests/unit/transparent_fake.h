@@ -38,7 +38,7 @@ struct card {
 	struct td_hw82576_events events;
 	struct td_vf82576_state prepared;
 	struct td_vf82576_ring rx, tx;
-	bool connected, quiet, link, capture_loses;
+	bool connected, quiet, link, capture_loses, gone;
 	uint32_t posted; /* receive buffers, as it says; 0: it does not */
 };
 
@@ -159,6 +159,8 @@ bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns)
 {
 	(void)dev;
 	assert_int_equal(guest.model, FAKE_ON_HARDWARE);
+	if (!limit_ns)
+		return guest.waiting;
 	assert_true(guest.tx_held && guest.lent);
 	assert_in_range(limit_ns, 1, 1000000);
 	if (!guest.waiting)

@@ -158,6 +158,8 @@ void td_hw82576_write(struct td_hw82576 *hw, uint32_t reg, uint32_t value)
 uint32_t td_hw82576_read(struct td_hw82576 *hw, uint32_t reg)
 {
 	(void)hw;
+	if (reg == TD_VF_STATUS)
+		return card.gone ? 0 : 0x83;
 	if (!card.posted)
 		return 0;
 	return reg == TD_VF_RDLEN ? 4096 : reg == TD_VF_RDT ? card.posted : fake.relayed;
