@@ -12,11 +12,10 @@
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
-#define RETRY_LAST_NS	 60000000000ULL
-#define ROOM_KEPT	 64U /* buffers, for what comes to the VF by itself meanwhile */
-#define ROOM_STEP	 16U
-#define LATE_LOOKS	 2000U /* a guest that has posted nothing by then is not waited for */
-#define DESCRIPTOR_BYTES 16U
+#define RETRY_LAST_NS 60000000000ULL
+#define ROOM_KEPT     64U /* buffers, for what comes to the VF by itself meanwhile */
+#define ROOM_STEP     16U
+#define LATE_LOOKS    2000U /* a guest that has posted nothing by then is not waited for */
 
 /* ---- the pause ---- */
 
@@ -127,22 +126,20 @@ static void readdress(struct td_hybrid *nic, uint8_t *frame)
 static bool vf_has_room(struct td_hybrid *nic)
 {
 	struct td_transparent *t = &nic->transparent;
-	uint32_t count, head, tail, posted;
+	uint32_t count, head, tail, posted, kept;
 
-	if (!t->on_hardware)
+	if (!t->on_hardware || t->room)
 		return true;
-	if (t->room)
-		return true;
-	count = td_hw82576_read(nic->hw, TD_VF_RDLEN) / DESCRIPTOR_BYTES;
+	count = td_hw82576_read(nic->hw, TD_VF_RDLEN) / TD_TRANSPARENT_DESC_BYTES;
 	head = td_hw82576_read(nic->hw, TD_VF_RDH);
 	tail = td_hw82576_read(nic->hw, TD_VF_RDT);
 	if (head >= count || tail >= count)
 		return true; /* nobody knows: a driver that starts anew */
 	posted = (tail + count - head) % count;
-	if (posted <= TD_MIN(ROOM_KEPT, count / 4))
-		return false;
-	t->room = TD_MIN(posted - TD_MIN(ROOM_KEPT, count / 4), ROOM_STEP);
-	return true;
+	kept = TD_MIN(ROOM_KEPT, count / 4);
+	if (posted > kept)
+		t->room = TD_MIN(posted - kept, ROOM_STEP);
+	return posted > kept;
 }
 
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
@@ -157,8 +154,8 @@ static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 	len = td_igbvf_take_rx(nic->igbvf, frame, room_bytes);
 	t->room -= len >= 0 && t->room;
 	if (len < 0)
-		nic->transparent.unheard = false; /* what comes from here on the VF hears, too */
-	else if (nic->transparent.unheard && len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + sizeof(nic->config->mac)))
+		t->unheard = false; /* what comes from here on the VF hears, too */
+	else if (t->unheard && len >= (ssize_t)(TD_VIRTIO_NET_HEADER_BYTES + sizeof(nic->config->mac)))
 		readdress(nic, (uint8_t *)frame + TD_VIRTIO_NET_HEADER_BYTES);
 	return len;
 }

@@ -10,7 +10,8 @@
 #include "cli/hybrid_parts.h"
 
 #define TD_TRANSPARENT_LATE_NS	      300000000ULL /* switches have learned by then */
-#define TD_TRANSPARENT_UNDER_WAY_NS   1000000ULL   /* what was sent to the old place before the outside was told */
+#define TD_TRANSPARENT_DESC_BYTES     16U
+#define TD_TRANSPARENT_UNDER_WAY_NS   1000000ULL /* what was sent to the old place before the outside was told */
 #define TD_TRANSPARENT_RETRY_FIRST_NS 1000000000ULL
 
 /* hybrid_transparent.c */
@@ -29,8 +30,10 @@ void td_transparent_release(struct td_hybrid *nic);
 void td_transparent_note_held(struct td_hybrid *nic, bool held); /* for the flip's record */
 /* vCPUs that run have the lock meanwhile. */
 void td_transparent_wait(struct td_hybrid *nic, uint64_t ns);
-/* What waits in the tap goes to the VF, as far as that has buffers for it. Bounded: whoever floods the guest's address must not hold up the
- * flip. False: nothing did. */
+/*
+ * What waits in the tap goes to the VF, as far as that has buffers for it. Bounded: whoever floods the guest's address must not hold up the
+ * flip. False: nothing did.
+ */
 bool td_transparent_relay(struct td_hybrid *nic);
 
 /* hybrid_transparent_vf.c */

@@ -24,8 +24,10 @@ struct td_relay {
 int td_relay_open(struct td_relay *relay, const char *pf_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err);
 void td_relay_close(struct td_relay *relay); /* harmless on one that is not open, if fd is -1 */
 
-/* Takes the next frame that waits in a tap, behind a header of TD_VIRTIO_NET_HEADER_BYTES: its length, -EAGAIN, or
- * -ENOBUFS: there is one, but no room where it is to go. */
+/*
+ * Takes the next frame that waits in a tap, behind a header of TD_VIRTIO_NET_HEADER_BYTES: its length; -EAGAIN; -ENOBUFS: one waits, but
+ * there is no room where it is to go.
+ */
 typedef ssize_t (*td_relay_take)(void *opaque, void *frame, size_t room_bytes);
 
 /*

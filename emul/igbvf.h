@@ -46,8 +46,8 @@ struct td_igbvf_hardware {
 	 */
 	int (*mail)(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS]);
 	/*
-	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest by td_igbvf_give_pages() while it decodes the BAR: 2 and 3, and
-	 * 1 while its driver handles interrupts as igbvf does. NULL: they trap too.
+	 * Pages 1 to 3 of BAR0 in our address space, mapped into the guest from td_igbvf_give_pages() on while it decodes the BAR: 2, 3,
+	 * and 1 while its driver handles interrupts as igbvf does. NULL: they trap too.
 	 */
 	void *pages;
 	void *opaque;
@@ -130,8 +130,8 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 void td_igbvf_hold_tx(struct td_igbvf *dev);
 void td_igbvf_release_tx(struct td_igbvf *dev);
 /*
- * After release, with vCPUs stopped: a store that has faulted before would be completed by KVM's emulator, which finds the memslot by then
- * and copies the bytes there one by one. A device takes each for a tail of its own.
+ * After release, with vCPUs stopped: a store that has faulted before may be completed by KVM's emulator, which finds the memslot by then
+ * and copies the bytes there one by one. A device takes each for a tail of its own, and sends its whole ring again.
  */
 void td_igbvf_give_pages(struct td_igbvf *dev);
 /*
