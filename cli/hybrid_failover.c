@@ -9,9 +9,11 @@
  * last one lets it hear there. In between, frames are held in the tap; those that come while the VF still receives are handed to it
  * (relay.h), the rest waits until the driver has given its interrupts back, which it does after net_failover let go.
  *
- * To the VF: the VF hears before net_failover counts on it, so the outside is told at once when its receive queue is on; but the guest
- * goes on sending by the standby until its driver has noticed the link, which teaches the switch the old place again. What comes there is
- * relayed. igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
+ * To the VF: net_failover counts on the VF as soon as its receive queue is on; but the guest goes on sending by the standby until its
+ * driver has noticed the link, and the outside goes on sending there. What comes by it is relayed to the VF. The outside is told when the
+ * guest has done with the standby, not before: an announcement amid its frames comes in at the bridge by the uplink, and the bridge takes
+ * the guest to be there; a frame of the guest's that had left the bridge before brings the outside back, and what it sends then is lost.
+ * igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
  *
  * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
  * VF, and so do its resets. The guest sends by the standby then, which makes the outside send there, too. So the emulated path stays held,
@@ -155,16 +157,16 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
 		return td_hybrid_vf_steer(nic, true, err);
 	case TD_FLIP_SWAP:
+		nic->opening = false;
 		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
 		return rc < 0 ? rc : -EINPROGRESS;
-	case TD_FLIP_ANNOUNCE:
+	case TD_FLIP_ANNOUNCE: /* to the host's own network; the outside is told when the guest has settled */
 		td_hybrid_guard(nic, TD_PATH_VF);
-		td_hybrid_announce(nic, TD_PATH_VF);
 		return 0;
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->announced_ns = td_now_ns();
+		nic->announced_ns = 0;
 		td_hybrid_settle(nic);
 		return 0;
 	default:

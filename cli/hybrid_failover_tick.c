@@ -139,8 +139,8 @@ static void tick_verify(struct td_hybrid *nic)
 }
 
 /*
- * What the VF receives in the moments between its queue being on and its driver being through with opening it is lost, so the outside is
- * told, and held frames are handed over, a little later. A ring that is without buffers for a moment looks as if it were off.
+ * What the VF receives in the moments between its queue being on and its driver being through with opening it is lost, so held frames are
+ * handed over a little later. A ring that is without buffers for a moment looks as if it were off.
  */
 static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 {
@@ -155,8 +155,10 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
 			nic->open_ns = 0;
-		if (driver == TD_VFIO_DRIVER_NONE)
+		if (driver == TD_VFIO_DRIVER_NONE) {
 			td_hybrid_queue_forget(nic);
+			nic->opening = false;
+		}
 	}
 	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
@@ -167,7 +169,7 @@ static void driver_is_opening(struct td_hybrid *nic)
 	bool open = vf_is_open(nic, td_now_ns());
 
 	nic->marks.driver_open_ns = nic->open_ns;
-	td_hybrid_hold(nic, nic->open_ns != 0);
+	td_hybrid_hold(nic, nic->opening || nic->open_ns);
 	if (open)
 		td_hybrid_driver_is_up(nic);
 }
@@ -221,7 +223,7 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 		nic->marks.tx_moved_ns = now_ns;
 	if (sends_by_standby(nic, now_ns)) {
 		make_it_look(nic, now_ns);
-	} else if (nic->relay.relayed != relayed && now_ns - nic->quiet_ns >= SETTLED_NS) {
+	} else if ((nic->relay.relayed != relayed || !nic->announced_ns) && now_ns - nic->quiet_ns >= SETTLED_NS) {
 		nic->quiet_ns = now_ns;
 		announce_again(nic, now_ns, 0);
 	}

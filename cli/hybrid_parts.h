@@ -4,7 +4,7 @@
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_failover*.c (what a flip does in mode
  * failover), hybrid_transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
  * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held, but for td_hybrid_vf_steer(), which may be
- * without.
+ * without, and td_hybrid_hold(), which a vCPU's thread may call with it.
  */
 #ifndef TD_CLI_HYBRID_PARTS_H
 #define TD_CLI_HYBRID_PARTS_H
@@ -141,11 +141,12 @@ struct td_hybrid {
 	unsigned bridge_index;	  /* of the bridge that the tap joined; 0: none */
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
+	bool opening;		  /* the guest's driver has begun to open its VF, in the flip in progress */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
 	bool was_up;		  /* its VF driver was up when it was asked */
 	uint64_t settle_until_ns; /* 0, or until when the path that the guest is not on may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
-	uint64_t announced_ns;		      /* on the VF, last */
+	uint64_t announced_ns;		      /* on the VF, last; 0: not since the flip to it */
 	uint64_t stood_by_ns;		      /* the guest was last known to send by the standby */
 	uint64_t open_ns;		      /* since when its VF's receive queue is on; 0: it is not */
 	uint64_t shut_ns;		      /* since when it looks as if it were off; 0: it does not */

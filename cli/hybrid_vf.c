@@ -8,6 +8,7 @@
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
+static void on_opening(void *opaque);
 static void on_ejected(void *opaque);
 static void on_driver_up(void *opaque);
 static void on_lost(void *opaque, bool release_requested);
@@ -54,7 +55,11 @@ static int create_vf(struct td_hybrid *nic, struct td_err *err)
 	struct td_vfio_pci_config config = {.name = name,
 		.bdf = nic->lease.vf.bdf,
 		.group = nic->lease.vf.group,
-		.events = {.ejected = on_ejected, .driver_up = on_driver_up, .lost = on_lost, .opaque = nic}};
+		.events = {.opening = nic->config->mode == TD_NIC_FAILOVER ? on_opening : NULL,
+			.ejected = on_ejected,
+			.driver_up = on_driver_up,
+			.lost = on_lost,
+			.opaque = nic}};
 	int rc = 0;
 
 	snprintf(name, sizeof(name), "%.28s-vf", nic->config->id);
@@ -195,6 +200,17 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 }
 
 /* ---- events of the VF ---- */
+
+/* net_failover counts on the VF soon after, sooner perhaps than the main loop looks, and drops what comes by the standby then. */
+static void on_opening(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	if (!nic->flip.active || nic->flip.to != TD_PATH_VF || nic->flip.phase != TD_FLIP_SWAP)
+		return;
+	nic->opening = true;
+	td_hybrid_hold(nic, true);
+}
 
 /* A request that was rolled back may still be answered: the last flip, or NULL. */
 static const struct td_hybrid_record *late_flip(struct td_hybrid *nic)

@@ -7,7 +7,10 @@
  * gone while the VF is hidden. Leaving them would save two ioctls a flip, but the guest may put another device's BAR at the same
  * address, and a memslot there would hide it; nobody could tell. With KVM_X86_QUIRK_SLOT_ZAP_ALL off, deleting a slot touches only
  * that slot's mappings.
- * A reset of the device takes the pages out of our and the guest's tables; they come back by a fault that the kernel serves alone.
+ * One page of an 82576 VF traps for a while: that of its receive queue, until the guest has switched the queue on, so that its owner hears
+ * of that before the guest's next instruction. It is mapped in that very exit, when nobody else uses the queue: KVM would finish another
+ * vCPU's store that had just trapped there byte by byte, and each byte would be a write to the card. A reset of the device takes the pages
+ * out of our and the guest's tables; they come back by a fault that the kernel serves alone.
  */
 #include <errno.h>
 #include <linux/vfio.h>
@@ -17,10 +20,13 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/vf82576.h"
 #include "core/vm.h"
 #include "vfio/vfio_dev.h"
 
 #define SPANS_MAX 16U
+#define HOLES_MAX 3U
+#define GATE_BAR  0U
 
 static bool is_hole(uint64_t page, const struct td_vfio_span *holes, unsigned hole_count)
 {
@@ -102,7 +108,7 @@ int td_vfio_bar_probe(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 	return 0;
 }
 
-static unsigned find_holes(const struct td_vfio_pci *dev, unsigned bar, struct td_vfio_span holes[2])
+static unsigned find_holes(const struct td_vfio_pci *dev, unsigned bar, struct td_vfio_span holes[HOLES_MAX])
 {
 	const struct td_vfio_function *function = &dev->function;
 	unsigned count = 0;
@@ -116,10 +122,16 @@ static unsigned find_holes(const struct td_vfio_pci *dev, unsigned bar, struct t
 	return count;
 }
 
+static bool has_gate(const struct td_vfio_pci *dev, unsigned bar, const struct td_vfio_span *spans, unsigned span_count)
+{
+	return dev->events.opening && dev->intel.known && bar == GATE_BAR && span_count == 1 &&
+	       spans[0].len_bytes >= TD_VF82576_PAGE_QUEUES + TD_PAGE;
+}
+
 int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 {
 	struct td_vfio_bar *b = &dev->bar[bar];
-	struct td_vfio_span spans[SPANS_MAX], holes[2];
+	struct td_vfio_span spans[SPANS_MAX], holes[HOLES_MAX];
 	td_auto_free struct vfio_region_info *info = NULL;
 
 	if (b->size_bytes == 0 || dev->function.kind[bar] == TD_PCI_BAR_IO)
@@ -131,7 +143,12 @@ int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->open.bdf, bar);
 	unsigned span_count = mappable_spans(info, spans);
+	bool gate = has_gate(dev, bar, spans, span_count);
+	if (gate)
+		holes[hole_count++] = (struct td_vfio_span){TD_VF82576_PAGE_QUEUES, TD_PAGE};
 	unsigned planned = td_vfio_bar_plan(spans, span_count, holes, hole_count, b->area);
+	if (gate)
+		b->area[planned++] = (struct td_vfio_area){.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .gated = true};
 	for (unsigned i = 0; i < planned; i++) {
 		struct td_vfio_area *area = &b->area[i];
 		void *host = mmap(NULL, area->len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->open.device_fd,
@@ -163,7 +180,7 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
 	for (unsigned i = 0; i < b->area_count; i++) {
 		struct td_vfio_area *area = &b->area[i];
 
-		if (area->in_guest)
+		if (area->in_guest || (area->gated && dev->gate_shut))
 			continue;
 		int rc = td_kvm_slot_add(
 			&dev->vm->kvm, TD_GPA(dev->pci.bar[bar].addr + area->offset), area->len_bytes, area->host, 0, &area->slot);
@@ -176,17 +193,41 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
 	}
 }
 
+static void hide_area(struct td_vfio_pci *dev, struct td_vfio_area *area)
+{
+	if (!area->in_guest)
+		return;
+	td_kvm_slot_del(&dev->vm->kvm, area->slot);
+	area->in_guest = false;
+	dev->slot_dels++;
+}
+
 void td_vfio_bar_hide(struct td_vfio_pci *dev, unsigned bar)
 {
-	struct td_vfio_bar *b = &dev->bar[bar];
+	for (unsigned i = 0; i < dev->bar[bar].area_count; i++)
+		hide_area(dev, &dev->bar[bar].area[i]);
+}
+
+void td_vfio_bar_shut(struct td_vfio_pci *dev)
+{
+	struct td_vfio_bar *b = &dev->bar[GATE_BAR];
 
 	for (unsigned i = 0; i < b->area_count; i++) {
-		if (!b->area[i].in_guest)
+		if (!b->area[i].gated)
 			continue;
-		td_kvm_slot_del(&dev->vm->kvm, b->area[i].slot);
-		b->area[i].in_guest = false;
-		dev->slot_dels++;
+		dev->gate_shut = true;
+		hide_area(dev, &b->area[i]);
 	}
+}
+
+static void look_for_opening(struct td_vfio_pci *dev, unsigned bar, const struct td_access *access)
+{
+	if (!dev->gate_shut || bar != GATE_BAR || access->offset != TD_VF_RXDCTL || access->width != 4 ||
+		!(access->value & TD_VF_QUEUE_ENABLE))
+		return;
+	dev->gate_shut = false;
+	dev->events.opening(dev->events.opaque);
+	td_vfio_bar_show(dev, bar);
 }
 
 enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct td_access *access)
@@ -201,6 +242,8 @@ enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct 
 		return result;
 	if (dev->open.device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
 		return TD_FAULT;
+	if (access->write)
+		look_for_opening(dev, bar, access);
 	if (access->write)
 		return pwrite(dev->open.device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;
 	value = 0;

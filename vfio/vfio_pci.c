@@ -112,7 +112,7 @@ static void close_parts(struct td_vfio_pci *dev)
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
 	td_vfio_open_close(&dev->open);
 	dev->state = TD_VFIO_CLOSED;
-	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = false;
+	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = dev->gate_shut = false;
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
@@ -129,6 +129,7 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 		return rc;
 	}
 	dev->state = TD_VFIO_WARM;
+	td_vfio_bar_shut(dev);
 	dev->open.bus_master = true; /* so that the next line writes */
 	td_vfio_open_set_bus_master(&dev->open, false);
 	td_vfio_82576_sample(dev);
@@ -246,6 +247,7 @@ int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 static void calm(struct td_vfio_pci *dev)
 {
 	dev->driver_up = dev->sync_pending = false;
+	td_vfio_bar_shut(dev);
 	if (td_vfio_reset_runs(&dev->open)) { /* all that was done when it began, and stayed so */
 		td_msix_reset(&dev->msix);
 		return;
@@ -356,8 +358,11 @@ static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned
 	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND)
 		sync_command(dev);
 	td_msix_config_written(&dev->msix, offset, width);
-	if (dev->msix.vector && offset < dev->msix.cap + 4 && offset + width > dev->msix.cap)
-		td_vfio_irq_update(dev);
+	if (!dev->msix.vector || offset >= dev->msix.cap + 4 || offset + width <= dev->msix.cap)
+		return;
+	td_vfio_irq_update(dev);
+	if (!td_msix_enabled(&dev->msix) && !td_vfio_82576_rx_enabled(dev))
+		td_vfio_bar_shut(dev);
 }
 
 static const struct td_pci_ops pci_ops = {pci_bar_access, pci_bar_mapped, pci_config_written, pci_ejected};

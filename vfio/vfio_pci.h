@@ -18,8 +18,14 @@ struct td_vfio_pci;
 
 enum td_vfio_state { TD_VFIO_CLOSED, TD_VFIO_WARM, TD_VFIO_PLUGGED };
 
-/* All on the main loop. They may call anything here but td_vfio_pci_destroy(). */
+/* All on the main loop, but for `opening`. They may call anything here but td_vfio_pci_destroy(). */
 struct td_vfio_events {
+	/*
+	 * 82576 VFs: the guest's driver is about to switch its receive queue on, for the first time since it has its interrupts; the card
+	 * does not know yet. On the vCPU's thread, which waits: no call here is allowed. NULL: nobody asks, and the queue's page never
+	 * traps.
+	 */
+	void (*opening)(void *opaque);
 	/*
 	 * The guest gave the device up (_EJ0): it is warm now and quiet (bus master off, MSI-X disabled). Its reset goes on beside the main
 	 * loop (the kernel takes 100 ms for it); a plug follows it, attach and close wait for it.

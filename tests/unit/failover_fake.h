@@ -56,6 +56,15 @@ static inline void guest_ejects(void)
 	guest.vf_events.ejected(guest.vf_events.opaque);
 }
 
+/* net_failover is about to count on the VF: from the guest's opening it on, the standby gives it nothing. */
+static inline void guest_opens(enum fake_step step)
+{
+	if (step == STEP_PROBE)
+		guest.vf_events.opening(guest.vf_events.opaque);
+	if (fake.nic->flip.active && fake.nic->flip.to == TD_PATH_VF && fake.nic->flip.phase == TD_FLIP_SWAP)
+		assert_true(guest.held);
+}
+
 static inline void guest_steps(struct td_timer *timer)
 {
 	enum fake_step step = guest.step;
@@ -68,6 +77,8 @@ static inline void guest_steps(struct td_timer *timer)
 	guest.step = STEP_NONE;
 	if (step == STEP_PROBE || step == STEP_DOWN)
 		guest.driver = TD_VFIO_DRIVER_BOUND;
+	if (step == STEP_PROBE || step == STEP_UP)
+		guest_opens(step);
 	if (step == STEP_UP)
 		guest.driver = TD_VFIO_DRIVER_UP;
 	if (step == STEP_LET_GO) {

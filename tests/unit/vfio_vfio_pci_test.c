@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vfio_vfio_pci_test.c - a guest's function-level resets of a VF whose descriptor is a file and whose reset takes as long as the test
- * likes. What a kernel and a card do is tested in the lab. Needs /dev/kvm.
+ * likes; and the page that traps until the guest opens its receive queue. What a kernel and a card do is tested in the lab. Needs /dev/kvm.
  */
 #include <linux/pci_regs.h>
 #include <semaphore.h>
 #include <sys/mman.h>
 
+#include "core/vf82576.h"
 #include "tests/unit/virtio_driver.h"
 #include "vfio/vfio_dev.h"
 
@@ -145,11 +146,98 @@ static void test_pause_in_a_reset(void **state)
 	alarm(0);
 }
 
+/* ---- the page of the receive queue ---- */
+
+#define BAR_AT 0xc0000000ULL
+
+static unsigned openings;
+
+/* The card does not know of it yet. */
+static void opening(void *opaque)
+{
+	uint32_t control = 0;
+
+	(void)opaque;
+	openings++;
+	(void)!pread(vf->dev->open.device_fd, &control, sizeof(control), TD_VF_RXDCTL);
+	assert_false(control & TD_VF_QUEUE_ENABLE);
+}
+
+static void write_reg(uint32_t offset, uint32_t value)
+{
+	struct td_access access = {.offset = offset, .width = 4, .write = true, .value = value};
+
+	assert_int_equal(td_vfio_bar_access(vf->dev, 0, &access), TD_DONE);
+}
+
+/* BAR 0 of an 82576 VF whose registers are the file's. */
+static void make_bar(struct td_vfio_pci *dev)
+{
+	static const struct td_vfio_area areas[] = {{.len_bytes = TD_VF82576_PAGE_QUEUES},
+		{.offset = TD_VF82576_PAGE_QUEUES + TD_PAGE, .len_bytes = TD_PAGE},
+		{.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .gated = true}};
+	struct td_vfio_bar *bar = &dev->bar[0];
+
+	assert_int_equal(ftruncate(dev->open.device_fd, TD_VF82576_BAR0_BYTES), 0);
+	*bar = (struct td_vfio_bar){.size_bytes = TD_VF82576_BAR0_BYTES, .area_count = TD_COUNT(areas)};
+	for (unsigned i = 0; i < TD_COUNT(areas); i++) {
+		bar->area[i] = areas[i];
+		bar->area[i].host =
+			mmap(NULL, areas[i].len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->open.device_fd, (off_t)areas[i].offset);
+		assert_ptr_not_equal(bar->area[i].host, MAP_FAILED);
+	}
+	dev->intel.known = true;
+	dev->events.opening = opening;
+	dev->pci.bar[0].addr = BAR_AT;
+}
+
+static void check_gate(bool open, unsigned said)
+{
+	const struct td_vfio_area *area = vf->dev->bar[0].area;
+
+	assert_true(area[0].in_guest && area[1].in_guest);
+	assert_int_equal(area[2].in_guest, open);
+	assert_int_equal(openings, said);
+}
+
+static void test_opening(void **state)
+{
+	(void)state;
+	if (!vf->vm)
+		skip();
+	struct td_vfio_pci *dev = vf->dev;
+	openings = 0;
+	make_bar(dev);
+	td_vfio_bar_shut(dev);
+	td_vfio_bar_show(dev, 0);
+	check_gate(false, 0);
+	write_reg(TD_VF_RXDCTL, 0); /* as igbvf does before it sets its ring up */
+	write_reg(TD_VF_RDT, 7);
+	check_gate(false, 0);
+	assert_int_equal(*td_vfio_bar_reg32(dev, 0, TD_VF_RDT), 7);
+	write_reg(TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
+	check_gate(true, 1);
+	assert_true(td_vfio_82576_rx_enabled(dev));
+	td_vfio_bar_hide(dev, 0); /* the BAR moves */
+	td_vfio_bar_show(dev, 0);
+	check_gate(true, 1);
+	/* Its next driver is another. */
+	sem_post(&vf->go_on);
+	ask_for_reset();
+	*td_vfio_bar_reg32(dev, 0, TD_VF_RXDCTL) = 0;
+	td_vfio_bar_show(dev, 0);
+	check_gate(false, 1);
+	write_reg(TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
+	check_gate(true, 2);
+	td_vfio_bar_close(dev, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_resets_in_a_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_in_a_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_opening, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
