@@ -22,7 +22,7 @@ struct packet {
 
 _Static_assert(sizeof(struct packet) <= STREAM_SIZE_MIN, "a packet fits the smallest size");
 
-#define BURST 8U
+#define CATCH_UP_NS 8000000ULL
 
 enum { TYPE_HELLO = 1, TYPE_HELLO_BACK, TYPE_DATA };
 
@@ -120,8 +120,8 @@ static void note_lateness(struct flow *flow, uint64_t late_ns)
 }
 
 /*
- * A sender that was kept from its pace makes up for BURST packets of it, the rest is not sent: a second for which its machine stood would
- * come as a burst that says nothing of the network but how many buffers there are.
+ * A sender that was kept from its pace makes up for some milliseconds of it. The rest is not sent, and shows in `sent`: a second for which
+ * its machine stood would come as a burst that says nothing of the network but how many buffers there are.
  */
 static void *sender(void *opaque)
 {
@@ -139,8 +139,8 @@ static void *sender(void *opaque)
 		packet.sent_ns = stream_now_ns();
 		note_lateness(flow, packet.sent_ns - due_ns);
 		due_ns += flow->interval_ns;
-		if (due_ns + BURST * flow->interval_ns < packet.sent_ns)
-			due_ns = packet.sent_ns - BURST * flow->interval_ns;
+		if (due_ns + CATCH_UP_NS < packet.sent_ns)
+			due_ns = packet.sent_ns - CATCH_UP_NS;
 		memcpy(buffer, &packet, sizeof(packet));
 		if (send(stream->data_fd, buffer, stream->request.size, 0) < 0)
 			flow->send_errors++;

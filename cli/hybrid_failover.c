@@ -9,10 +9,10 @@
  * last one lets it hear there. In between, frames are held in the tap; those that come while the VF still receives are handed to it
  * (relay.h), the rest waits until the driver has given its interrupts back, which it does after net_failover let go.
  *
- * To the VF: net_failover counts on the VF as soon as its receive queue is on; but the guest goes on sending by the standby until its
+ * To the VF: net_failover counts on the VF soon after its receive queue is on; but the guest goes on sending by the standby until its
  * driver has noticed the link, and the outside goes on sending there. What comes by it is relayed to the VF. The outside is told when the
- * guest has done with the standby, not before: an announcement amid its frames comes in at the bridge by the uplink, and the bridge takes
- * the guest to be there; a frame of the guest's that had left the bridge before brings the outside back, and what it sends then is lost.
+ * guest has done with the standby, and the bridge holds on to its tap for a while longer: to a bridge that sees an announcement, or any
+ * frame of the VF's, come in by its uplink the guest is there, and it drops what comes to the guest by that uplink still.
  * igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
  *
  * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
@@ -51,6 +51,7 @@ void td_hybrid_on_emulated(struct td_hybrid *nic)
 	td_hybrid_hold(nic, false);
 	nic->leaving = false;
 	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
+	nic->announced_ns = 0;
 	td_hybrid_queue_forget(nic);
 	if (nic->path == TD_PATH_EMULATED)
 		return;
@@ -106,6 +107,7 @@ static void undo_leaving(struct td_hybrid *nic)
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	nic->leaving = false;
+	nic->announced_ns = 0; /* of the emulated path, perhaps */
 	if (driver == TD_VFIO_DRIVER_UP && nic->path == TD_PATH_VF) {
 		td_hybrid_settle(nic);
 		return;
@@ -157,16 +159,15 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
 		return td_hybrid_vf_steer(nic, true, err);
 	case TD_FLIP_SWAP:
-		nic->opening = false;
+		nic->opening_ns = 0;
 		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
 		return rc < 0 ? rc : -EINPROGRESS;
-	case TD_FLIP_ANNOUNCE: /* to the host's own network; the outside is told when the guest has settled */
-		td_hybrid_guard(nic, TD_PATH_VF);
+	case TD_FLIP_ANNOUNCE: /* the outside is told when the guest has settled (hybrid_failover_tick.c) */
+		td_hybrid_pin(nic);
 		return 0;
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		nic->announced_ns = 0;
 		td_hybrid_settle(nic);
 		return 0;
 	default:

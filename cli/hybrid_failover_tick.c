@@ -19,6 +19,7 @@
 #define KICKS_OLD_NS	10000000000ULL
 #define FOLLOWED_NS	10000000000ULL /* who was misled by what the guest sent by the standby has been told by then */
 #define OPENING_NS	20000000ULL
+#define OPENED_NS	500000000ULL /* a driver that has no buffers by then has failed */
 
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
@@ -147,7 +148,7 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	if (driver == TD_VFIO_DRIVER_UP) {
-		nic->shut_ns = 0;
+		nic->shut_ns = nic->opening_ns = 0;
 		if (!nic->open_ns)
 			td_hybrid_queue_opened(nic, now_ns);
 		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
@@ -155,10 +156,10 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
 			nic->open_ns = 0;
-		if (driver == TD_VFIO_DRIVER_NONE) {
+		if (driver == TD_VFIO_DRIVER_NONE)
 			td_hybrid_queue_forget(nic);
-			nic->opening = false;
-		}
+		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->opening_ns >= OPENED_NS)
+			nic->opening_ns = 0;
 	}
 	return nic->open_ns && now_ns - nic->open_ns >= OPENING_NS;
 }
@@ -169,7 +170,7 @@ static void driver_is_opening(struct td_hybrid *nic)
 	bool open = vf_is_open(nic, td_now_ns());
 
 	nic->marks.driver_open_ns = nic->open_ns;
-	td_hybrid_hold(nic, nic->opening || nic->open_ns);
+	td_hybrid_hold(nic, nic->opening_ns || nic->open_ns);
 	if (open)
 		td_hybrid_driver_is_up(nic);
 }
@@ -209,6 +210,31 @@ void td_hybrid_settle(struct td_hybrid *nic)
 	td_hybrid_watch(nic);
 }
 
+/* In the record of the flip that brought it there, which was done before. */
+static void note_told(struct td_hybrid *nic, uint64_t now_ns)
+{
+	struct td_hybrid_record *last = td_hybrid_last_record(nic);
+
+	if (last && last->ok && last->to == TD_PATH_VF && !last->marks.told_ns)
+		last->marks.told_ns = now_ns;
+}
+
+/*
+ * The guest has not sent by the standby for a while. The outside is told first; when what was on its way then has come, the host's own
+ * network lets go of the tap and is told, too.
+ */
+static void tell_of_vf(struct td_hybrid *nic, uint64_t now_ns, bool relayed)
+{
+	if (nic->announced_ns && !nic->pinned && !relayed)
+		return;
+	if (nic->announced_ns)
+		td_hybrid_guard(nic, TD_PATH_VF);
+	if (!nic->announced_ns)
+		note_told(nic, now_ns);
+	nic->quiet_ns = now_ns;
+	announce_again(nic, now_ns, 0);
+}
+
 /* While the guest sends by the standby, telling others that it is not there is in vain. */
 static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
@@ -221,12 +247,10 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 	td_hybrid_look_at_queue(nic, now_ns);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 		nic->marks.tx_moved_ns = now_ns;
-	if (sends_by_standby(nic, now_ns)) {
+	if (sends_by_standby(nic, now_ns))
 		make_it_look(nic, now_ns);
-	} else if ((nic->relay.relayed != relayed || !nic->announced_ns) && now_ns - nic->quiet_ns >= SETTLED_NS) {
-		nic->quiet_ns = now_ns;
-		announce_again(nic, now_ns, 0);
-	}
+	else if (now_ns - nic->quiet_ns >= SETTLED_NS)
+		tell_of_vf(nic, now_ns, nic->relay.relayed != relayed);
 	return !nic->marks.tx_moved_ns || nic->queue.away_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
 
@@ -235,8 +259,10 @@ static bool let_go(struct td_hybrid *nic)
 {
 	bool gone = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
 
-	if (gone)
+	if (gone) {
 		td_hybrid_queue_forget(nic);
+		nic->announced_ns = 0;
+	}
 	td_hybrid_hold(nic, !gone);
 	return gone;
 }
@@ -256,8 +282,11 @@ static void tick_settling(struct td_hybrid *nic)
 		nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
 		return;
 	}
-	if (nic->leaving || nic->path != TD_PATH_VF || let_go(nic) || !still_used(nic, now_ns) || now_ns >= nic->settle_until_ns)
-		nic->settle_until_ns = 0;
+	if (!nic->leaving && nic->path == TD_PATH_VF && !let_go(nic) && still_used(nic, now_ns) && now_ns < nic->settle_until_ns)
+		return;
+	nic->settle_until_ns = 0;
+	if (nic->path == TD_PATH_VF)
+		td_hybrid_guard(nic, TD_PATH_VF);
 }
 
 /*
@@ -300,7 +329,7 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 		return;
 	if (nic->open_ns && used)
 		nic->open_ns = now_ns; /* it may have been shut since the last look, and be opening */
-	if (nic->open_ns && (used || !was_open || (!nic->shut_ns && is_followed(nic, now_ns))))
+	if (nic->open_ns && (used || !was_open || !nic->announced_ns || (!nic->shut_ns && is_followed(nic, now_ns))))
 		td_hybrid_settle(nic);
 	else if ((nic->open_ns && !nic->shut_ns) || driver_away)
 		discard_strays(nic, now_ns);

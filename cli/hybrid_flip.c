@@ -133,7 +133,8 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 	say_end(nic, flip, err);
 	write_record(nic, flip, err);
-	td_hybrid_guard(nic, nic->path);
+	if (nic->path == TD_PATH_EMULATED || !nic->pinned) /* who is pinned has just come to the VF */
+		td_hybrid_guard(nic, nic->path);
 	keep_reason(nic, flip, err);
 	if (nic->lost)
 		nic->mode->force_off(nic);

@@ -93,7 +93,7 @@ static void look_after(struct td_timer *timer)
 	int rc;
 
 	rejoin(nic);
-	if (!nic->flip.active)
+	if (!nic->flip.active && !nic->pinned)
 		td_hybrid_guard(nic, nic->path); /* the bridge may have become ours */
 	rc = nic->guarded ? td_host_guard_renew(config->bridge, tap_of(nic), config->mac, &err) : td_host_guard_tidy(config->bridge, &err);
 	if (rc < 0)
@@ -162,12 +162,30 @@ void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
 	const char *tap = tap_of(nic);
 	bool on = path == TD_PATH_EMULATED;
 	struct td_err err = {0};
-	int rc;
+	int rc = 0;
 
-	if (!config->bridge || !tap || nic->guarded == on)
+	if (!config->bridge || !tap || (nic->guarded == on && !nic->pinned))
 		return;
-	rc = (on ? td_host_guard_on : td_host_guard_off)(config->bridge, tap, config->mac, &err);
+	if (nic->pinned || !on)
+		rc = td_host_guard_off(config->bridge, tap, config->mac, &err);
+	if (on)
+		rc = td_host_guard_on(config->bridge, tap, config->mac, &err);
 	if (rc < 0)
 		warn(nic, &err);
 	nic->guarded = on && rc != 0;
+	nic->pinned = false;
+}
+
+void td_hybrid_pin(struct td_hybrid *nic)
+{
+	const struct td_vm_net_config *config = nic->config;
+	const char *tap = tap_of(nic);
+	struct td_err err = {0};
+
+	if (!config->bridge || !tap)
+		return;
+	if (td_host_guard_pin(config->bridge, tap, config->mac, &err) < 0)
+		td_debug("nic %s: frames may be lost on its way to the VF: %s", config->id, err.text);
+	nic->guarded = false;
+	nic->pinned = true;
 }

@@ -141,7 +141,8 @@ static json_t *marks_json(const struct td_hybrid_record *record)
 		const char *name;
 		uint64_t at_ns;
 	} all[] = {{"driver_down", marks->driver_down_ns}, {"driver_gone", marks->driver_gone_ns}, {"ejected", marks->ejected_ns},
-		{"driver_open", marks->driver_open_ns}, {"driver_up", marks->driver_up_ns}, {"tx_moved", marks->tx_moved_ns}};
+		{"driver_open", marks->driver_open_ns}, {"driver_up", marks->driver_up_ns}, {"tx_moved", marks->tx_moved_ns},
+		{"outside_told", marks->told_ns}};
 	json_t *object = json_object();
 
 	for (unsigned i = 0; i < TD_COUNT(all); i++)

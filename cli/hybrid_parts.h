@@ -31,6 +31,7 @@ struct td_hybrid_marks {
 	uint64_t driver_open_ns; /* its receive queue is on */
 	uint64_t driver_up_ns;	 /* it receives */
 	uint64_t tx_moved_ns;	 /* the guest sends by the VF */
+	uint64_t told_ns;	 /* the outside was told that it does, after the flip was done */
 	/*
 	 * Mode transparent: how long vCPUs stood still, and how long of that this thread worked; how long what the guest sent was held
 	 * back; buffers given back unused.
@@ -135,21 +136,22 @@ struct td_hybrid {
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool guarded; /* the host's network keeps the guest's MAC behind the tap */
+	bool pinned;  /* its bridge alone does */
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit;
 	unsigned bridge_index;	  /* of the bridge that the tap joined; 0: none */
 	bool held;		  /* the emulated path keeps frames to the guest back */
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
-	bool opening;		  /* the guest's driver has begun to open its VF, in the flip in progress */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
 	bool was_up;		  /* its VF driver was up when it was asked */
 	uint64_t settle_until_ns; /* 0, or until when the path that the guest is not on may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
-	uint64_t announced_ns;		      /* on the VF, last; 0: not since the flip to it */
-	uint64_t stood_by_ns;		      /* the guest was last known to send by the standby */
-	uint64_t open_ns;		      /* since when its VF's receive queue is on; 0: it is not */
-	uint64_t shut_ns;		      /* since when it looks as if it were off; 0: it does not */
+	uint64_t announced_ns; /* of the VF, last; 0: not since the guest was elsewhere */
+	uint64_t stood_by_ns;  /* the guest was last known to send by the standby */
+	uint64_t opening_ns;   /* when the guest's driver began to open its VF, in a flip's SWAP; 0: it is open, or was not */
+	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
+	uint64_t shut_ns;      /* since when it looks as if it were off; 0: it does not */
 	uint64_t verify_vf_tx, verify_net_tx; /* sent by the VF when verifying began, by the standby at the last look */
 	struct td_hybrid_queue queue;
 	unsigned unplug_requests, kicks;
@@ -250,6 +252,11 @@ void td_hybrid_guard_end(struct td_hybrid *nic);
  * millisecond of netlink where it was not so already, so not while vCPUs stand still.
  */
 void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
+/*
+ * The guest goes over to its VF: its frames may come in by an uplink, and what comes to it is brought to the tap, to be relayed, until
+ * td_hybrid_guard() is called for either path.
+ */
+void td_hybrid_pin(struct td_hybrid *nic);
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);

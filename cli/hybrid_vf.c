@@ -201,15 +201,19 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 
 /* ---- events of the VF ---- */
 
-/* net_failover counts on the VF soon after, sooner perhaps than the main loop looks, and drops what comes by the standby then. */
+/*
+ * net_failover counts on the VF soon after, sooner perhaps than the main loop looks, and drops what comes by the standby then. In a guest
+ * that loads its driver anew while it is on the VF, the next look finds out what came of it.
+ */
 static void on_opening(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
+	bool arriving = nic->flip.active && nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP;
 
-	if (!nic->flip.active || nic->flip.to != TD_PATH_VF || nic->flip.phase != TD_FLIP_SWAP)
-		return;
-	nic->opening = true;
-	td_hybrid_hold(nic, true);
+	if (arriving)
+		nic->opening_ns = td_now_ns();
+	if (arriving || (nic->path == TD_PATH_VF && !nic->leaving))
+		td_hybrid_hold(nic, true);
 }
 
 /* A request that was rolled back may still be answered: the last flip, or NULL. */

@@ -149,6 +149,21 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 	return r ? r : 1;
 }
 
+int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	struct uplinks uplinks;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	r = enter(&netlink, tap, mac, err);
+	list_uplinks(bridge, &uplinks);
+	for (unsigned i = 0; i < uplinks.count; i++)
+		td_host_guard_remove(&netlink, uplinks.name[i], mac);
+	td_host_netlink_close(&netlink);
+	return r;
+}
+
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;

@@ -25,6 +25,11 @@
  * nothing was done; -errno: perhaps in part, for td_host_guard_off() to take away. A second time: what is missing is added.
  */
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
+/*
+ * It is about to be elsewhere: its frames may come in by an uplink from now on, but what comes to it still is brought to its tap, whatever
+ * the bridge sees. On any bridge, as the entry is on the caller's own port. td_host_guard_off() ends it.
+ */
+int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
 /* It is elsewhere now. The tap may be gone, and the bridge another's. Only where it was on: the like that others entered goes, too. */
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
 

@@ -23,7 +23,7 @@ enum td_flip_phase {
 	TD_FLIP_QUIESCE,  /* the old path comes to rest (failover: to the emulated path, the guest gives the VF up) */
 	TD_FLIP_STEER,	  /* MAC filter, VLAN, FDB */
 	TD_FLIP_SWAP,	  /* the new path is the guest's (failover: to the VF, hot-plug and the driver is up) */
-	TD_FLIP_ANNOUNCE, /* RARP from the VMM, guest announce */
+	TD_FLIP_ANNOUNCE, /* RARP from the VMM, guest announce (failover, to the VF: when the guest has settled, after the flip) */
 	TD_FLIP_VERIFY,	  /* traffic or carrier seen on the new path */
 	TD_FLIP_COMMIT,	  /* the old path's resources go warm or cold */
 	TD_FLIP_PHASES

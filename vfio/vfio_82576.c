@@ -15,8 +15,6 @@
 #define VFGPTC	       0x0f14U /* good packets transmitted */
 #define VFGORC	       0x0f18U /* good octets received */
 #define VFGOTC	       0x0f34U /* good octets transmitted */
-#define RXDCTL0	       0x2828U
-#define RXDCTL_ENABLE  (1U << 25)
 
 #define ANSWER_BITS (TD_VF_MAIL_ANSWER_CTS | TD_VF_MAIL_ANSWER_NACK) /* a refusal without CTS would make igbvf reset the VF */
 
@@ -46,9 +44,9 @@ static bool readable(struct td_vfio_pci *dev)
 
 bool td_vfio_82576_rx_enabled(struct td_vfio_pci *dev)
 {
-	uint32_t rxdctl = readable(dev) ? read_reg(dev, RXDCTL0) : 0;
+	uint32_t rxdctl = readable(dev) ? read_reg(dev, TD_VF_RXDCTL) : 0;
 
-	return rxdctl != GONE && rxdctl & RXDCTL_ENABLE;
+	return rxdctl != GONE && rxdctl & TD_VF_QUEUE_ENABLE;
 }
 
 bool td_vfio_82576_link_up(struct td_vfio_pci *dev)

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vfio_bar.c - BARs: in our address space by mmap(2) of the VFIO device, in the guest's as memslots, so that the guest's accesses make no
- * exit. Only the pages of the MSI-X table and pending bits trap, and what VFIO does not let us map.
+ * exit. Only the pages of the MSI-X table and pending bits trap for good, and what VFIO does not let us map.
  *
  * Theory of operation. Our mappings live from open to close. The memslots come and go with the guest's decoding of the BAR, so they are
  * gone while the VF is hidden. Leaving them would save two ioctls a flip, but the guest may put another device's BAR at the same
  * address, and a memslot there would hide it; nobody could tell. With KVM_X86_QUIRK_SLOT_ZAP_ALL off, deleting a slot touches only
  * that slot's mappings.
  * One page of an 82576 VF traps for a while: that of its receive queue, until the guest has switched the queue on, so that its owner hears
- * of that before the guest's next instruction. It is mapped in that very exit, when nobody else uses the queue: KVM would finish another
- * vCPU's store that had just trapped there byte by byte, and each byte would be a write to the card. A reset of the device takes the pages
- * out of our and the guest's tables; they come back by a fault that the kernel serves alone.
+ * of that before the guest's next instruction. It is mapped in that very exit, and no later, when another vCPU might be storing there: KVM
+ * finishes a store that had just trapped byte by byte, and each byte would be a write to the card.
+ *
+ * A reset of the device takes the pages out of our and the guest's tables; they come back by a fault that the kernel serves alone.
  */
 #include <errno.h>
 #include <linux/vfio.h>
@@ -26,7 +27,7 @@
 
 #define SPANS_MAX 16U
 #define HOLES_MAX 3U
-#define GATE_BAR  0U
+#define RX_BAR	  0U
 
 static bool is_hole(uint64_t page, const struct td_vfio_span *holes, unsigned hole_count)
 {
@@ -122,9 +123,9 @@ static unsigned find_holes(const struct td_vfio_pci *dev, unsigned bar, struct t
 	return count;
 }
 
-static bool has_gate(const struct td_vfio_pci *dev, unsigned bar, const struct td_vfio_span *spans, unsigned span_count)
+static bool traps_rx(const struct td_vfio_pci *dev, unsigned bar, const struct td_vfio_span *spans, unsigned span_count)
 {
-	return dev->events.opening && dev->intel.known && bar == GATE_BAR && span_count == 1 &&
+	return dev->events.opening && dev->intel.known && bar == RX_BAR && span_count == 1 && spans[0].offset == 0 &&
 	       spans[0].len_bytes >= TD_VF82576_PAGE_QUEUES + TD_PAGE;
 }
 
@@ -143,12 +144,12 @@ int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err)
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_VFIO, "vf %s: BAR %u: VFIO_DEVICE_GET_REGION_INFO", dev->open.bdf, bar);
 	unsigned span_count = mappable_spans(info, spans);
-	bool gate = has_gate(dev, bar, spans, span_count);
-	if (gate)
+	bool split = traps_rx(dev, bar, spans, span_count);
+	if (split)
 		holes[hole_count++] = (struct td_vfio_span){TD_VF82576_PAGE_QUEUES, TD_PAGE};
 	unsigned planned = td_vfio_bar_plan(spans, span_count, holes, hole_count, b->area);
-	if (gate)
-		b->area[planned++] = (struct td_vfio_area){.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .gated = true};
+	if (split)
+		b->area[planned++] = (struct td_vfio_area){.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .of_rx = true};
 	for (unsigned i = 0; i < planned; i++) {
 		struct td_vfio_area *area = &b->area[i];
 		void *host = mmap(NULL, area->len_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, dev->open.device_fd,
@@ -180,7 +181,7 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
 	for (unsigned i = 0; i < b->area_count; i++) {
 		struct td_vfio_area *area = &b->area[i];
 
-		if (area->in_guest || (area->gated && dev->gate_shut))
+		if (area->in_guest || (area->of_rx && dev->rx_traps))
 			continue;
 		int rc = td_kvm_slot_add(
 			&dev->vm->kvm, TD_GPA(dev->pci.bar[bar].addr + area->offset), area->len_bytes, area->host, 0, &area->slot);
@@ -208,24 +209,24 @@ void td_vfio_bar_hide(struct td_vfio_pci *dev, unsigned bar)
 		hide_area(dev, &dev->bar[bar].area[i]);
 }
 
-void td_vfio_bar_shut(struct td_vfio_pci *dev)
+void td_vfio_bar_trap_rx(struct td_vfio_pci *dev)
 {
-	struct td_vfio_bar *b = &dev->bar[GATE_BAR];
+	struct td_vfio_bar *b = &dev->bar[RX_BAR];
 
 	for (unsigned i = 0; i < b->area_count; i++) {
-		if (!b->area[i].gated)
+		if (!b->area[i].of_rx)
 			continue;
-		dev->gate_shut = true;
+		dev->rx_traps = true;
 		hide_area(dev, &b->area[i]);
 	}
 }
 
 static void look_for_opening(struct td_vfio_pci *dev, unsigned bar, const struct td_access *access)
 {
-	if (!dev->gate_shut || bar != GATE_BAR || access->offset != TD_VF_RXDCTL || access->width != 4 ||
+	if (!dev->rx_traps || bar != RX_BAR || access->offset != TD_VF_RXDCTL || access->width != 4 ||
 		!(access->value & TD_VF_QUEUE_ENABLE))
 		return;
-	dev->gate_shut = false;
+	dev->rx_traps = false;
 	dev->events.opening(dev->events.opaque);
 	td_vfio_bar_show(dev, bar);
 }

@@ -46,7 +46,7 @@ bool td_vfio_config_flr_asked(struct td_pci_dev *dev, unsigned pcie_cap, unsigne
 struct td_vfio_area {
 	uint64_t offset, len_bytes; /* in the BAR; whole pages */
 	uint8_t *host;
-	bool gated; /* traps while dev->gate_shut */
+	bool of_rx; /* the receive queue's page: traps while dev->rx_traps */
 	bool in_guest;
 	unsigned slot; /* memslot while in_guest */
 };
@@ -73,7 +73,7 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar); /* memslots at dev
 void td_vfio_bar_hide(struct td_vfio_pci *dev, unsigned bar);
 enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct td_access *access);
 /* The receive queue's page traps again, until the guest switches the queue on; only where somebody wants to know of that. */
-void td_vfio_bar_shut(struct td_vfio_pci *dev);
+void td_vfio_bar_trap_rx(struct td_vfio_pci *dev);
 /* Our own view of a mapped register; NULL when it is not mapped. */
 volatile uint32_t *td_vfio_bar_reg32(struct td_vfio_pci *dev, unsigned bar, uint32_t offset);
 
@@ -119,7 +119,7 @@ struct td_vfio_pci {
 	struct td_msix msix;
 	bool driver_up;
 	bool irq_on;	    /* hardware vectors are enabled */
-	bool gate_shut;	    /* the guest's driver has not switched its receive queue on since it has its interrupts */
+	bool rx_traps;	    /* what is of_rx traps: the guest's driver has not switched its receive queue on since it came to the VF */
 	bool sync_pending;  /* a reset runs: what the guest has asked of bus mastering and MSI-X since then follows when it is over */
 	bool plug_pending;  /* hot-plug when the reset is over; the state is plugged already */
 	bool eject_pending; /* the guest gave the device up: told on the main loop, which open.note_fd wakes */

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* vfio_driver.c - what a flip wants to know of the guest's driver, and to make it do, beyond events. */
+#include "core/vf82576.h"
 #include "vfio/vfio_dev.h"
 
-#define BAR	0U
-#define RXRDH0	0x2810U
-#define RXRDT0	0x2818U
-#define RXDCTL0 0x2828U
+#define BAR 0U
 
 bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
 {
@@ -15,7 +13,7 @@ bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
 /* A queue that is enabled but has no buffers yet drops what comes. */
 static bool has_buffers(struct td_vfio_pci *dev)
 {
-	volatile uint32_t *head = td_vfio_bar_reg32(dev, BAR, RXRDH0), *tail = td_vfio_bar_reg32(dev, BAR, RXRDT0);
+	volatile uint32_t *head = td_vfio_bar_reg32(dev, BAR, TD_VF_RDH), *tail = td_vfio_bar_reg32(dev, BAR, TD_VF_RDT);
 
 	return !head || !tail || *head != *tail;
 }

@@ -8,7 +8,7 @@
  * it again waits for that to end. A guest's own reset of the function is the same one: until it is over the guest's writes to
  * configuration space change what the guest sees, and the hardware follows then. A hidden VF can do nothing to the guest: bus mastering and
  * interrupts are off, its memslots are gone. Whether the driver is up is found by looking at a register every few milliseconds for as long
- * as it is not: no trap is needed.
+ * as it is not, without a trap; that it is about to be, who asks for it learns by one (vfio_bar.c).
  */
 #include "vfio/vfio_pci.h"
 
@@ -112,7 +112,7 @@ static void close_parts(struct td_vfio_pci *dev)
 	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
 	td_vfio_open_close(&dev->open);
 	dev->state = TD_VFIO_CLOSED;
-	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = dev->gate_shut = false;
+	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = dev->rx_traps = false;
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
@@ -129,7 +129,7 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 		return rc;
 	}
 	dev->state = TD_VFIO_WARM;
-	td_vfio_bar_shut(dev);
+	td_vfio_bar_trap_rx(dev);
 	dev->open.bus_master = true; /* so that the next line writes */
 	td_vfio_open_set_bus_master(&dev->open, false);
 	td_vfio_82576_sample(dev);
@@ -164,12 +164,12 @@ static void poll_expired(struct td_timer *timer)
 
 	if (dev->state != TD_VFIO_PLUGGED || dev->open.lost)
 		return;
-	if (dev->driver_up) {
+	if (dev->driver_up && is_up(dev)) {
 		td_vfio_82576_sample(dev);
 		td_loop_arm(&dev->vm->loop, timer, POLL_SAMPLE_NS);
 		return;
 	}
-	dev->driver_up = is_up(dev);
+	dev->driver_up = !dev->driver_up && is_up(dev); /* one that has gone down may come up again */
 	td_loop_arm(&dev->vm->loop, timer, dev->driver_up ? POLL_SAMPLE_NS : waited < POLL_PATIENCE ? POLL_FAST_NS : POLL_SLOW_NS);
 	if (dev->driver_up && dev->events.driver_up)
 		dev->events.driver_up(dev->events.opaque); /* may close the device */
@@ -247,7 +247,7 @@ int td_vfio_pci_unplug_request(struct td_vfio_pci *dev)
 static void calm(struct td_vfio_pci *dev)
 {
 	dev->driver_up = dev->sync_pending = false;
-	td_vfio_bar_shut(dev);
+	td_vfio_bar_trap_rx(dev);
 	if (td_vfio_reset_runs(&dev->open)) { /* all that was done when it began, and stayed so */
 		td_msix_reset(&dev->msix);
 		return;
@@ -362,7 +362,7 @@ static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned
 		return;
 	td_vfio_irq_update(dev);
 	if (!td_msix_enabled(&dev->msix) && !td_vfio_82576_rx_enabled(dev))
-		td_vfio_bar_shut(dev);
+		td_vfio_bar_trap_rx(dev);
 }
 
 static const struct td_pci_ops pci_ops = {pci_bar_access, pci_bar_mapped, pci_config_written, pci_ejected};

@@ -21,9 +21,9 @@ enum td_vfio_state { TD_VFIO_CLOSED, TD_VFIO_WARM, TD_VFIO_PLUGGED };
 /* All on the main loop, but for `opening`. They may call anything here but td_vfio_pci_destroy(). */
 struct td_vfio_events {
 	/*
-	 * 82576 VFs: the guest's driver is about to switch its receive queue on, for the first time since it has its interrupts; the card
-	 * does not know yet. On the vCPU's thread, which waits: no call here is allowed. NULL: nobody asks, and the queue's page never
-	 * traps.
+	 * 82576 VFs: the guest's driver is about to switch its receive queue on, for the first time since it came to the VF (plug, reset,
+	 * MSI-X off); the card does not know yet. On the vCPU's thread, which waits: no call here is allowed. NULL: nobody asks, and
+	 * nothing traps for it.
 	 */
 	void (*opening)(void *opaque);
 	/*
@@ -81,7 +81,7 @@ enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev);
 bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known);
 /* Since creation; monotonic over resets and flips. */
 void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters);
-/* Exits to user space that this device's trapped ranges caused: MSI-X table, configuration writes. None per packet. */
+/* Exits to user space that this device's trapped ranges caused: MSI-X table, configuration writes, a queue's set-up. None per packet. */
 uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev);
 
 /* How far the guest's driver is, as registers say now. MSI-X is what a driver that leaves gives back before anything else we see. */

@@ -51,6 +51,9 @@ jq -c '.flips[]' "$WORK/info.json" | {
 jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($d): sent \(.udp.peer_sent) lost \(.udp.lost) " +
 	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:12][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
+# While igbvf's carrier is back and its queueing discipline is not, the guest's kernel discards what it would send by its VF.
+guest 'cat /sys/class/net/eth0/statistics/tx_dropped'
+say "of what was lost from the guest, and of its TCP, its own kernel dropped ${GUEST_OUTPUT%$'\n'}"
 check 'the guest answers' answers
 guest 'ip link; dmesg | tail -n 20' || true
 printf '%s\n' "$GUEST_OUTPUT" >"${LAB_OUT:-$WORK}/guest"

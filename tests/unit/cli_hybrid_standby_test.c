@@ -215,6 +215,32 @@ static void test_followed(void **state)
 	check_recovery();
 }
 
+/* Until the guest has done with its standby nobody is told; then the outside is, and later the bridge, which lets go of the tap for it. */
+static void test_told_in_order(void **state)
+{
+	(void)state;
+	set_up_world();
+	guest.falls_back = guest.stays_back = true;
+	fake.announced = -1;
+	assert_int_equal(ask(TD_PATH_VF, false), 0);
+	fake_run(1000, false);
+	assert_true(fake.pinned);
+	assert_int_equal(fake.announced, -1);
+	guest.falls_back = guest.stays_back = false;
+	while (fake.announced < 0)
+		fake_run(1, false);
+	assert_int_equal(fake.announced, TD_PATH_VF);
+	assert_true(fake.pinned);
+	fake.announced = -1;
+	while (fake.pinned)
+		fake_run(1, false);
+	assert_int_equal(fake.announced, TD_PATH_VF);
+	fake.announced = -1;
+	fake_run(20000, false);
+	assert_int_equal(fake.announced, -1);
+	check_recovery();
+}
+
 /* Frames that switches bring everywhere come by the VF, too: they must not come twice. The outside is told, in measure. */
 static void test_strays(void **state)
 {
@@ -398,10 +424,10 @@ int main(void)
 		cmocka_unit_test(test_queue_never_ran), cmocka_unit_test(test_queue_runs), cmocka_unit_test(test_queue_never_ran_again),
 		cmocka_unit_test(test_sends_nothing), cmocka_unit_test(test_queue_stands_still_and_flips),
 		cmocka_unit_test(test_queue_stands_still_and_mail_is_busy), cmocka_unit_test(test_receives_only),
-		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_followed), cmocka_unit_test(test_strays),
-		cmocka_unit_test(test_driver_is_down_for_a_moment), cmocka_unit_test(test_driver_is_loaded_anew),
-		cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends), cmocka_unit_test(test_stays_back),
-		cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
+		cmocka_unit_test(test_falls_back_and_is_paused), cmocka_unit_test(test_followed), cmocka_unit_test(test_told_in_order),
+		cmocka_unit_test(test_strays), cmocka_unit_test(test_driver_is_down_for_a_moment),
+		cmocka_unit_test(test_driver_is_loaded_anew), cmocka_unit_test(test_held_again), cmocka_unit_test(test_opening_ends),
+		cmocka_unit_test(test_stays_back), cmocka_unit_test(test_falls_back_and_unloads), cmocka_unit_test(test_sends_while_down),
 		cmocka_unit_test(test_empty_for_a_moment)};
 
 	td_log_set_level(TD_LOG_ERROR);

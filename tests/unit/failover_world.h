@@ -21,6 +21,7 @@ static inline void check_serving(void)
 	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);
 	assert_int_equal(fake.filter, on_vf);
 	assert_int_equal(fake.guarded, !on_vf);
+	assert_false(fake.pinned);
 	if (on_vf)
 		assert_int_equal(guest.driver, TD_VFIO_DRIVER_UP);
 	if (fake.announced >= 0)

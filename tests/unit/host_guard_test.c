@@ -178,6 +178,24 @@ static void what_comes_back_moves_nothing(void **state)
 	off("tap0");
 }
 
+/* Also on another's bridge. */
+static void a_vm_that_goes_over_keeps_its_tap(void **state)
+{
+	int tap_fd = (int)(intptr_t)*state;
+	on("tap0");
+	for (unsigned time = 0; time < 2; time++) {
+		assert_int_equal(td_host_guard_pin("br0", "tap0", mac, NULL), 0);
+		assert_filtered(false);
+		send_from_wire(mac);
+		assert_int_equal(received(tap_fd, mac), 1);
+		assert_true(fdb_has("tap0"));
+		off("tap0");
+		assert_false(fdb_has("tap0"));
+		assert_true(run("ip link set br0 alias ''"));
+	}
+	assert_true(run("ip link set br0 alias tandem"));
+}
+
 static void a_tap_that_goes_takes_its_filters_along(void **state)
 {
 	int fd = open_tap("tap1", false);
@@ -346,6 +364,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_comes_back_moves_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_vm_that_goes_over_keeps_its_tap, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tap_that_goes_takes_its_filters_along, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tap_that_stays_is_dead_without_its_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_new_uplink_gets_the_filters, setup, teardown),

@@ -39,6 +39,7 @@ struct fake {
 
 	bool leased, vf_made, relay_open, catching, filter, pf_up, carrier;
 	bool guarded; /* the bridge has the guest's MAC behind the tap */
+	bool pinned;  /* so too, but its frames may come in by an uplink */
 	bool foreign; /* and is another's, which it has not */
 	unsigned tidied, renewed;
 	int left;

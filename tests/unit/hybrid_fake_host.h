@@ -228,7 +228,11 @@ static inline int fake_guard(const char *bridge, const char *tap, const uint8_t 
 	assert_string_equal(bridge, fake.config.bridge);
 	assert_string_equal(tap, FAKE_TAP);
 	assert_memory_equal(mac, fake.config.mac, 6);
-	assert_int_not_equal(fake.guarded, on);
+	if (on)
+		assert_false(fake.guarded || fake.pinned);
+	else
+		assert_true(fake.guarded || fake.pinned);
+	fake.pinned = false;
 	fake.guarded = on && !fake.foreign;
 	return fake.guarded;
 }
@@ -237,6 +241,17 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 {
 	(void)err;
 	return fake_guard(bridge, tap, mac, true);
+}
+
+int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	(void)err;
+	assert_string_equal(bridge, fake.config.bridge);
+	assert_string_equal(tap, FAKE_TAP);
+	assert_memory_equal(mac, fake.config.mac, 6);
+	fake.guarded = false;
+	fake.pinned = true;
+	return 0;
 }
 
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)

@@ -175,7 +175,7 @@ static void make_bar(struct td_vfio_pci *dev)
 {
 	static const struct td_vfio_area areas[] = {{.len_bytes = TD_VF82576_PAGE_QUEUES},
 		{.offset = TD_VF82576_PAGE_QUEUES + TD_PAGE, .len_bytes = TD_PAGE},
-		{.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .gated = true}};
+		{.offset = TD_VF82576_PAGE_QUEUES, .len_bytes = TD_PAGE, .of_rx = true}};
 	struct td_vfio_bar *bar = &dev->bar[0];
 
 	assert_int_equal(ftruncate(dev->open.device_fd, TD_VF82576_BAR0_BYTES), 0);
@@ -191,7 +191,7 @@ static void make_bar(struct td_vfio_pci *dev)
 	dev->pci.bar[0].addr = BAR_AT;
 }
 
-static void check_gate(bool open, unsigned said)
+static void check_page(bool open, unsigned said)
 {
 	const struct td_vfio_area *area = vf->dev->bar[0].area;
 
@@ -208,27 +208,27 @@ static void test_opening(void **state)
 	struct td_vfio_pci *dev = vf->dev;
 	openings = 0;
 	make_bar(dev);
-	td_vfio_bar_shut(dev);
+	td_vfio_bar_trap_rx(dev);
 	td_vfio_bar_show(dev, 0);
-	check_gate(false, 0);
+	check_page(false, 0);
 	write_reg(TD_VF_RXDCTL, 0); /* as igbvf does before it sets its ring up */
 	write_reg(TD_VF_RDT, 7);
-	check_gate(false, 0);
+	check_page(false, 0);
 	assert_int_equal(*td_vfio_bar_reg32(dev, 0, TD_VF_RDT), 7);
 	write_reg(TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
-	check_gate(true, 1);
+	check_page(true, 1);
 	assert_true(td_vfio_82576_rx_enabled(dev));
 	td_vfio_bar_hide(dev, 0); /* the BAR moves */
 	td_vfio_bar_show(dev, 0);
-	check_gate(true, 1);
+	check_page(true, 1);
 	/* Its next driver is another. */
 	sem_post(&vf->go_on);
 	ask_for_reset();
 	*td_vfio_bar_reg32(dev, 0, TD_VF_RXDCTL) = 0;
 	td_vfio_bar_show(dev, 0);
-	check_gate(false, 1);
+	check_page(false, 1);
 	write_reg(TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
-	check_gate(true, 2);
+	check_page(true, 2);
 	td_vfio_bar_close(dev, 0);
 }
 
