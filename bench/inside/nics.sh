@@ -54,7 +54,7 @@ tandem_nic() {
 	user) printf '%s\n' --net "$nic,mode=emulated,bridge=br0,vhost=off" ;;
 	model) printf '%s\n' --net "$nic,mode=emulated,bridge=br0,model=igbvf" ;;
 	transparent) printf '%s\n' --net "$nic,mode=transparent,bridge=br0,pf=pf0,path=vf" ;;
-	failover) printf '%s\n' --net "$nic,mode=failover,bridge=br0,vhost=on,pf=pf0,path=vf" ;;
+	failover) printf '%s\n' --net "$nic,mode=failover,bridge=br0,vhost=on,pf=pf0,path=vf,unplug_timeout=20s" ;; # beside one that waits for ever
 	esac
 }
 

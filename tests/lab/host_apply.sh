@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # tandem host plan, apply and status on two real PFs with seven VFs each, a team and two networks: applied, applied again, drift, what is
 # refused, faults and death at steps, two at once, VFs that a VM holds.
-# Environment: STEP (13: every so many-th step is one at which apply is killed or fails; 1: each)
+# Environment: STEP (19: every so many-th step is one at which apply is killed or fails; 1: each)
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"
 
-STEP=${STEP:-13}
+STEP=${STEP:-19}
 CONF=$WORK/host.yaml
 
 write_rack() {
