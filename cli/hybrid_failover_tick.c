@@ -106,10 +106,10 @@ static bool sends_by_standby(struct td_hybrid *nic, uint64_t now_ns)
  */
 static bool quiet_and_linked(struct td_hybrid *nic, uint64_t now_ns)
 {
-	bool known, up = td_vfio_pci_link_up(nic->vf, &known);
+	bool known, up = td_vfio_pci_link_up(nic->vf, &known) || !td_vfio_pci_is_82576(nic->vf);
 
 	(void)sends_by_standby(nic, now_ns);
-	return now_ns - nic->quiet_ns >= (nic->blackout.tx.moved ? STALLED_NS : QUIET_NS) && (up || !known);
+	return now_ns - nic->quiet_ns >= (nic->blackout.tx.moved ? STALLED_NS : QUIET_NS) && up;
 }
 
 static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
@@ -148,7 +148,7 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	if (driver == TD_VFIO_DRIVER_UP) {
-		nic->shut_ns = nic->opening_ns = 0;
+		nic->shut_ns = 0;
 		if (!nic->open_ns)
 			td_hybrid_queue_opened(nic, now_ns);
 		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
@@ -229,7 +229,7 @@ static void tell_of_vf(struct td_hybrid *nic, uint64_t now_ns, bool relayed)
 		return;
 	if (nic->announced_ns)
 		td_hybrid_guard(nic, TD_PATH_VF);
-	if (!nic->announced_ns)
+	else
 		note_told(nic, now_ns);
 	nic->quiet_ns = now_ns;
 	announce_again(nic, now_ns, 0);
@@ -247,10 +247,12 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 	td_hybrid_look_at_queue(nic, now_ns);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 		nic->marks.tx_moved_ns = now_ns;
-	if (sends_by_standby(nic, now_ns))
+	if (sends_by_standby(nic, now_ns)) {
+		nic->announced_ns = 0; /* it has told the outside otherwise */
 		make_it_look(nic, now_ns);
-	else if (now_ns - nic->quiet_ns >= SETTLED_NS)
+	} else if (now_ns - nic->quiet_ns >= SETTLED_NS) {
 		tell_of_vf(nic, now_ns, nic->relay.relayed != relayed);
+	}
 	return !nic->marks.tx_moved_ns || nic->queue.away_ns || now_ns - nic->quiet_ns < SETTLED_NS;
 }
 
@@ -285,8 +287,6 @@ static void tick_settling(struct td_hybrid *nic)
 	if (!nic->leaving && nic->path == TD_PATH_VF && !let_go(nic) && still_used(nic, now_ns) && now_ns < nic->settle_until_ns)
 		return;
 	nic->settle_until_ns = 0;
-	if (nic->path == TD_PATH_VF)
-		td_hybrid_guard(nic, TD_PATH_VF);
 }
 
 /*
@@ -323,6 +323,10 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 	td_hybrid_queue_give_due(nic, now_ns);
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
+	if (used)
+		nic->announced_ns = 0;
+	if (nic->pinned && nic->announced_ns)
+		td_hybrid_guard(nic, TD_PATH_VF);
 	if (nic->open_ns && !nic->shut_ns)
 		td_hybrid_look_at_queue(nic, now_ns);
 	if (nic->settle_until_ns)

@@ -133,7 +133,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 	say_end(nic, flip, err);
 	write_record(nic, flip, err);
-	if (nic->path == TD_PATH_EMULATED || !nic->pinned) /* who is pinned has just come to the VF */
+	if (nic->path == TD_PATH_EMULATED || !nic->pinned) /* who is pinned is let go when it has settled, or has left */
 		td_hybrid_guard(nic, nic->path);
 	keep_reason(nic, flip, err);
 	if (nic->lost)

@@ -156,36 +156,47 @@ void td_hybrid_guard_end(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->look_after);
 }
 
+/* One that can't be is still: the next look tries again. */
+static void unpin(struct td_hybrid *nic, const char *tap)
+{
+	struct td_err err = {0};
+
+	if (nic->pinned && td_host_guard_unpin(tap, nic->config->mac, &err) < 0)
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: %s keeps sending to its emulated path: %s", nic->config->id,
+			nic->config->bridge, err.text);
+	else
+		nic->pinned = false;
+}
+
 void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
 {
 	const struct td_vm_net_config *config = nic->config;
 	const char *tap = tap_of(nic);
 	bool on = path == TD_PATH_EMULATED;
 	struct td_err err = {0};
-	int rc = 0;
+	int rc;
 
-	if (!config->bridge || !tap || (nic->guarded == on && !nic->pinned))
+	if (!config->bridge || !tap)
 		return;
-	if (nic->pinned || !on)
-		rc = td_host_guard_off(config->bridge, tap, config->mac, &err);
-	if (on)
-		rc = td_host_guard_on(config->bridge, tap, config->mac, &err);
+	unpin(nic, tap);
+	if (nic->guarded == on)
+		return;
+	rc = (on ? td_host_guard_on : td_host_guard_off)(config->bridge, tap, config->mac, &err);
 	if (rc < 0)
 		warn(nic, &err);
 	nic->guarded = on && rc != 0;
-	nic->pinned = false;
 }
 
 void td_hybrid_pin(struct td_hybrid *nic)
 {
-	const struct td_vm_net_config *config = nic->config;
 	const char *tap = tap_of(nic);
 	struct td_err err = {0};
 
-	if (!config->bridge || !tap)
+	td_hybrid_guard(nic, TD_PATH_VF);
+	if (!nic->config->bridge || !tap)
 		return;
-	if (td_host_guard_pin(config->bridge, tap, config->mac, &err) < 0)
-		td_debug("nic %s: frames may be lost on its way to the VF: %s", config->id, err.text);
-	nic->guarded = false;
-	nic->pinned = true;
+	if (td_host_guard_pin(tap, nic->config->mac, &err) < 0)
+		td_debug("nic %s: frames may be lost on its way to the VF: %s", nic->config->id, err.text);
+	else
+		nic->pinned = true;
 }

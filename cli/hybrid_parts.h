@@ -136,7 +136,7 @@ struct td_hybrid {
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
 	bool guarded; /* the host's network keeps the guest's MAC behind the tap */
-	bool pinned;  /* its bridge alone does */
+	bool pinned;  /* its bridge does, while the guest goes over to its VF */
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit;
@@ -149,7 +149,7 @@ struct td_hybrid {
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t announced_ns; /* of the VF, last; 0: not since the guest was elsewhere */
 	uint64_t stood_by_ns;  /* the guest was last known to send by the standby */
-	uint64_t opening_ns;   /* when the guest's driver began to open its VF, in a flip's SWAP; 0: it is open, or was not */
+	uint64_t opening_ns;   /* when the guest's driver began to open its VF, in a flip's SWAP; 0: it did not, or in vain */
 	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
 	uint64_t shut_ns;      /* since when it looks as if it were off; 0: it does not */
 	uint64_t verify_vf_tx, verify_net_tx; /* sent by the VF when verifying began, by the standby at the last look */

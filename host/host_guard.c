@@ -89,16 +89,17 @@ struct nl_msg *td_host_guard_fdb(int type, int message_flags, int index, unsigne
 	return msg;
 }
 
-static void forget_entry(struct td_host_netlink *netlink, int index, const uint8_t mac[6])
+static int forget_entry(struct td_host_netlink *netlink, int index, const uint8_t mac[6], struct td_err *err)
 {
-	(void)td_host_netlink_change(netlink, td_host_guard_fdb(RTM_DELNEIGH, 0, index, NUD_NOARP, NTF_MASTER, mac), "FDB entry", NULL);
+	return td_host_netlink_change(netlink, td_host_guard_fdb(RTM_DELNEIGH, 0, index, NUD_NOARP, NTF_MASTER, mac), "FDB entry", err);
 }
 
-static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t mac[6], struct td_err *err)
+/* state: NUD_NOARP for a static entry, NUD_REACHABLE for one that is not. */
+static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t mac[6], unsigned state, struct td_err *err)
 {
 	char what[64];
 	struct nl_msg *msg = td_host_guard_fdb(
-		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, (int)if_nametoindex(tap), NUD_NOARP /* static */, NTF_MASTER | NTF_STICKY, mac);
+		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, (int)if_nametoindex(tap), state, NTF_MASTER | NTF_STICKY, mac);
 	snprintf(what, sizeof(what), "%s: FDB entry", tap);
 	return td_host_netlink_change(netlink, msg, what, err);
 }
@@ -126,7 +127,7 @@ static int begin(struct td_host_netlink *netlink, const char *bridge, const char
 	int r = td_host_netlink_open(netlink, err);
 	if (r)
 		return r;
-	r = enter(netlink, tap, mac, err);
+	r = enter(netlink, tap, mac, NUD_NOARP, err);
 	if (r)
 		td_host_netlink_close(netlink);
 	return r ? r : 1;
@@ -149,21 +150,6 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 	return r ? r : 1;
 }
 
-int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
-{
-	struct td_host_netlink netlink;
-	struct uplinks uplinks;
-	int r = td_host_netlink_open(&netlink, err);
-	if (r)
-		return r;
-	r = enter(&netlink, tap, mac, err);
-	list_uplinks(bridge, &uplinks);
-	for (unsigned i = 0; i < uplinks.count; i++)
-		td_host_guard_remove(&netlink, uplinks.name[i], mac);
-	td_host_netlink_close(&netlink);
-	return r;
-}
-
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
@@ -174,11 +160,34 @@ int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6],
 		return r;
 	list_uplinks(bridge, &uplinks);
 	if (index)
-		forget_entry(&netlink, index, mac);
+		(void)forget_entry(&netlink, index, mac, NULL);
 	for (unsigned i = 0; i < uplinks.count; i++)
 		td_host_guard_remove(&netlink, uplinks.name[i], mac);
 	td_host_netlink_close(&netlink);
 	return 0;
+}
+
+int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	r = enter(&netlink, tap, mac, NUD_REACHABLE, err);
+	td_host_netlink_close(&netlink);
+	return r;
+}
+
+int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	struct td_host_netlink netlink;
+	int index = (int)if_nametoindex(tap);
+	int r = index ? td_host_netlink_open(&netlink, err) : -ENOENT;
+	if (!r) {
+		r = forget_entry(&netlink, index, mac, err);
+		td_host_netlink_close(&netlink);
+	}
+	return r == -ENOENT ? 0 : r;
 }
 
 /* ---- all at once */
@@ -251,7 +260,7 @@ static void read_entry(struct nlmsghdr *header, void *opaque)
 	const struct ndmsg *entry = nlmsg_data(header);
 	if (entry->ndm_flags & NTF_SELF)
 		note_told(guarded, entry->ndm_ifindex, nla_data(attr[NDA_LLADDR]));
-	if (!(entry->ndm_flags & NTF_STICKY) || !attr[NDA_MASTER] || nla_len(attr[NDA_MASTER]) < 4 ||
+	if (!(entry->ndm_flags & NTF_STICKY) || !(entry->ndm_state & NUD_NOARP) || !attr[NDA_MASTER] || nla_len(attr[NDA_MASTER]) < 4 ||
 		(int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge || guarded->count == TD_HOST_GUARD_MACS_MAX ||
 		!if_indextoname((unsigned)entry->ndm_ifindex, tap) || !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, tap))
 		return;
@@ -321,7 +330,7 @@ static int sync_once(struct td_host_netlink *netlink, const char *bridge, struct
 	int r = read_fdb(netlink, bridge, &sync->first, err);
 	for (unsigned i = 0; !r && i < sync->first.count; i++)
 		if (sync->first.vm[i].dead)
-			forget_entry(netlink, sync->first.vm[i].tap, sync->first.vm[i].mac);
+			(void)forget_entry(netlink, sync->first.vm[i].tap, sync->first.vm[i].mac, NULL);
 	for (unsigned i = 0; !r && i < uplinks->count; i++)
 		r = sync_uplink(netlink, uplinks->name[i], &sync->known[i], &sync->first, err);
 	if (!r)

@@ -12,7 +12,9 @@
  *
  * (A bridge port that is *locked* would drop all sources it does not know, which an uplink cannot have; so it is no way to do this.)
  *
- * While the VM is on its VF its frames come in by the uplink rightly, if that is the VF's own PF: then neither stands.
+ * While the VM is on its VF its frames come in by the uplink rightly, if that is the VF's own PF: then neither stands. While it goes over
+ * to its VF, what is on its way to its tap is to come there, whatever the bridge sees of it elsewhere meanwhile: it is pinned. That is an
+ * entry that is sticky but not static, so that nobody takes it for a guarded VM's.
  */
 #ifndef TD_HOST_HOST_GUARD_H
 #define TD_HOST_HOST_GUARD_H
@@ -25,13 +27,12 @@
  * nothing was done; -errno: perhaps in part, for td_host_guard_off() to take away. A second time: what is missing is added.
  */
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
-/*
- * It is about to be elsewhere: its frames may come in by an uplink from now on, but what comes to it still is brought to its tap, whatever
- * the bridge sees. On any bridge, as the entry is on the caller's own port. td_host_guard_off() ends it.
- */
-int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
 /* It is elsewhere now. The tap may be gone, and the bridge another's. Only where it was on: the like that others entered goes, too. */
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
+
+/* On any bridge, as the entry is on the caller's own port. Not while it is guarded. */
+int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err);
+int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err); /* what is not there need not go */
 
 /*
  * On another's bridge these do nothing, and return 0. Filters of all uplinks as the FDB says: new uplinks get theirs; what VMs left

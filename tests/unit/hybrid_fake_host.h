@@ -228,11 +228,8 @@ static inline int fake_guard(const char *bridge, const char *tap, const uint8_t 
 	assert_string_equal(bridge, fake.config.bridge);
 	assert_string_equal(tap, FAKE_TAP);
 	assert_memory_equal(mac, fake.config.mac, 6);
-	if (on)
-		assert_false(fake.guarded || fake.pinned);
-	else
-		assert_true(fake.guarded || fake.pinned);
-	fake.pinned = false;
+	assert_false(fake.pinned);
+	assert_int_not_equal(fake.guarded, on);
 	fake.guarded = on && !fake.foreign;
 	return fake.guarded;
 }
@@ -243,14 +240,23 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 	return fake_guard(bridge, tap, mac, true);
 }
 
-int td_host_guard_pin(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
-	assert_string_equal(bridge, fake.config.bridge);
 	assert_string_equal(tap, FAKE_TAP);
 	assert_memory_equal(mac, fake.config.mac, 6);
-	fake.guarded = false;
+	assert_false(fake.guarded || fake.pinned);
 	fake.pinned = true;
+	return 0;
+}
+
+int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err)
+{
+	(void)err;
+	assert_string_equal(tap, FAKE_TAP);
+	assert_memory_equal(mac, fake.config.mac, 6);
+	assert_true(fake.pinned);
+	fake.pinned = false;
 	return 0;
 }
 
