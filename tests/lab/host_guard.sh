@@ -73,6 +73,7 @@ frames() {
 	check 'the tap in the isolated network is isolated' test "$(cat "/sys/class/net/$port/brport/isolated")" = 1
 
 	switch_nic vf
+	for ((limit = SECONDS + 10; SECONDS < limit; )); do ! not_guarded br0 "$GUEST_MAC" pf0 || break; sleep 0.1; done # it settles first
 	check 'on its VF: no entry, no filter' not_guarded br0 "$GUEST_MAC" pf0
 	check 'on its VF: the VM is reached' answers
 	check 'on its VF: the bridge finds it outside' test "$(port_of br0 "$GUEST_MAC")" = pf0
