@@ -186,10 +186,12 @@ guest() {
 	return "${CONSOLE_LINE#@done }"
 }
 
-# carrier WANTED SECONDS: of the guest's eth0.
+# carrier WANTED SECONDS: of the guest's eth0. With one its kernel may discard what it sends for up to a second still, until it has noticed,
+# which operstate shows.
 carrier() {
-	local limit=$((SECONDS + $2))
-	until guest 'cat /sys/class/net/eth0/carrier' && [[ $GUEST_OUTPUT == "$1"* ]]; do
+	local limit=$((SECONDS + $2)) state
+	((!$1)) && state=0 || state=1$'\n'up
+	until guest 'cat /sys/class/net/eth0/carrier /sys/class/net/eth0/operstate' && [[ $GUEST_OUTPUT == "$state"* ]]; do
 		((SECONDS < limit)) || return 1
 		sleep 0.3
 	done
