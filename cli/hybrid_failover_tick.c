@@ -284,9 +284,8 @@ static void tick_settling(struct td_hybrid *nic)
 		nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
 		return;
 	}
-	if (!nic->leaving && nic->path == TD_PATH_VF && !let_go(nic) && still_used(nic, now_ns) && now_ns < nic->settle_until_ns)
-		return;
-	nic->settle_until_ns = 0;
+	if (nic->leaving || nic->path != TD_PATH_VF || let_go(nic) || !still_used(nic, now_ns) || now_ns >= nic->settle_until_ns)
+		nic->settle_until_ns = 0;
 }
 
 /*

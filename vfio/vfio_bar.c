@@ -243,10 +243,10 @@ enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct 
 		return result;
 	if (dev->open.device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
 		return TD_FAULT;
-	if (access->write)
+	if (access->write) {
 		look_for_opening(dev, bar, access);
-	if (access->write)
 		return pwrite(dev->open.device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;
+	}
 	value = 0;
 	if (pread(dev->open.device_fd, &value, access->width, at) != access->width)
 		return TD_FAULT;

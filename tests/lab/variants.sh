@@ -68,7 +68,7 @@ case_old_kernel_no_vhost() {
 	guest 'uname -r'
 	check "kernel ${GUEST_OUTPUT%$'\n'}" [ "${GUEST_OUTPUT:0:4}" = 6.1. ]
 	check 'no vhost' [ "$(nic_get .vhost)" = false ]
-	RATE=250 flips_both_ways # the same
+	RATE=250 flips_both_ways # what user space brings to a slow guest
 	power_off
 	guest_image
 }
