@@ -43,6 +43,7 @@ flip_samples() {
 		| [to_guest, from_guest] as $ways
 		| [$ways[] | share($at; infinite)] as $after
 		| "lost \($after | map(.lost) | add)",
+		"from_lost \($after[1].lost)",
 		"duplicated \($after | map(.duplicated) | add)",
 		"reordered \($after | map(.reordered) | add)",
 		"blackout \($after | map(.blackout_ms) | max)",
