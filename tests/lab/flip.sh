@@ -8,6 +8,7 @@
 # TCP (25 blocks of 4 KiB a second), PAUSE (1.2 s between flips), RATE (300 packets/s: what is more than a slow
 # machine's guest can take is lost at any time; bench/run flip has 1,000). The limits of unplug and plug are far above their
 # defaults: on a machine that runs other things too, the guest may take longer.
+# Alone: it counts packets
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -4,6 +4,7 @@
 # without LACP (what one member sends, the other hears). The bridges must not look for the VM outside, and it must not hear itself; on its VF
 # its frames do come by the uplink; killed, it leaves nothing for ever; in a network that is deleted and
 # made anew, it is again. What the filters cost a packet: bench/run guard.
+# Alone: it compares times
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"

@@ -3,6 +3,7 @@
 # A team (active-backup) below a VM's emulated NIC loses the link of its active member, again and again, under traffic both ways: how long
 # nothing comes through; and a VM that is silent is found by the new way, as it is announced. No MAC address is lost on the way.
 # Environment: FLAPS (10), LIMIT_MS (250: what a flap may cost on a slow machine, on the average; on one of its own: 100)
+# Alone: it measures silences
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"

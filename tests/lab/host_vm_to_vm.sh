@@ -3,6 +3,7 @@
 # Two VMs of one host in one network, on each pair of paths: both emulated (by the bridge, not by its uplink), both on VFs (by the card), one
 # on a VF and one emulated: with an uplink of its own (by the switch outside) and with the VFs' own PF as uplink (by the card's switch, which
 # must be told; and what is if it is not).
+# Alone: it counts packets
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/host-tools"

@@ -3,6 +3,7 @@
 # The software 82576 VF alone, under the guest's stock igbvf, kernels 6.1 and 6.12: frames small and large both ways, offloads on and off,
 # ring and frame sizes, a VLAN, the interface and the driver up and down. No VF is in use in the host.
 # KERNELS ("6.12 6.1")
+# Alone: it keeps both CPUs busy
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -20,17 +21,30 @@ vlan_modules() {
 	for file in "$WORK/modules/"*.xz; do [ ! -e "$file" ] || xz -df "$file"; done
 }
 
-answers() { busybox ping -q -c 3 -i 0.2 -W 2 "$@" >/dev/null; }
-unanswered() { ! answers "$@"; }
+# explain WHAT: what both sides know when nothing came through. Status 1.
+explain() {
+	say "$1"
+	nic_get . || true
+	guest 'cat /sys/class/net/eth0/carrier /sys/class/net/eth0/operstate; tc -s qdisc show dev eth0; ethtool -S eth0; grep eth0 /proc/interrupts; dmesg | tail -n 5' || true
+	printf '%s' "$GUEST_OUTPUT" >&2
+	return 1
+}
+
+pinged() { busybox ping -q -c 3 -i 0.2 -W 2 "$@" >/dev/null; }
+answers() { pinged "$@" || explain "no answer to ping $*"; }
+unanswered() { ! pinged "$@"; }
 
 # streams ADDRESS: UDP and checked TCP, both ways at once, nothing lost but what floods; then bulk each way.
 streams() {
-	timeout 60 tandem-stream --connect "$1" flow --rate 200 --tcp 50 --duration 3 >"$WORK/stream.json" &&
-		jq -e '[.client, .server | .tcp.corrupt, .tcp.send_error, .tcp.receive_error, .udp.duplicated, .udp.bad] | add == 0' \
-			"$WORK/stream.json" >/dev/null &&
-		timeout 60 tandem-stream --connect "$1" up --proto tcp --count 40 >"$WORK/up.json" &&
-		timeout 60 tandem-stream --connect "$1" down --proto tcp --count 40 >"$WORK/down.json" &&
-		jq -es 'map(.server.bytes // .client.bytes) | all(. > 1000000)' "$WORK/up.json" "$WORK/down.json" >/dev/null
+	local kind
+	for kind in 'flow --rate 200 --tcp 50 --duration 3' 'up --proto tcp --count 40' 'down --proto tcp --count 40'; do
+		# shellcheck disable=SC2086 # words are wanted
+		timeout 60 tandem-stream --connect "$1" $kind >"$WORK/${kind%% *}.json" ||
+			{ explain "tandem-stream $kind: exit status $?" || return 1; }
+	done
+	jq -es '(.[0] | [.client, .server | .tcp.corrupt, .tcp.send_error, .tcp.receive_error, .udp.duplicated, .udp.bad] | add == 0) and
+		(.[1:] | map(.server.bytes // .client.bytes) | all(. > 1000000))' "$WORK/flow.json" "$WORK/up.json" "$WORK/down.json" >/dev/null ||
+		{ cat "$WORK/flow.json" "$WORK/up.json" "$WORK/down.json" >&2 && explain 'streams came through, but not well'; }
 }
 
 resized() { # MTU
@@ -40,7 +54,7 @@ resized() { # MTU
 try() {
 	local kernel=$1 round
 	vlan_modules "$kernel"
-	guest_image "$kernel" --add /usr/sbin/ethtool:/bin/ethtool --add "$WORK/modules:/m"
+	guest_image "$kernel" --add /usr/sbin/ethtool:/bin/ethtool --add /usr/sbin/tc:/bin/tc --add "$WORK/modules:/m"
 	GUEST_CMDLINE=modules=igbvf vm_start model --cpus boot=2 --net "id=net0,mode=emulated,model=igbvf,mac=$GUEST_MAC,bridge=br0,mtu=9000"
 	console_wait '@up' 120
 	carrier 1 20 || fail 'no link'

@@ -4,6 +4,7 @@
 # How to pass variables: lab/host -- env FLIPS=400 RATE=5000 tests/lab/transparent.sh
 # FLIPS (12, of which every second is to the VF), RATE (500 packets/s each way), KERNEL (6.12), CPUS (2), PAUSE (0.4 s between flips),
 # TCP (25 blocks of 4 KiB a second), PING (0.01 s between two), COLD (1: gives the VF back each time)
+# Alone: it counts packets
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
