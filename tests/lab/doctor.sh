@@ -123,7 +123,8 @@ case_modules() {
 	check 'vhost-net is not loaded' found 'no-vhost-net /dev/vhost-net'
 	check 'asking has loaded nothing' [ ! -e /sys/module/vhost_net ]
 	modprobe vhost_net
-	rmmod kvm_amd
+	kill "$(cat /run/lab/kvm-holder)"
+	until rmmod kvm_amd 2>/dev/null; do sleep 0.1; done
 	rm -f /dev/kvm
 	check 'KVM is not loaded' found 'no-kvm /dev/kvm'
 	check 'asking has loaded nothing' [ ! -e /sys/module/kvm_amd ]
