@@ -8,10 +8,12 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# A driverless VF, and one that the host's own driver has.
+# A driverless VF, and one that the host's own driver has. That one has its MAC from the PF: igbvf makes one up otherwise, another with each
+# probe, which a busy PF does not always take notice of.
 set_up_vfs() {
 	local bdf
 	modprobe igbvf
+	ip link set pf0 vf 1 mac 52:54:00:1a:00:11
 	bdf=$(basename "$(readlink /sys/class/net/pf0/device/virtfn1)")
 	echo igbvf >"/sys/bus/pci/devices/$bdf/driver_override"
 	echo "$bdf" >/sys/bus/pci/drivers_probe
