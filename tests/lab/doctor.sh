@@ -124,7 +124,7 @@ case_modules() {
 	check 'asking has loaded nothing' [ ! -e /sys/module/vhost_net ]
 	modprobe vhost_net
 	kill "$(cat /run/lab/kvm-holder)"
-	until rmmod kvm_amd 2>/dev/null; do sleep 0.1; done
+	timeout 10 sh -c 'until rmmod kvm_amd 2>/dev/null; do sleep 0.1; done'
 	rm -f /dev/kvm
 	check 'KVM is not loaded' found 'no-kvm /dev/kvm'
 	check 'asking has loaded nothing' [ ! -e /sys/module/kvm_amd ]

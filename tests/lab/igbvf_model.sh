@@ -25,7 +25,7 @@ vlan_modules() {
 explain() {
 	say "$1"
 	nic_get . || true
-	guest 'cat /sys/class/net/eth0/carrier /sys/class/net/eth0/operstate; tc -s qdisc show dev eth0; ethtool -S eth0; grep eth0 /proc/interrupts; dmesg | tail -n 5' || true
+	guest 'cat /sys/class/net/eth0/carrier /sys/class/net/eth0/operstate; real-tc -s qdisc show dev eth0; ethtool -S eth0; grep eth0 /proc/interrupts; dmesg | tail -n 5' || true
 	printf '%s' "$GUEST_OUTPUT" >&2
 	return 1
 }
@@ -54,7 +54,7 @@ resized() { # MTU
 try() {
 	local kernel=$1 round
 	vlan_modules "$kernel"
-	guest_image "$kernel" --add /usr/sbin/ethtool:/bin/ethtool --add /usr/sbin/tc:/bin/tc --add "$WORK/modules:/m"
+	guest_image "$kernel" --add /usr/sbin/ethtool:/bin/ethtool --add /usr/sbin/tc:/bin/real-tc --add "$WORK/modules:/m"
 	GUEST_CMDLINE=modules=igbvf vm_start model --cpus boot=2 --net "id=net0,mode=emulated,model=igbvf,mac=$GUEST_MAC,bridge=br0,mtu=9000"
 	console_wait '@up' 120
 	carrier 1 20 || fail 'no link'

@@ -186,6 +186,10 @@ guest() {
 	return "${CONSOLE_LINE#@done }"
 }
 
+# guest_repeats COMMAND, guest_stops: in the guest, again and again, beside what else it is told; stopped after a whole turn, however long.
+guest_repeats() { guest "(while [ ! -e /tmp/enough ]; do $1; done) >/dev/null 2>&1 & loop=\$!"; }
+guest_stops() { guest 'touch /tmp/enough; wait $loop; rm -f /tmp/enough'; }
+
 # carrier WANTED SECONDS: of the guest's eth0. With one its kernel may discard what it sends for up to a second still, until it has noticed,
 # which operstate shows.
 carrier() {

@@ -10,12 +10,13 @@ set -euo pipefail
 # flips_while COUNT COMMAND: so many flips while COMMAND runs in the guest again and again. What the guest undoes meanwhile may be refused.
 flips_while() {
 	local flip target
-	guest "(while [ ! -e /tmp/enough ]; do $2; done) >/dev/null 2>&1 & loop=\$!"
+	guest_repeats "$2"
 	for ((flip = 0; flip < $1; flip++)); do
 		target=$( ((flip % 2)) && echo vf || echo emulated)
 		timeout 30 tandem nic switch faults/net0 --to "$target" >>"$WORK/flips" 2>&1 || true
 	done
-	guest 'touch /tmp/enough; wait $loop; rm -f /tmp/enough; modprobe virtio_net; modprobe igbvf; true'
+	guest_stops
+	guest 'modprobe virtio_net; modprobe igbvf; true'
 	check "$1 flips: the NIC comes to rest" soon 20 nic_idle
 }
 

@@ -45,13 +45,13 @@ link_ups() { guest "dmesg | grep -c 'Link is Up'" || true; tr -d '\r\n' <<<"$GUE
 # flips_while COUNT COMMAND: so many flips while COMMAND runs in the guest again and again. What the guest undoes meanwhile may be refused.
 flips_while() {
 	local flip target
-	guest "(while [ ! -e /tmp/enough ]; do $2; done) >/dev/null 2>&1 & loop=\$!"
+	guest_repeats "$2"
 	for ((flip = 0; flip < $1; flip++)); do
 		target=$( ((flip % 2)) && echo vf || echo emulated)
 		tandem nic switch faults/net0 --to "$target" >>"$WORK/flips" 2>&1 || true
 		sleep 0.3
 	done
-	guest 'touch /tmp/enough; wait $loop; rm -f /tmp/enough'
+	guest_stops
 }
 
 # brought_up: the guest's interface as at its start, after COMMANDs that took it down.
