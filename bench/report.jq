@@ -12,7 +12,12 @@ def judged:
 	elif .max != null then {goal: "<= \(.max)", ok: (if .subjects.tandem == null then null else .subjects.tandem.median <= .max end)}
 	else {goal: null, ok: null} end;
 
-$all[0] as $figures
+# Figures that are measured in several cases, a row each.
+def each_case: if .cases then . as $all | .cases | to_entries[] | . as $case
+	| $all.figures[] | {measure: $all.measure, metric: "\($case.key)_\(.metric)", title: (if .title[:2] == "  " then .title else "\($case.value): \(.title)" end)} + del(.metric, .title)
+	else . end;
+
+[$all[0][] | each_case] as $figures
 | . as $samples
 | [$figures[]
 	| . as $figure

@@ -6,9 +6,8 @@
 
 #include "stream.h"
 
-#define LOSS_RUNS_PRINTED 64U
-#define NS_PER_S	  1000000000ULL
-#define NS_PER_US	  1000ULL
+#define NS_PER_S  1000000000ULL
+#define NS_PER_US 1000ULL
 
 int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t interval_ns)
 {
@@ -154,16 +153,16 @@ static double lost_at(const struct stream_seen *seen, uint64_t start, uint64_t e
 static void print_losses(const struct stream_seen *seen, uint64_t peer_sent, FILE *out)
 {
 	uint64_t end = peer_sent < seen->capacity ? peer_sent : seen->capacity, start = 0;
-	unsigned printed = 0;
+	bool any = false;
 
 	fprintf(out, ",\"losses\":[");
 	for (uint64_t seq = 0; seq <= end; seq++) {
 		if (seq < end && !has(seen, seq))
 			continue;
-		if (seq > start && printed < LOSS_RUNS_PRINTED) {
-			fprintf(out, "%s{\"first\":%" PRIu64 ",\"count\":%" PRIu64 ",\"sent_at\":%.6f}", printed ? "," : "", start,
-				seq - start, lost_at(seen, start, seq));
-			printed++;
+		if (seq > start) {
+			fprintf(out, "%s{\"first\":%" PRIu64 ",\"count\":%" PRIu64 ",\"sent_at\":%.6f}", any ? "," : "", start, seq - start,
+				lost_at(seen, start, seq));
+			any = true;
 		}
 		start = seq + 1;
 	}

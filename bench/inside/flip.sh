@@ -35,10 +35,7 @@ flip_measure() {
 # flip_samples KIND PREFIX REQUESTED: from the request (microseconds of CLOCK_MONOTONIC) to the stream's end; before it, what the machine
 # does by itself.
 flip_samples() {
-	local name value
-	while read -r name value; do
-		sample flip "$1" "$2_$name" "$value"
-	done < <(jq -r -L "$CHECKOUT/bench" --argjson requested "$3" 'include "stream";
+	jq -r -L "$CHECKOUT/bench" --argjson requested "$3" 'include "stream";
 		($requested / 1e6) as $at
 		| [to_guest, from_guest] as $ways
 		| [$ways[] | share($at; infinite)] as $after
@@ -49,7 +46,7 @@ flip_samples() {
 		"blackout \($after | map(.blackout_ms) | max)",
 		"before_lost \([$ways[] | share(0; $at).lost] | add)",
 		"before_blackout \([$ways[] | share(0; $at).blackout_ms] | max)",
-		"pace \([$ways[] | pace] | min)"' "$WORK/stream.json")
+		"pace \([$ways[] | pace] | min)"' "$WORK/stream.json" | samples flip "$1" "$2_"
 }
 
 measure_flip() {

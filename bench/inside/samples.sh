@@ -10,6 +10,13 @@ sample() {
 		fail "$2: $3 of $1 is '$4', no number"
 }
 
+# samples MEASURE SUBJECT PREFIX: of the lines "METRIC NUMBER" that it reads.
+samples() {
+	jq -Rc --arg measure "$1" --arg subject "$2" --arg prefix "$3" \
+		'split(" ") | {$measure, $subject, metric: ($prefix + .[0]), value: (.[1] | tonumber)}' >>"$LAB_OUT/samples" ||
+		fail "$2: what $1 measured is no number"
+}
+
 # in_turn TITLE FUNCTION SUBJECT... -- ARGUMENT...: calls FUNCTION SUBJECT ARGUMENT... for each subject, ROUNDS times, there and
 # back (A B B A ...), so that what slows the machine for a while slows all alike.
 in_turn() {

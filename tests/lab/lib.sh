@@ -283,7 +283,9 @@ stream_check() {
 # lab host loses some at any time.
 lost_by_flips() {
 	jq -n -L "$CHECKOUT/bench" --slurpfile stream "$WORK/stream.json" --slurpfile flips "$WORK/flips.json" 'include "stream";
-		def near: . as $at | any($flips[]; $at >= .monotonic_s and $at < .monotonic_s + .total_ms / 1000 + 0.3);
+		[$flips[].monotonic_s] as $begun
+		| def near: . as $at | ($begun | bsearch($at) | if . < 0 then -2 - . else . end) as $last
+			| any($flips[([$last - 1, 0] | max):$last + 1][]; $at < .monotonic_s + .total_ms / 1000 + 0.3);
 		[$stream[0] | to_guest, from_guest | .losses[] | select(.at | near) | .count] | add // 0'
 }
 

@@ -244,6 +244,23 @@ static void test_late_frames(void **state)
 	tear_down_world();
 }
 
+/* A guest that has all it can do to receive posts few of a large ring's buffers; what a ring has by default is enough. */
+static void test_large_ring(void **state)
+{
+	struct td_vf82576_ring *ring = &guest.state.rx[0];
+
+	(void)state;
+	set_up_world();
+	ring->len_bytes = 4096 * 16;
+	ring->control = TD_VF_QUEUE_ENABLE;
+	ring->tail = 255;
+	assert_false(flip(TD_PATH_VF));
+	check_serving();
+	ring->tail = 256;
+	flip_well(TD_PATH_VF);
+	tear_down_world();
+}
+
 /* Only as many as the VF has buffers for; the rest when it has. */
 static void test_no_room(void **state)
 {
@@ -577,8 +594,8 @@ int main(void)
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
 		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_no_room), cmocka_unit_test(test_no_hold_when_gone),
-		cmocka_unit_test(test_hold_when_lost)};
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_large_ring), cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_no_hold_when_gone), cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
