@@ -17,7 +17,7 @@
 
 #include "stream.h"
 
-#define TEXT_MAX (1U << 20)
+#define TEXT_MAX (64U << 20) /* every loss is in it */
 
 static const char usage_text[] =
 	"usage: tandem-stream --listen[=ADDRESS] [--sessions N]      (until a signal, or N sessions)\n"
@@ -280,27 +280,30 @@ static int run_kind(struct stream *stream, struct stream_text *text)
 	}
 }
 
-/* Both texts in one line: the client has the server's too. */
-static void exchange(struct stream *stream, const char *own)
+/* Both texts in one line: the client has the server's too, or says with -EPROTO that it did not come. */
+static int exchange(struct stream *stream, const char *own)
 {
 	static const char *const kinds[] = {"flow", "", "rtt", "up", "down"};
 	const char *kind = kinds[stream->request.kind];
 	uint32_t len = (uint32_t)strlen(own);
 	char *other = NULL;
+	bool heard;
 
 	if (!stream->client) {
 		(void)stream_send_all(stream->control_fd, &len, sizeof(len));
 		(void)stream_send_all(stream->control_fd, own, len);
 		printf("{\"tool\":\"tandem-stream\",\"kind\":\"%s\",\"server\":%s}\n", kind, own);
-		return;
+		return 0;
 	}
 	if (stream_recv_all(stream->control_fd, &len, sizeof(len)) == 0 && len <= TEXT_MAX)
 		other = calloc(1, len + 1);
-	if (other && stream_recv_all(stream->control_fd, other, len) == 0)
+	heard = other && stream_recv_all(stream->control_fd, other, len) == 0;
+	if (heard)
 		printf("{\"tool\":\"tandem-stream\",\"kind\":\"%s\",\"client\":%s,\"server\":%s}\n", kind, own, other);
 	else
 		printf("{\"tool\":\"tandem-stream\",\"kind\":\"%s\",\"client\":%s,\"server\":null}\n", kind, own);
 	free(other);
+	return heard ? 0 : -EPROTO;
 }
 
 static void close_all(struct stream *stream)
@@ -326,9 +329,9 @@ static int hold_session(struct stream *stream, const struct options *options, in
 		rc = run_kind(stream, &text);
 		own = stream_text_close(&text);
 	}
-	if (rc == 0 && own)
-		exchange(stream, own);
-	else
+	if (rc == 0)
+		rc = own ? exchange(stream, own) : -ENOMEM;
+	if (rc < 0)
 		fprintf(stderr, "tandem-stream: the session failed: %s\n", strerror(-rc));
 	fflush(stdout);
 	free(own);

@@ -2,7 +2,7 @@
 # What report.jq makes, as a table.
 
 def round_to($digits): pow(10; $digits) as $scale | (. * $scale | round) / $scale;
-def figure: if . == null then "-" else (.median | if . >= 100 then round_to(0) elif . >= 10 then round_to(1) else round_to(3) end | tostring) end;
+def figure: if . == null then "-" else (.taken | if . >= 100 then round_to(0) elif . >= 10 then round_to(1) else round_to(3) end | tostring) end;
 def left($width): . + (" " * ([$width - length, 0] | max) // "");
 def right($width): (" " * ([$width - length, 0] | max) // "") + .;
 def row($a; $b; $c; $d; $e; $e2; $f; $g; $h):

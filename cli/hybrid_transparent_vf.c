@@ -17,15 +17,15 @@
 #include "cli/hybrid_transparent.h"
 #include "core/log.h"
 
-#define AHEAD_NS       200000000ULL
-#define NS_PER_MS      1000000ULL
-#define REST_NS	       100000000ULL
-#define AGAIN_NS       50000000ULL
-#define PATIENCE_NS    15000000ULL
-#define ENOUGH_BUFFERS 256U	   /* the whole of igbvf's ring by default */
-#define BRING_NS       30000000ULL /* a slow guest posts its buffers meanwhile; what is left then comes later */
-#define NAP_NS	       200000ULL
-#define PREPARATIONS   5U /* a guest that changes its filters in each of so many tries has a reason to */
+#define AHEAD_NS     200000000ULL
+#define NS_PER_MS    1000000ULL
+#define REST_NS	     100000000ULL
+#define AGAIN_NS     50000000ULL
+#define PATIENCE_NS  15000000ULL
+#define LARGE_RING   1024U
+#define BRING_NS     30000000ULL /* a slow guest posts its buffers meanwhile; what is left then comes later */
+#define NAP_NS	     200000ULL
+#define PREPARATIONS 5U /* a guest that changes its filters in each of so many tries has a reason to */
 
 static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 {
@@ -66,13 +66,13 @@ static int prepare_again(struct td_hybrid *nic, struct td_err *err)
 }
 
 /*
- * Does the hardware find buffers to receive into? It starts with what the guest has posted by then; a slow guest is not waited for, which
- * may never have more of a large ring to spare.
+ * Does the hardware find buffers to receive into? At first most of the ring is wanted, after PATIENCE_NS a quarter. A large ring counts as
+ * one of LARGE_RING descriptors: a guest that has all it can do to receive may never have so much of it posted.
  */
 static bool enough_posted(const struct td_vf82576_ring *ring, uint64_t waited_ns)
 {
-	uint32_t count = ring->len_bytes / TD_TRANSPARENT_DESC_BYTES;
-	uint32_t want = waited_ns < PATIENCE_NS ? count - count / 4 : TD_MIN(count / 4, ENOUGH_BUFFERS);
+	uint32_t count = ring->len_bytes / TD_TRANSPARENT_DESC_BYTES, of = TD_MIN(count, LARGE_RING);
+	uint32_t want = waited_ns < PATIENCE_NS ? of - of / 4 : of / 4;
 
 	return !(ring->control & TD_VF_QUEUE_ENABLE) || (ring->tail < count && ring->tail - ring->head >= want);
 }

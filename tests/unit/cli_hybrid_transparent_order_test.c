@@ -244,21 +244,27 @@ static void test_late_frames(void **state)
 	tear_down_world();
 }
 
-/* A guest that has all it can do to receive posts few of a large ring's buffers; what a ring has by default is enough. */
-static void test_large_ring(void **state)
+/* A guest that has all it can do to receive posts little of its ring: a quarter is enough, in the end, and of a large ring less. */
+static void test_few_posted(void **state)
 {
+	static const struct {
+		uint32_t count, too_few;
+	} rows[] = {{256, 63}, {1024, 255}, {4096, 255}};
 	struct td_vf82576_ring *ring = &guest.state.rx[0];
 
 	(void)state;
-	set_up_world();
-	ring->len_bytes = 4096 * 16;
-	ring->control = TD_VF_QUEUE_ENABLE;
-	ring->tail = 255;
-	assert_false(flip(TD_PATH_VF));
-	check_serving();
-	ring->tail = 256;
-	flip_well(TD_PATH_VF);
-	tear_down_world();
+	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
+		set_up_world();
+		ring->len_bytes = rows[i].count * 16;
+		ring->control = TD_VF_QUEUE_ENABLE;
+		ring->tail = rows[i].too_few;
+		assert_false(flip(TD_PATH_VF));
+		assert_int_equal(ended.reason, TD_REASON_FLIP_TIMEOUT);
+		check_serving();
+		ring->tail = rows[i].too_few + 1;
+		flip_well(TD_PATH_VF);
+		tear_down_world();
+	}
 }
 
 /* Only as many as the VF has buffers for; the rest when it has. */
@@ -594,7 +600,7 @@ int main(void)
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
 		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_large_ring), cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_few_posted), cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_no_hold_when_gone), cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
