@@ -11,7 +11,7 @@ def row($a; $b; $c; $d; $e; $e2; $f; $g; $h):
 .environment as $e
 | .figures
 | "lab host: \($e.accelerator), QEMU \($e.qemu), Linux \($e.host_kernel), \($e.cpus) CPUs outside, load \($e.load | join(" before, ")) after",
-"guests: Linux \($e.guest_kernel), -cpu \($e.guest_cpu), \($e.guest_memory_mib) MiB; medians of \($e.rounds) rounds; tandem \($e.commit)",
+"guests: Linux \($e.guest_kernel) where a row names no other, -cpu \($e.guest_cpu), \($e.guest_memory_mib) MiB; medians of \($e.rounds) rounds; tandem \($e.commit)",
 "",
 row(""; ""; "tandem"; "q35"; "microvm"; "plain"; "ratio"; "goal"; ""),
 (.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; .subjects.plain | figure;
