@@ -27,6 +27,7 @@ static const char usage_text[] =
 	"      up, down    throughput from, to the client\n"
 	"  --port N        (7700)             --size BYTES   payload (64; up, down: 1400 for UDP, 65000 for TCP)\n"
 	"  --rate N        flow: packets/s each way (1000)\n"
+	"  --burst N       flow: packets sent at once, with N times the pause between (1)\n"
 	"  --tcp N         flow: blocks of 4 KiB a second each way (0: none)\n"
 	"  --duration S    flow: seconds (10)\n"
 	"  --count N       rtt, up, down: round trips, packets or writes (1000)\n"
@@ -73,7 +74,20 @@ static bool number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_v
 	return !errno && end != text && !*end && text[0] != '-' && *ret_value >= min && *ret_value <= max;
 }
 
-enum { OPT_LISTEN = 1, OPT_CONNECT, OPT_PORT, OPT_SIZE, OPT_RATE, OPT_TCP, OPT_DURATION, OPT_COUNT, OPT_PROTO, OPT_LIMIT, OPT_SESSIONS };
+enum {
+	OPT_LISTEN = 1,
+	OPT_CONNECT,
+	OPT_PORT,
+	OPT_SIZE,
+	OPT_RATE,
+	OPT_BURST,
+	OPT_TCP,
+	OPT_DURATION,
+	OPT_COUNT,
+	OPT_PROTO,
+	OPT_LIMIT,
+	OPT_SESSIONS
+};
 
 static const struct option long_options[] = {
 	{"listen", optional_argument, NULL, OPT_LISTEN},
@@ -81,6 +95,7 @@ static const struct option long_options[] = {
 	{"port", required_argument, NULL, OPT_PORT},
 	{"size", required_argument, NULL, OPT_SIZE},
 	{"rate", required_argument, NULL, OPT_RATE},
+	{"burst", required_argument, NULL, OPT_BURST},
 	{"tcp", required_argument, NULL, OPT_TCP},
 	{"duration", required_argument, NULL, OPT_DURATION},
 	{"count", required_argument, NULL, OPT_COUNT},
@@ -106,6 +121,11 @@ static bool take_number(struct options *options, int option, const char *text)
 		if (!number(text, STREAM_SIZE_MIN, STREAM_SIZE_MAX, &value))
 			return false;
 		request->size = (uint32_t)value;
+		return true;
+	case OPT_BURST:
+		if (!number(text, 1, STREAM_BURST_MAX, &value))
+			return false;
+		request->burst = (uint16_t)value;
 		return true;
 	case OPT_COUNT:
 		return number(text, 1, 100000000, &request->count);
@@ -145,6 +165,7 @@ static int parse(struct options *options, int argc, char **argv)
 	*options = (struct options){.request = {.magic = STREAM_MAGIC,
 					    .version = STREAM_VERSION,
 					    .rate = 1000,
+					    .burst = 1,
 					    .duration_ms = 10000,
 					    .count = 1000,
 					    .port = 7700,
@@ -228,8 +249,9 @@ static bool request_ok(const struct stream_request *request)
 {
 	return request->magic == STREAM_MAGIC && request->version == STREAM_VERSION && request->kind <= STREAM_RATE_DOWN &&
 	       request->proto <= STREAM_TCP && request->size >= STREAM_SIZE_MIN && request->size <= STREAM_SIZE_MAX && request->rate >= 1 &&
-	       request->rate <= 1000000 && request->tcp_blocks <= 1000000 && request->duration_ms <= 86400000 &&
-	       request->count <= 100000000;
+	       request->rate <= 1000000 && request->burst >= 1 && request->burst <= STREAM_BURST_MAX &&
+	       (request->burst == 1 || request->burst * request->size <= STREAM_SIZE_MAX) && request->tcp_blocks <= 1000000 &&
+	       request->duration_ms <= 86400000 && request->count <= 100000000;
 }
 
 static bool wants_udp(const struct stream_request *request)

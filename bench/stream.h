@@ -17,10 +17,11 @@
 #include <stdio.h>
 
 #define STREAM_MAGIC	 0x54445354U /* "TDST" */
-#define STREAM_VERSION	 1U
+#define STREAM_VERSION	 2U
 #define STREAM_SIZE_MIN	 32U
 #define STREAM_SIZE_MAX	 65000U
 #define STREAM_SEQ_MAX	 (64U << 20) /* packets of one direction that can be told apart */
+#define STREAM_BURST_MAX 64U	     /* the kernel's limit for UDP_SEGMENT: udp(7) */
 #define STREAM_LINGER_MS 5000
 
 enum stream_kind { STREAM_FLOW, STREAM_FLOW_TCP, STREAM_RTT, STREAM_RATE_UP, STREAM_RATE_DOWN };
@@ -35,7 +36,9 @@ struct stream_request {
 	uint32_t tcp_blocks; /* flow: 4 KiB blocks/s each way; 0: no TCP */
 	uint32_t duration_ms;
 	uint64_t count; /* rtt: round trips; rate: packets or writes */
-	uint16_t port, reserved[3];
+	uint16_t port;
+	uint16_t burst; /* flow: packets sent at once (UDP_SEGMENT), received as they come (UDP_GRO); burst * size <= STREAM_SIZE_MAX */
+	uint16_t reserved[2];
 };
 
 /* One end of a session. */

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -37,17 +39,6 @@ struct flow {
 	uint64_t peer_sent;
 	bool peer_ended;
 };
-
-/* A datagram of this session, or false. */
-static bool receive(int fd, struct packet *packet, uint8_t *buffer)
-{
-	ssize_t len = recv(fd, buffer, STREAM_SIZE_MAX, 0);
-
-	if (len < (ssize_t)sizeof(*packet))
-		return false;
-	memcpy(packet, buffer, sizeof(*packet));
-	return packet->magic == STREAM_MAGIC;
-}
 
 static void send_hello(int fd, uint32_t type)
 {
@@ -99,12 +90,15 @@ static int meet_client(int fd)
 int stream_udp_meet(struct stream *stream, int udp_fd)
 {
 	struct timeval limit = {.tv_usec = 100000};
-	int buffer = 4 << 20, rc;
+	int buffer = 4 << 20, size = (int)stream->request.size, on = 1, rc;
 
 	setsockopt(udp_fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	/* What a stalled reader loses is not the network's loss: beyond net.core.rmem_max where we may (the guest's init is root). */
 	if (setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) < 0)
 		setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
+	if (stream->request.burst > 1 && (setsockopt(udp_fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)) < 0 ||
+						 setsockopt(udp_fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) < 0))
+		return -errno;
 	rc = stream->client ? meet_server(udp_fd) : meet_client(udp_fd);
 	if (rc == 0)
 		stream->data_fd = udp_fd;
@@ -119,6 +113,22 @@ static void note_lateness(struct flow *flow, uint64_t late_ns)
 		flow->longest_late_ns = late_ns;
 }
 
+/* The packets from seq on that are sent at once; the kernel makes datagrams of them. */
+static void send_burst(struct flow *flow, uint64_t seq, uint64_t now_ns)
+{
+	static _Thread_local uint8_t buffer[STREAM_SIZE_MAX];
+	const struct stream_request *request = &flow->stream->request;
+
+	for (uint32_t i = 0; i < request->burst; i++) {
+		struct packet packet = {.magic = STREAM_MAGIC, .type = TYPE_DATA, .seq = seq + i, .sent_ns = now_ns};
+
+		memcpy(buffer + (size_t)i * request->size, &packet, sizeof(packet));
+	}
+	if (send(flow->stream->data_fd, buffer, (size_t)request->burst * request->size, 0) < 0)
+		flow->send_errors++;
+	atomic_fetch_add(&flow->sent, request->burst);
+}
+
 /*
  * A sender that was kept from its pace makes up for some milliseconds of it. The rest is not sent, and shows in `sent`: a second for which
  * its machine stood would come as a burst that says nothing of the network but how many buffers there are.
@@ -127,43 +137,50 @@ static void *sender(void *opaque)
 {
 	struct flow *flow = opaque;
 	struct stream *stream = flow->stream;
+	const uint32_t burst = stream->request.burst;
 	uint64_t start_ns = stream_now_ns() + flow->interval_ns, limit_ns = stream->request.duration_ms * 1000000ULL, due_ns = start_ns;
-	uint8_t buffer[STREAM_SIZE_MAX] = {0};
 
-	for (uint64_t seq = 0; seq < flow->seen.capacity && !atomic_load(&stream->stop); seq++) {
-		struct packet packet = {.magic = STREAM_MAGIC, .type = TYPE_DATA, .seq = seq};
+	for (uint64_t seq = 0; seq + burst <= flow->seen.capacity && !atomic_load(&stream->stop); seq += burst) {
+		uint64_t now_ns;
 
 		if (due_ns - start_ns >= limit_ns)
 			break;
 		stream_sleep_until(due_ns);
-		packet.sent_ns = stream_now_ns();
-		note_lateness(flow, packet.sent_ns - due_ns);
-		due_ns += flow->interval_ns;
-		if (due_ns + CATCH_UP_NS < packet.sent_ns)
-			due_ns = packet.sent_ns - CATCH_UP_NS;
-		memcpy(buffer, &packet, sizeof(packet));
-		if (send(stream->data_fd, buffer, stream->request.size, 0) < 0)
-			flow->send_errors++;
-		atomic_fetch_add(&flow->sent, 1);
+		now_ns = stream_now_ns();
+		note_lateness(flow, now_ns - due_ns);
+		due_ns += burst * flow->interval_ns;
+		if (due_ns + CATCH_UP_NS < now_ns)
+			due_ns = now_ns - CATCH_UP_NS;
+		send_burst(flow, seq, now_ns);
 	}
 	atomic_store(&flow->sender_ended, true);
 	return NULL;
 }
 
-static void *receiver(void *opaque)
+static void take_packet(struct flow *flow, const uint8_t *data)
 {
-	static _Thread_local uint8_t buffer[STREAM_SIZE_MAX];
-	struct flow *flow = opaque;
 	struct packet packet;
 
-	while (!atomic_load(&flow->stream->stop_all)) {
-		if (!receive(flow->stream->data_fd, &packet, buffer))
-			continue;
-		if (packet.type == TYPE_HELLO && !flow->stream->client)
-			send_hello(flow->stream->data_fd, TYPE_HELLO_BACK);
-		if (packet.type != TYPE_DATA)
-			continue;
+	memcpy(&packet, data, sizeof(packet));
+	if (packet.magic != STREAM_MAGIC)
+		return;
+	if (packet.type == TYPE_HELLO && !flow->stream->client)
+		send_hello(flow->stream->data_fd, TYPE_HELLO_BACK);
+	if (packet.type == TYPE_DATA)
 		stream_seen_add(&flow->seen, packet.seq, packet.sent_ns, stream_now_ns());
+}
+
+/* What was sent at once may come as one: packets of the same size, one behind the other. */
+static void *receiver(void *opaque)
+{
+	static _Thread_local uint8_t buffer[1 << 16];
+	struct flow *flow = opaque;
+
+	while (!atomic_load(&flow->stream->stop_all)) {
+		ssize_t len = recv(flow->stream->data_fd, buffer, sizeof(buffer), 0);
+
+		for (ssize_t at = 0; at + (ssize_t)sizeof(struct packet) <= len; at += flow->stream->request.size)
+			take_packet(flow, buffer + at);
 		atomic_store(&flow->received, flow->seen.received);
 	}
 	return NULL;

@@ -78,8 +78,9 @@ struct td_transparent {
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
 	struct td_vf82576_state prepared;  /* what hardware and PF were told */
 	unsigned preparations;
-	uint64_t again_ns;   /* the guest was slow to post: no try before */
-	uint64_t ahead_ns;   /* since when it gives buffers back for that; 0: it does not */
+	uint64_t again_ns; /* the guest was slow to post: no try before */
+	uint64_t ahead_ns; /* since when it gives buffers back for that; 0: it does not */
+	unsigned failed_rests;
 	uint64_t rest_ns;    /* since when the model rests, before the guest is stopped; 0: it does not */
 	bool unheard;	     /* what waits in the tap came before the VF received */
 	uint32_t room;	     /* frames that may be brought to the VF before its ring is looked at again */

@@ -19,7 +19,7 @@
 
 #define AHEAD_NS     200000000ULL
 #define NS_PER_MS    1000000ULL
-#define REST_NS	     100000000ULL
+#define REST_NS	     100000000ULL /* of the first try */
 #define AGAIN_NS     50000000ULL
 #define PATIENCE_NS  15000000ULL
 #define LARGE_RING   1024U
@@ -107,6 +107,15 @@ static bool near_start(struct td_hybrid *nic)
 	return near || waited_ns >= limit_ns;
 }
 
+/*
+ * A guest that has all it can do to receive catches up only while nothing comes. What comes waits in the tap, and is lost beyond its queue:
+ * less by one rest that is long enough than by many that are not.
+ */
+static uint64_t rest_limit_ns(const struct td_transparent *t)
+{
+	return REST_NS << TD_MIN(t->failed_rests, 2U);
+}
+
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
 static bool burned_down(struct td_hybrid *nic)
 {
@@ -121,9 +130,10 @@ static bool burned_down(struct td_hybrid *nic)
 	nic->marks.burned += burned;
 	if (rc == 0 && enough_posted(&td_igbvf_state(nic->igbvf)->rx[0], td_now_ns() - t->rest_ns))
 		return true;
-	if (td_now_ns() - t->rest_ns < REST_NS) {
+	if (td_now_ns() - t->rest_ns < rest_limit_ns(t)) {
 		raise_receive(nic);
 	} else {
+		t->failed_rests++;
 		t->rest_ns = t->ahead_ns = 0;
 		t->again_ns = td_now_ns() + AGAIN_NS;
 		td_igbvf_go(nic->igbvf);
@@ -230,7 +240,7 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 	case TD_FLIP_RESERVE:
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
-		nic->transparent.preparations = 0;
+		nic->transparent.preparations = nic->transparent.failed_rests = 0;
 		nic->transparent.rest_ns = nic->transparent.ahead_ns = nic->transparent.again_ns = 0;
 		return prepare(nic, err);
 	case TD_FLIP_QUIESCE:

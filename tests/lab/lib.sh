@@ -243,15 +243,22 @@ nic_wait() {
 	done
 }
 
-# switch_nic TO [FLAG]...: a flip of net0 that must be done; its record is in WORK/flip.json, and at the end of WORK/flips.json.
-switch_nic() {
-	local to=$1
+# flip_nic TO [FLAG]...: a flip of net0; false: it was not done. Its record is in WORK/flip.json, and at the end of WORK/flips.json.
+flip_nic() {
+	local to=$1 status=0
 	shift
-	tandem nic switch "$VM_NAME/net0" --to "$to" "$@" --json >"$WORK/flip.json" 2>&1 || {
-		cat "$WORK/flip.json" >&2
-		fail "flip to $to"
-	}
+	tandem nic switch "$VM_NAME/net0" --to "$to" "$@" --json >"$WORK/flip.answer" || status=1
+	jq -c '.flip // .' "$WORK/flip.answer" >"$WORK/flip.json"
 	cat "$WORK/flip.json" >>"$WORK/flips.json"
+	return "$status"
+}
+
+# switch_nic TO [FLAG]...: a flip that must be done.
+switch_nic() {
+	flip_nic "$@" || {
+		cat "$WORK/flip.json" >&2
+		fail "flip to $1"
+	}
 }
 
 answers() {

@@ -340,6 +340,29 @@ static void test_burn_rounds(void **state)
 	tear_down_world();
 }
 
+/* A guest that catches up only while nothing comes: each try rests longer, up to a limit. */
+static void test_long_rests(void **state)
+{
+	static const struct {
+		unsigned slow_ms, tries;
+	} rows[] = {{90, 1}, {190, 2}, {390, 3}};
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
+		set_up_world();
+		guest.slow_ns = rows[i].slow_ms * 1000000ULL;
+		assert_true(flip(TD_PATH_VF));
+		assert_int_equal(guest.goes, rows[i].tries - 1);
+		tear_down_world();
+	}
+	set_up_world();
+	guest.slow_ns = 410000000;
+	assert_false(flip(TD_PATH_VF));
+	assert_int_equal(ended.reason, TD_REASON_FLIP_TIMEOUT);
+	check_serving();
+	tear_down_world();
+}
+
 static void test_burn_ahead(void **state)
 {
 	(void)state;
@@ -600,8 +623,8 @@ int main(void)
 		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
 		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
 		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_few_posted), cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_no_hold_when_gone), cmocka_unit_test(test_hold_when_lost)};
+		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_few_posted), cmocka_unit_test(test_long_rests),
+		cmocka_unit_test(test_no_room), cmocka_unit_test(test_no_hold_when_gone), cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,14 +21,16 @@ struct guest {
 	enum fake_model model;
 	struct td_vf82576_state state;
 	bool driver_up, mail_pending, listening, parked, link;
-	bool tx_held, tx_kept;	 /* what it sends waits, on the card; and it has sent something */
-	bool lent;		 /* its vCPUs have the lock */
-	unsigned anew;		 /* times that the driver was told to start anew: its link drops */
-	bool burn_stuck;	 /* it posts nothing */
-	unsigned burn_rounds;	 /* that its buffers do not suffice for */
-	unsigned ahead_rounds;	 /* until its head is near the start; UINT_MAX: it never is */
-	unsigned waiting;	 /* frames in the tap */
-	unsigned waiting_groups; /* so many of the last are broadcasts and multicasts, by turns */
+	bool tx_held, tx_kept; /* what it sends waits, on the card; and it has sent something */
+	bool lent;	       /* its vCPUs have the lock */
+	unsigned anew;	       /* times that the driver was told to start anew: its link drops */
+	bool burn_stuck;       /* it posts nothing */
+	unsigned goes;
+	uint64_t slow_ns, rests_since_ns; /* so long it must find nothing to receive before it has posted enough */
+	unsigned burn_rounds;		  /* that its buffers do not suffice for */
+	unsigned ahead_rounds;		  /* until its head is near the start; UINT_MAX: it never is */
+	unsigned waiting;		  /* frames in the tap */
+	unsigned waiting_groups;	  /* so many of the last are broadcasts and multicasts, by turns */
 	unsigned parks;
 };
 
@@ -230,6 +232,8 @@ void td_igbvf_rest(struct td_igbvf *dev)
 	(void)dev;
 	assert_int_not_equal(guest.model, FAKE_ON_HARDWARE);
 	fake_note("rest");
+	if (guest.model != FAKE_RESTS)
+		guest.rests_since_ns = td_now_ns();
 	guest.model = FAKE_RESTS;
 }
 
@@ -237,6 +241,7 @@ void td_igbvf_go(struct td_igbvf *dev)
 {
 	(void)dev;
 	fake_note("go");
+	guest.goes++;
 	if (guest.model == FAKE_RESTS)
 		guest.model = FAKE_GOES;
 }
@@ -269,7 +274,7 @@ int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 	assert_int_equal(guest.model, FAKE_RESTS);
 	fake_note("burn");
 	*ret_burned = 0;
-	if (guest.burn_stuck)
+	if (guest.burn_stuck || td_now_ns() - guest.rests_since_ns < guest.slow_ns)
 		return -EAGAIN;
 	if (guest.burn_rounds) {
 		guest.burn_rounds--;
