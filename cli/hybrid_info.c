@@ -177,6 +177,7 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 	json_object_set_new(object, "pause_ms", milliseconds(record->marks.pause_ns));
 	json_object_set_new(object, "pause_cpu_ms", milliseconds(record->marks.pause_cpu_ns));
 	json_object_set_new(object, "tx_held_ms", milliseconds(record->marks.held_ns));
+	json_object_set_new(object, "rest_ms", milliseconds(record->marks.rest_ns));
 	json_object_set_new(object, "caught", json_integer((json_int_t)record->caught));
 	json_object_set_new(object, "burned", json_integer(record->marks.burned));
 	json_object_set_new(object, "at", json_integer((json_int_t)record->at));

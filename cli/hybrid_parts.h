@@ -36,7 +36,7 @@ struct td_hybrid_marks {
 	 * Mode transparent: how long vCPUs stood still, and how long of that this thread worked; how long what the guest sent was held
 	 * back; buffers given back unused.
 	 */
-	uint64_t pause_ns, pause_cpu_ns, held_ns;
+	uint64_t pause_ns, pause_cpu_ns, held_ns, rest_ns;
 	unsigned burned;
 };
 
@@ -78,14 +78,14 @@ struct td_transparent {
 	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
 	struct td_vf82576_state prepared;  /* what hardware and PF were told */
 	unsigned preparations;
-	uint64_t again_ns; /* the guest was slow to post: no try before */
-	uint64_t ahead_ns; /* since when it gives buffers back for that; 0: it does not */
-	unsigned failed_rests;
-	uint64_t rest_ns;    /* since when the model rests, before the guest is stopped; 0: it does not */
-	bool unheard;	     /* what waits in the tap came before the VF received */
-	uint32_t room;	     /* frames that may be brought to the VF before its ring is looked at again */
-	bool kept_back;	     /* some wait for that */
-	unsigned late_looks; /* when nothing else is waited for */
+	uint64_t again_ns;     /* the guest was slow to post: no try before */
+	uint64_t ahead_ns;     /* since when it gives buffers back for that; 0: it does not */
+	unsigned failed_rests; /* of this flip */
+	uint64_t rest_ns;      /* since when the model rests, before the guest is stopped; 0: it does not */
+	bool unheard;	       /* what waits in the tap came before the VF received */
+	uint32_t room;	       /* frames that may be brought to the VF before its ring is looked at again */
+	bool kept_back;	       /* some wait for that */
+	unsigned late_looks;   /* when nothing else is waited for */
 };
 
 /* The transmit queue of the guest's igbvf, of mode failover (hybrid_failover_queue.c). */

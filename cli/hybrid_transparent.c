@@ -209,7 +209,7 @@ static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
 	if (phase == TD_FLIP_STEER)
 		back_to_software(nic);
 	if (phase == TD_FLIP_QUIESCE) {
-		td_igbvf_go(nic->igbvf); /* harmless when it goes already */
+		td_transparent_go(nic);
 		td_transparent_unpark(nic);
 	}
 	if (phase == TD_FLIP_PREPARE && nic->hw) /* while it stands by it must not hear the guest's multicasts */

@@ -44,6 +44,8 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
  * to be tried again.
  */
 int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err);
+/* The model works again. Harmless when it does already. */
+void td_transparent_go(struct td_hybrid *nic);
 
 /* hybrid_transparent_back.c */
 

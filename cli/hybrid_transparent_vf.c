@@ -4,11 +4,11 @@
  *
  * Theory of operation. The hardware is made ready while the model still works: reset, handshake with the PF, filters, registers. Its heads
  * start at 0 and are never written, so the model first gives receive buffers back unused until its own receive head is 0: most of them
- * while it works, the last ones at rest, when frames wait in the tap. Then vCPUs are stopped for the rings to change hands. The guest goes
- * on with the VF, but nothing that it sends leaves its ring yet, and so nothing tells the outside of the new place: the PF's filter
- * moves, what waits in the tap is brought to the VF, being older than any that will come there, the outside is told, and then the
- * guest's frames go. What still comes by the tap is sent into the PF, whose embedded switch hands it to the VF, for as long as
- * switches outside may need to learn.
+ * while it works, the last ones at rest, when frames wait in the tap; a guest that is slow to post gets more tries, with longer rests. Then
+ * vCPUs are stopped for the rings to change hands. The guest goes on with the VF, but nothing that it sends leaves its ring yet, and so
+ * nothing tells the outside of the new place: the PF's filter moves, what waits in the tap is brought to the VF, being older than any that
+ * will come there, the outside is told, and then the guest's frames go. What still comes by the tap is sent into the PF, whose embedded
+ * switch hands it to the VF, for as long as switches outside may need to learn.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,8 @@
 
 #define AHEAD_NS     200000000ULL
 #define NS_PER_MS    1000000ULL
-#define REST_NS	     100000000ULL /* of the first try */
+#define REST_NS	     100000000ULL /* of the first try; each doubles it */
+#define REST_SHIFT   2U		  /* at most */
 #define AGAIN_NS     50000000ULL
 #define PATIENCE_NS  15000000ULL
 #define LARGE_RING   1024U
@@ -113,7 +114,23 @@ static bool near_start(struct td_hybrid *nic)
  */
 static uint64_t rest_limit_ns(const struct td_transparent *t)
 {
-	return REST_NS << TD_MIN(t->failed_rests, 2U);
+	return REST_NS << TD_MIN(t->failed_rests, REST_SHIFT);
+}
+
+static void note_rested(struct td_hybrid *nic)
+{
+	struct td_transparent *t = &nic->transparent;
+
+	if (t->rest_ns)
+		nic->marks.rest_ns += td_now_ns() - t->rest_ns;
+	t->rest_ns = 0;
+}
+
+void td_transparent_go(struct td_hybrid *nic)
+{
+	note_rested(nic);
+	nic->transparent.ahead_ns = 0;
+	td_igbvf_go(nic->igbvf);
 }
 
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
@@ -134,9 +151,8 @@ static bool burned_down(struct td_hybrid *nic)
 		raise_receive(nic);
 	} else {
 		t->failed_rests++;
-		t->rest_ns = t->ahead_ns = 0;
 		t->again_ns = td_now_ns() + AGAIN_NS;
-		td_igbvf_go(nic->igbvf);
+		td_transparent_go(nic);
 	}
 	return false;
 }
@@ -160,15 +176,16 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 		td_transparent_park(nic);
 		if (is_ready(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0) {
 			rc = td_igbvf_check(nic->igbvf, err);
-			if (rc == 0)
+			if (rc == 0) {
+				note_rested(nic);
 				return 0;
+			}
 		}
 		td_transparent_unpark(nic);
 	}
-	nic->transparent.rest_ns = nic->transparent.ahead_ns = 0;
 	if (rc == 0 && !td_igbvf_driver_up(nic->igbvf))
 		rc = td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver let go of the NIC", nic->config->id);
-	td_igbvf_go(nic->igbvf);
+	td_transparent_go(nic);
 	if (rc == 0 && !still_prepared(nic))
 		rc = prepare_again(nic, err);
 	return rc < 0 ? rc : -EINPROGRESS;

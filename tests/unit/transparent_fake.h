@@ -21,11 +21,11 @@ struct guest {
 	enum fake_model model;
 	struct td_vf82576_state state;
 	bool driver_up, mail_pending, listening, parked, link;
-	bool tx_held, tx_kept; /* what it sends waits, on the card; and it has sent something */
-	bool lent;	       /* its vCPUs have the lock */
-	unsigned anew;	       /* times that the driver was told to start anew: its link drops */
-	bool burn_stuck;       /* it posts nothing */
-	unsigned goes;
+	bool tx_held, tx_kept;		  /* what it sends waits, on the card; and it has sent something */
+	bool lent;			  /* its vCPUs have the lock */
+	unsigned anew;			  /* times that the driver was told to start anew: its link drops */
+	bool burn_stuck;		  /* it posts nothing */
+	unsigned goes;			  /* at work again, after a rest or whatever */
 	uint64_t slow_ns, rests_since_ns; /* so long it must find nothing to receive before it has posted enough */
 	unsigned burn_rounds;		  /* that its buffers do not suffice for */
 	unsigned ahead_rounds;		  /* until its head is near the start; UINT_MAX: it never is */
