@@ -27,7 +27,7 @@ static const char usage_text[] =
 	"      up, down    throughput from, to the client\n"
 	"  --port N        (7700)             --size BYTES   payload (64; up, down: 1400 for UDP, 65000 for TCP)\n"
 	"  --rate N        flow: packets/s each way (1000)\n"
-	"  --burst N       flow: packets sent at once, with N times the pause between (1)\n"
+	"  --burst N       flow: packets sent at once, each no longer than the MTU takes, with N times the pause between (1)\n"
 	"  --tcp N         flow: blocks of 4 KiB a second each way (0: none)\n"
 	"  --duration S    flow: seconds (10)\n"
 	"  --count N       rtt, up, down: round trips, packets or writes (1000)\n"
@@ -245,13 +245,20 @@ static int connect_patiently(const struct options *options)
 	return fd;
 }
 
+/* One burst is one datagram to the kernel, and at least one is sent. */
+static bool burst_ok(const struct stream_request *request)
+{
+	return request->burst == 1 || (request->burst > 1 && request->burst <= STREAM_BURST_MAX && request->kind == STREAM_FLOW &&
+					      request->burst * request->size <= STREAM_SIZE_MAX &&
+					      (uint64_t)request->rate * request->duration_ms / 1000 >= request->burst);
+}
+
 static bool request_ok(const struct stream_request *request)
 {
 	return request->magic == STREAM_MAGIC && request->version == STREAM_VERSION && request->kind <= STREAM_RATE_DOWN &&
 	       request->proto <= STREAM_TCP && request->size >= STREAM_SIZE_MIN && request->size <= STREAM_SIZE_MAX && request->rate >= 1 &&
-	       request->rate <= 1000000 && request->burst >= 1 && request->burst <= STREAM_BURST_MAX &&
-	       (request->burst == 1 || request->burst * request->size <= STREAM_SIZE_MAX) && request->tcp_blocks <= 1000000 &&
-	       request->duration_ms <= 86400000 && request->count <= 100000000;
+	       request->rate <= 1000000 && burst_ok(request) && request->tcp_blocks <= 1000000 && request->duration_ms <= 86400000 &&
+	       request->count <= 100000000;
 }
 
 static bool wants_udp(const struct stream_request *request)
@@ -393,6 +400,7 @@ static int run_server(const struct options *options)
 		if (stream.control_fd < 0)
 			continue;
 		if (stream_recv_all(stream.control_fd, &stream.request, sizeof(stream.request)) < 0 || !request_ok(&stream.request)) {
+			fprintf(stderr, "tandem-stream: refused a request that is out of range or of another version\n");
 			close(stream.control_fd);
 			continue;
 		}
@@ -411,6 +419,8 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc;
 	set_defaults(&options);
+	if (options.client && !burst_ok(&options.request))
+		return usage("--burst is for flow; times --size it may be 65000 bytes at most, and no more than --rate times --duration");
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGALRM, &action, NULL);

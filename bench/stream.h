@@ -21,7 +21,7 @@
 #define STREAM_SIZE_MIN	 32U
 #define STREAM_SIZE_MAX	 65000U
 #define STREAM_SEQ_MAX	 (64U << 20) /* packets of one direction that can be told apart */
-#define STREAM_BURST_MAX 64U	     /* the kernel's limit for UDP_SEGMENT: udp(7) */
+#define STREAM_BURST_MAX 64U	     /* what UDP_SEGMENT takes: UDP_MAX_SEGMENTS of Linux's udp.h */
 #define STREAM_LINGER_MS 5000
 
 enum stream_kind { STREAM_FLOW, STREAM_FLOW_TCP, STREAM_RTT, STREAM_RATE_UP, STREAM_RATE_DOWN };
@@ -37,7 +37,7 @@ struct stream_request {
 	uint32_t duration_ms;
 	uint64_t count; /* rtt: round trips; rate: packets or writes */
 	uint16_t port;
-	uint16_t burst; /* flow: packets sent at once (UDP_SEGMENT), received as they come (UDP_GRO); burst * size <= STREAM_SIZE_MAX */
+	uint16_t burst; /* flow: packets sent at once (UDP_SEGMENT), received as they come (UDP_GRO) */
 	uint16_t reserved[2];
 };
 
@@ -110,7 +110,8 @@ struct stream_seen {
 	int64_t delay_min_ns; /* received - sent: the least transit and what the two ends' clocks differ by */
 };
 
-int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t interval_ns);
+/* interval_ns: the sender's pause. 0 or -ENOMEM. */
+int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint32_t duration_ms, uint64_t interval_ns);
 void stream_seen_fini(struct stream_seen *seen);
 void stream_seen_add(struct stream_seen *seen, uint64_t seq, uint64_t sent_ns, uint64_t now_ns);
 /* peer_sent: how many the other end sent. Members of an object, without braces. */

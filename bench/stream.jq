@@ -4,7 +4,7 @@
 # millisecond too little.
 
 def direction($udp; $sender_behind; $receiver_behind): $udp | {
-	rate, peer_sent, received, lost, duplicated, reordered,
+	rate, burst, peer_sent, received, lost, duplicated, reordered,
 	first_at: (.first_sent_at + $sender_behind),
 	seconds: (.last_sent_at - .first_sent_at),
 	gaps: [.gaps[] | {ms, at: (.sent_at + $sender_behind)}],
@@ -17,10 +17,10 @@ def direction($udp; $sender_behind; $receiver_behind): $udp | {
 def to_guest: direction(.server.udp; 0; -.server.udp.arrivals.delay_min);
 def from_guest: direction(.client.udp; .client.udp.arrivals.delay_min; 0);
 
-# Of a direction: what became of the packets sent in [$from, $to). The blackout is the longest silence less the stream's interval.
+# Of a direction: what became of the packets sent in [$from, $to). The blackout is the longest silence less the sender's pause.
 def share($from; $to):
 	def mine: . >= $from and . < $to;
-	(1000 / .rate) as $interval_ms
+	(1000 * .burst / .rate) as $interval_ms
 	| {
 		lost: ([.losses[] | select(.at | mine) | .count] | add // 0),
 		duplicated: ([.duplicates[] | select(mine)] | length),

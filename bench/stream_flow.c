@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * stream_flow.c - sequenced UDP both ways at an even pace, beside it a checked TCP stream (stream_tcp.c). Each end counts what the other
- * sent; how many that were it learns by the control connection when both have ended.
+ * stream_flow.c - sequenced UDP both ways at an even pace, packet by packet or in bursts, beside it a checked TCP stream (stream_tcp.c).
+ * Each end counts what the other sent; how many that were it learns by the control connection when both have ended.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -30,7 +30,7 @@ enum { TYPE_HELLO = 1, TYPE_HELLO_BACK, TYPE_DATA };
 
 struct flow {
 	struct stream *stream;
-	uint64_t interval_ns;
+	uint64_t interval_ns; /* between two bursts */
 	_Atomic uint64_t sent;
 	atomic_bool sender_ended;
 	uint64_t send_errors, late_sends, longest_late_ns;
@@ -49,7 +49,6 @@ static void send_hello(int fd, uint32_t type)
 
 static int meet_server(int fd)
 {
-	uint8_t buffer[sizeof(struct packet)];
 	struct packet packet;
 
 	for (int i = 0; i < 100 && !stream_interrupted(); i++) {
@@ -58,7 +57,7 @@ static int meet_server(int fd)
 		send_hello(fd, TYPE_HELLO);
 		if (poll(&wait, 1, 100) <= 0)
 			continue;
-		if (recv(fd, buffer, sizeof(buffer), 0) == (ssize_t)sizeof(packet))
+		if (recv(fd, &packet, sizeof(packet), 0) == (ssize_t)sizeof(packet) && packet.magic == STREAM_MAGIC)
 			return 0;
 		usleep(100000); /* refused: the server's socket is not there yet */
 	}
@@ -96,10 +95,11 @@ int stream_udp_meet(struct stream *stream, int udp_fd)
 	/* What a stalled reader loses is not the network's loss: beyond net.core.rmem_max where we may (the guest's init is root). */
 	if (setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof(buffer)) < 0)
 		setsockopt(udp_fd, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof(buffer));
-	if (stream->request.burst > 1 && (setsockopt(udp_fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)) < 0 ||
-						 setsockopt(udp_fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) < 0))
-		return -errno;
 	rc = stream->client ? meet_server(udp_fd) : meet_client(udp_fd);
+	if (rc == 0 && stream->request.burst > 1 &&
+		(setsockopt(udp_fd, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size)) < 0 ||
+			setsockopt(udp_fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) < 0))
+		rc = -errno;
 	if (rc == 0)
 		stream->data_fd = udp_fd;
 	return rc;
@@ -125,7 +125,7 @@ static void send_burst(struct flow *flow, uint64_t seq, uint64_t now_ns)
 		memcpy(buffer + (size_t)i * request->size, &packet, sizeof(packet));
 	}
 	if (send(flow->stream->data_fd, buffer, (size_t)request->burst * request->size, 0) < 0)
-		flow->send_errors++;
+		flow->send_errors += request->burst;
 	atomic_fetch_add(&flow->sent, request->burst);
 }
 
@@ -148,7 +148,7 @@ static void *sender(void *opaque)
 		stream_sleep_until(due_ns);
 		now_ns = stream_now_ns();
 		note_lateness(flow, now_ns - due_ns);
-		due_ns += burst * flow->interval_ns;
+		due_ns += flow->interval_ns;
 		if (due_ns + CATCH_UP_NS < now_ns)
 			due_ns = now_ns - CATCH_UP_NS;
 		send_burst(flow, seq, now_ns);
@@ -228,10 +228,10 @@ static void conduct(struct flow *flow)
 static void print(struct flow *flow, FILE *out)
 {
 	fprintf(out,
-		"\"udp\":{\"rate\":%u,\"size\":%u,\"sent\":%" PRIu64 ",\"send_errors\":%" PRIu64 ",\"late_sends\":%" PRIu64
+		"\"udp\":{\"rate\":%u,\"burst\":%u,\"size\":%u,\"sent\":%" PRIu64 ",\"send_errors\":%" PRIu64 ",\"late_sends\":%" PRIu64
 		",\"longest_late_ms\":%.3f,",
-		flow->stream->request.rate, flow->stream->request.size, atomic_load(&flow->sent), flow->send_errors, flow->late_sends,
-		(double)flow->longest_late_ns / 1e6);
+		flow->stream->request.rate, flow->stream->request.burst, flow->stream->request.size, atomic_load(&flow->sent),
+		flow->send_errors, flow->late_sends, (double)flow->longest_late_ns / 1e6);
 	stream_seen_print(&flow->seen, flow->peer_sent, out);
 	fprintf(out, "}");
 }
@@ -239,11 +239,11 @@ static void print(struct flow *flow, FILE *out)
 int stream_flow_run(struct stream *stream, struct stream_text *text)
 {
 	const struct stream_request *request = &stream->request;
-	struct flow flow = {.stream = stream, .interval_ns = 1000000000ULL / (request->rate ? request->rate : 1)};
+	struct flow flow = {.stream = stream, .interval_ns = 1000000000ULL * request->burst / request->rate};
 	uint64_t capacity = (uint64_t)request->rate * request->duration_ms / 1000 + 2;
 	struct stream_tcp *tcp = NULL;
 	pthread_t send_thread, receive_thread;
-	int rc = stream_seen_init(&flow.seen, capacity, flow.interval_ns);
+	int rc = stream_seen_init(&flow.seen, capacity, request->duration_ms, flow.interval_ns);
 
 	if (rc < 0)
 		return rc;

@@ -9,12 +9,12 @@
 #define NS_PER_S  1000000000ULL
 #define NS_PER_US 1000ULL
 
-int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint64_t interval_ns)
+int stream_seen_init(struct stream_seen *seen, uint64_t capacity, uint32_t duration_ms, uint64_t interval_ns)
 {
 	*seen = (struct stream_seen){.capacity = capacity < STREAM_SEQ_MAX ? capacity : STREAM_SEQ_MAX};
 	seen->gap_min_ns = 3 * interval_ns > 5000000 ? 3 * interval_ns : 5000000;
 	seen->sent_us = calloc(seen->capacity + 1, sizeof(*seen->sent_us));
-	seen->arrivals_count = capacity * interval_ns / STREAM_BUCKET_NS + STREAM_LINGER_MS * 1000000ULL / STREAM_BUCKET_NS + 1;
+	seen->arrivals_count = ((uint64_t)duration_ms + STREAM_LINGER_MS) * 1000000ULL / STREAM_BUCKET_NS + 1;
 	seen->arrivals = calloc(seen->arrivals_count, sizeof(*seen->arrivals));
 	seen->delay_min_ns = INT64_MAX;
 	if (seen->sent_us && seen->arrivals)

@@ -95,7 +95,7 @@ struct stream_tcp *stream_tcp_start(struct stream *stream)
 	if (!tcp)
 		return NULL;
 	tcp->stream = stream;
-	if (stream_seen_init(&tcp->seen, blocks, 1000000000ULL / stream->request.tcp_blocks) < 0) {
+	if (stream_seen_init(&tcp->seen, blocks, stream->request.duration_ms, 1000000000ULL / stream->request.tcp_blocks) < 0) {
 		free(tcp);
 		return NULL;
 	}

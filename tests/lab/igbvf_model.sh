@@ -47,6 +47,13 @@ streams() {
 		{ cat "$WORK/flow.json" "$WORK/up.json" "$WORK/down.json" >&2 && explain 'streams came through, but not well'; }
 }
 
+# bursts ADDRESS: datagrams that one end's kernel takes apart and the other's puts together.
+bursts() {
+	timeout 60 tandem-stream --connect "$1" flow --rate 2000 --burst 20 --size 200 --duration 2 >"$WORK/bursts.json" || explain 'tandem-stream' || return 1
+	jq -e '[.client, .server | .udp] | all(.received > 100 and .lost == .peer_sent - .received and .send_errors == 0 and .duplicated == 0 and .bad == 0)' \
+		"$WORK/bursts.json" >/dev/null || { cat "$WORK/bursts.json" >&2 && explain 'bursts came, but not well'; }
+}
+
 resized() { # MTU
 	guest "ip link set eth0 mtu $1" && carrier 1 20
 }
@@ -61,6 +68,7 @@ try() {
 	check "$kernel: small and middling frames" answers "$GUEST_ADDRESS"
 	check "$kernel: frames longer than the driver asked for are dropped" unanswered -s 4000 "$GUEST_ADDRESS"
 	check "$kernel: streams" streams "$GUEST_ADDRESS"
+	check "$kernel: bursts" bursts "$GUEST_ADDRESS"
 	guest 'ethtool -K eth0 tso off'
 	check "$kernel: streams without segmentation offload" streams "$GUEST_ADDRESS"
 	guest 'ethtool -K eth0 tx off rx off'
