@@ -399,7 +399,11 @@ static int run_server(const struct options *options)
 		stream.control_fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 		if (stream.control_fd < 0)
 			continue;
-		if (stream_recv_all(stream.control_fd, &stream.request, sizeof(stream.request)) < 0 || !request_ok(&stream.request)) {
+		if (stream_recv_all(stream.control_fd, &stream.request, sizeof(stream.request)) < 0) {
+			close(stream.control_fd);
+			continue;
+		}
+		if (!request_ok(&stream.request)) {
 			fprintf(stderr, "tandem-stream: refused a request that is out of range or of another version\n");
 			close(stream.control_fd);
 			continue;

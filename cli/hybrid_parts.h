@@ -34,7 +34,7 @@ struct td_hybrid_marks {
 	uint64_t told_ns;	 /* the outside was told that it does, after the flip was done */
 	/*
 	 * Mode transparent: how long vCPUs stood still, and how long of that this thread worked; how long what the guest sent was held
-	 * back; buffers given back unused.
+	 * back; how long, before the vCPUs stood still, the model rested; buffers given back unused.
 	 */
 	uint64_t pause_ns, pause_cpu_ns, held_ns, rest_ns;
 	unsigned burned;

@@ -173,13 +173,12 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 		if (!near_start(nic) || !burned_down(nic))
 			return -EINPROGRESS;
 		td_hybrid_guard(nic, TD_PATH_VF);
+		note_rested(nic);
 		td_transparent_park(nic);
 		if (is_ready(nic) && td_igbvf_state(nic->igbvf)->rx[0].head == 0) {
 			rc = td_igbvf_check(nic->igbvf, err);
-			if (rc == 0) {
-				note_rested(nic);
+			if (rc == 0)
 				return 0;
-			}
 		}
 		td_transparent_unpark(nic);
 	}

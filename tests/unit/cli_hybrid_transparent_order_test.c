@@ -344,8 +344,8 @@ static void test_burn_rounds(void **state)
 static void test_long_rests(void **state)
 {
 	static const struct {
-		unsigned slow_ms, tries;
-	} rows[] = {{90, 1}, {190, 2}, {390, 3}};
+		unsigned slow_ms, tries, rest_ms;
+	} rows[] = {{90, 1, 90}, {190, 2, 100 + 190}, {390, 3, 100 + 200 + 390}};
 
 	(void)state;
 	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
@@ -353,6 +353,9 @@ static void test_long_rests(void **state)
 		guest.slow_ns = rows[i].slow_ms * 1000000ULL;
 		assert_true(flip(TD_PATH_VF));
 		assert_int_equal(guest.goes, rows[i].tries - 1);
+		assert_in_range(td_hybrid_last_record(fake.nic)->marks.rest_ns / 1000000, rows[i].rest_ms, rows[i].rest_ms + 30);
+		flip_well(TD_PATH_EMULATED);
+		assert_int_equal(td_hybrid_last_record(fake.nic)->marks.rest_ns, 0);
 		tear_down_world();
 	}
 	set_up_world();

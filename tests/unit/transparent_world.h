@@ -25,6 +25,7 @@ static inline void check_serving(void)
 	assert_false(nic->flip.active);
 	assert_false(nic->limit.armed);
 	assert_false(nic->transparent.parked);
+	assert_int_equal(nic->transparent.rest_ns, 0);
 	assert_false(guest.tx_held || guest.lent);
 	assert_int_equal(nic->transparent.on_hardware, on_vf);
 	assert_int_equal(guest.model, on_vf ? FAKE_ON_HARDWARE : FAKE_GOES);
