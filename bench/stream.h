@@ -32,7 +32,7 @@ struct stream_request {
 	uint32_t magic, version;
 	uint32_t kind, proto;
 	uint32_t size;	     /* bytes of payload of a packet, or of a TCP write */
-	uint32_t rate;	     /* flow: packets/s each way; 0: no UDP */
+	uint32_t rate;	     /* flow: packets/s each way, at least 1 */
 	uint32_t tcp_blocks; /* flow: 4 KiB blocks/s each way; 0: no TCP */
 	uint32_t duration_ms;
 	uint64_t count; /* rtt: round trips; rate: packets or writes */
