@@ -3,7 +3,9 @@
  * igbvf_irq.c - interrupts of the software 82576 VF: causes, masks, and how often a vector may fire. Source: Intel 82576EB datasheet
  * §7.3.3 (auto-clear, auto-mask), §7.3.4 (moderation), §8.8.
  *
- * A cause whose vector may not fire yet stays in EICR; the I/O thread comes back for it. While held nothing is sent, only noted.
+ * A cause whose vector may not fire yet stays in EICR; the I/O thread comes back for it. While held nothing is sent, only noted. One that
+ * is not auto-cleared stays there after its message, too, and makes another one only when it comes again, not when its vector is unmasked:
+ * igbvf, going down, turns auto-clear off before its reset, and a handler that then unmasks its vector would be called for ever.
  */
 #include <string.h>
 
@@ -69,10 +71,17 @@ static void evaluate_and_unlock(struct td_igbvf *dev)
 		td_igbvf_io_wake(dev);
 }
 
+/* Under irq.lock. */
+static void add_causes(struct td_igbvf *dev, uint32_t vectors)
+{
+	dev->state.eicr |= vectors & VECTORS_MASK;
+	dev->irq.sent &= ~vectors;
+}
+
 void td_igbvf_irq_set_causes(struct td_igbvf *dev, uint32_t vectors)
 {
 	pthread_mutex_lock(&dev->irq.lock);
-	dev->state.eicr |= vectors & VECTORS_MASK;
+	add_causes(dev, vectors);
 	evaluate_and_unlock(dev);
 }
 
@@ -87,14 +96,14 @@ static uint32_t vector_of(const struct td_igbvf *dev, unsigned cause)
 void td_igbvf_irq_cause(struct td_igbvf *dev, unsigned cause)
 {
 	pthread_mutex_lock(&dev->irq.lock);
-	dev->state.eicr |= vector_of(dev, cause);
+	add_causes(dev, vector_of(dev, cause));
 	evaluate_and_unlock(dev);
 }
 
 void td_igbvf_irq_note(struct td_igbvf *dev, unsigned cause)
 {
 	pthread_mutex_lock(&dev->irq.lock);
-	dev->state.eicr |= vector_of(dev, cause);
+	add_causes(dev, vector_of(dev, cause));
 	pthread_mutex_unlock(&dev->irq.lock);
 }
 
@@ -220,13 +229,11 @@ void td_igbvf_irq_write(struct td_igbvf *dev, uint32_t reg, uint32_t value)
 	pthread_mutex_lock(&dev->irq.lock);
 	switch (reg) {
 	case TD_VF_EICS: /* EIAM: what is set by software is unmasked too (§8.8.8) */
-		state->eicr |= value & VECTORS_MASK;
-		dev->irq.sent &= ~value;
+		add_causes(dev, value);
 		state->eims |= value & state->eiam;
 		break;
 	case TD_VF_EIMS:
 		state->eims |= value & VECTORS_MASK;
-		dev->irq.sent &= ~value;
 		break;
 	case TD_VF_EIMC:
 		state->eims &= ~value;

@@ -48,7 +48,7 @@ enum td_igbvf_hold {
 struct td_igbvf_irq {
 	pthread_mutex_t lock; /* state.eims, eiac, eiam, eicr, eitr, ivar0, ivar_misc, and what follows */
 	bool held;
-	uint32_t sent;			      /* causes that stay set after their message went */
+	uint32_t sent;			      /* causes that stay set after their message went, and have not come again */
 	uint64_t next_ns[TD_VF82576_VECTORS]; /* moderation: no message before */
 };
 

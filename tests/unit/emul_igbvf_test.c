@@ -119,6 +119,28 @@ static void test_interrupts(void **state)
 	assert_int_equal(driver_read(d, TD_VF_EIMS), 0);
 }
 
+/* Without auto-clear (igbvf between the masking of its interrupts and its reset) unmasking a vector does not repeat its last message. */
+static void test_interrupts_without_auto_clear(void **state)
+{
+	struct driver *d = driver_get(state);
+
+	driver_up(d);
+	driver_write(d, TD_VF_EIAC, 0);
+	transmit_and_expect(d, 60, 1);
+	assert_true(driver_interrupted(d, 0));
+	driver_write(d, TD_VF_EIMS, 1);
+	assert_true(driver_quiet(d, 0, 20));
+	transmit_and_expect(d, 60, 2); /* comes again */
+	assert_true(driver_interrupted(d, 0));
+	transmit_and_expect(d, 60, 3);
+	assert_true(driver_quiet(d, 0, 20));
+	driver_write(d, TD_VF_EIMS, 1); /* while it was masked */
+	assert_true(driver_interrupted(d, 0));
+	driver_write(d, TD_VF_EICS, 1);
+	assert_true(driver_interrupted(d, 0));
+	assert_int_equal(driver_read(d, TD_VF_EICR), 1);
+}
+
 /* No more messages than EITR allows, and the last cause is never forgotten. */
 static void test_moderation(void **state)
 {
@@ -446,6 +468,7 @@ int main(void)
 		TEST(test_frames),
 		TEST(test_slow_driver),
 		TEST(test_interrupts),
+		TEST(test_interrupts_without_auto_clear),
 		TEST(test_moderation),
 		TEST(test_mail),
 		TEST(test_mail_misuse),
