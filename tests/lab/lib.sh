@@ -47,6 +47,9 @@ mkdir -p "$WORK"
 # Packets that are counted are lost by the network or not at all: fq_codel, the default, drops some that a slow machine let wait. Before any
 # interface comes up; guest-job does the same in guests.
 sysctl -qw net.core.default_qdisc=pfifo_fast
+# Only the interface that has an address answers for it: on the same switch as br0's up0 is pf0, which would, too, and a guest that believed
+# its answer would send to the bridge's address through both, and lose what is longer than pf0 takes.
+sysctl -qw net.ipv4.conf.all.arp_ignore=1
 
 # ---- the host
 
