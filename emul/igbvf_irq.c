@@ -5,7 +5,8 @@
  *
  * A cause whose vector may not fire yet stays in EICR; the I/O thread comes back for it. While held nothing is sent, only noted. One that
  * is not auto-cleared stays there after its message, too, and makes another one only when it comes again, not when its vector is unmasked:
- * igbvf, going down, turns auto-clear off before its reset, and a handler that then unmasks its vector would be called for ever.
+ * igbvf, going down, turns auto-clear off before its reset, and a handler that then unmasks its vector would be called for ever. (QEMU's
+ * igb does repeat it then, and no handler of a driver that clears what it handles sees the difference.)
  */
 #include <string.h>
 
