@@ -3,10 +3,9 @@
 # The software 82576 VF beside QEMU's emulated 82576, both on a tap: small packets, TCP, round trip, exits per packet.
 # needs net.sh
 
-# model_once KIND
-model_once() {
+# model_samples KIND MODE
+model_samples() {
 	local kind=$1
-	nic_vm_start "$kind" 2 model
 	stream up --proto tcp --count 50 >"$WORK/warm.json" || fail "$kind: no traffic"
 	net_sample "$kind" model_udp_in .server.per_s up --size 64 --count 20000
 	net_sample "$kind" model_udp_out .client.per_s down --size 64 --count 20000
@@ -15,10 +14,9 @@ model_once() {
 	net_sample "$kind" model_rtt .client.us.p50 rtt --count 1000
 	net_exits "$kind" model
 	net_busy_exits "$kind" model up --size 64 --count 20000
-	nic_vm_stop
 }
 
 measure_model() {
 	network_up 2
-	in_turn 'software VF' model_once tandem q35 --
+	in_turn 'software VF' nic_vm_sampled tandem q35 -- model_samples model
 }

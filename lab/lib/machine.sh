@@ -81,6 +81,7 @@ machine_arguments() {
     cmdline="console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on iommu=pt mitigations=off ipv6.disable_ipv6=1 bonding.max_bonds=0"
     cmdline+=" cryptomgr.notests apparmor=0"
     ARGUMENTS=(-nodefaults -no-user-config -display none -no-reboot -run-with exit-with-parent=on
+        -msg timestamp=on -D "$dir/io/trace" # for lab-trace
         -L "$TREE/usr/share/qemu" -L "$TREE/usr/share/seabios" -name "lab$number")
     if [[ $accel == tcg ]]; then
         # No vCPU of a nested guest may run on CPU 0 of an emulated host: there is one more, and it is set apart.

@@ -27,7 +27,7 @@ jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($
 	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
 tail -n 1 "$WORK/ping"
 jq -r '"\(.lost_by_flips) packets were lost within 0.3 s of a flip",
-	(.discarded | "discarded by full queues: in the guest \(.guest), the host \(.host), the tap \(.tap), outside \(.peer), its NIC \(.wire)")' \
+	(.discarded | "discarded by full queues: in the guest \(.guest), the host \(.host), the tap \(.tap), the VF \(.vf), outside \(.peer), its NIC \(.wire)")' \
 	"$WORK/noticed.json"
 unnoticed() { jq -e "$1" "$WORK/noticed.json" >/dev/null; }
 check 'every flip was done' unnoticed '.flips_failed == 0'
