@@ -3,7 +3,7 @@
 # Throughput, round trip and exits per packet of the VF, vhost-net and user-space paths, to and from the outside world.
 # needs nics.sh, samples.sh, exits.sh
 
-# The slowest path needs some 10 s for what is asked of it: an end that hears nothing for so much longer will not.
+# The slowest path needs some 10 s for what is asked of it: after 120 its traffic stands.
 stream() { in_peer tandem-stream --connect "$GUEST_ADDRESS" "$@" --limit 120; }
 
 # net_sample KIND METRIC FILTER ARGUMENT...: a session of tandem-stream; FILTER takes the figure out of its report.

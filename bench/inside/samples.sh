@@ -18,7 +18,7 @@ samples() {
 }
 
 # in_turn TITLE FUNCTION SUBJECT... -- ARGUMENT...: calls FUNCTION SUBJECT ARGUMENT... for each subject, ROUNDS times, there and
-# back (A B B A ...), so that what slows the machine for a while slows all alike.
+# back (A B B A ...; a subject may be named twice), so that what slows the machine for a while slows all alike.
 in_turn() {
 	local title=$1 function=$2 round subject number
 	local -a subjects=() order
