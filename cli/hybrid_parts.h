@@ -84,8 +84,7 @@ struct td_transparent {
 	uint64_t rest_ns;      /* since when the model rests, before the guest is stopped; 0: it does not */
 	bool unheard;	       /* what waits in the tap came before the VF received */
 	uint32_t room;	       /* frames that may be brought to the VF before its ring is looked at again */
-	bool kept_back;	       /* some wait for that */
-	unsigned late_looks;   /* when nothing else is waited for */
+	unsigned late_looks;   /* at the tap, when nothing else is waited for */
 };
 
 /* The transmit queue of the guest's igbvf, of mode failover (hybrid_failover_queue.c). */

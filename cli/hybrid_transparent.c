@@ -15,7 +15,7 @@
 #define RETRY_LAST_NS 60000000000ULL
 #define ROOM_KEPT     64U /* buffers, for what comes to the VF by itself meanwhile */
 #define ROOM_STEP     16U
-#define LATE_LOOKS    2000U /* a guest that has posted nothing by then is not waited for */
+#define LATE_LOOKS    2000U /* a guest that posts nothing, and who goes on sending to the tap, is not waited for longer */
 
 /* ---- the pause ---- */
 
@@ -148,8 +148,7 @@ static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 	struct td_transparent *t = &nic->transparent;
 	ssize_t len;
 
-	t->kept_back = !vf_has_room(nic) && td_igbvf_await_rx(nic->igbvf, 0);
-	if (t->kept_back)
+	if (!vf_has_room(nic) && td_igbvf_await_rx(nic->igbvf, 0))
 		return -ENOBUFS;
 	len = td_igbvf_take_rx(nic->igbvf, frame, room_bytes);
 	t->room -= len >= 0 && t->room;
@@ -293,6 +292,12 @@ static void follow_driver(struct td_hybrid *nic)
 	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
 }
 
+/* In the tap for the VF, which may have no room for it: who stops listening throws it away. */
+static bool still_waits(struct td_hybrid *nic)
+{
+	return nic->path == TD_PATH_VF && td_igbvf_await_rx(nic->igbvf, 0);
+}
+
 /* What still comes to the path of before. */
 static void settle(struct td_hybrid *nic)
 {
@@ -300,7 +305,7 @@ static void settle(struct td_hybrid *nic)
 		(void)td_transparent_relay(nic);
 	else
 		td_catch_run(&nic->catch); /* not on the VF, which has those frames itself, after a flip back so soon */
-	if (td_now_ns() < nic->settle_until_ns || (nic->transparent.kept_back && nic->transparent.late_looks++ < LATE_LOOKS))
+	if (td_now_ns() < nic->settle_until_ns || (still_waits(nic) && nic->transparent.late_looks++ < LATE_LOOKS))
 		return;
 	nic->settle_until_ns = 0;
 	td_catch_close(&nic->catch);

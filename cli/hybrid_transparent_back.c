@@ -47,7 +47,7 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	td_transparent_note_held(nic, false);
 	if (anew && !nic->resetting)
 		start_anew(nic);
-	nic->transparent.on_hardware = nic->transparent.unheard = nic->transparent.kept_back = false;
+	nic->transparent.on_hardware = nic->transparent.unheard = false;
 	nic->path = TD_PATH_EMULATED;
 	nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
 }

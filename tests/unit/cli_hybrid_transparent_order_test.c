@@ -244,6 +244,27 @@ static void test_late_frames(void **state)
 	tear_down_world();
 }
 
+/* More of them than the relay is through with when a flip has settled otherwise: they are waited for, but not without end. */
+static void test_many_late_frames(void **state)
+{
+	(void)state;
+	set_up_world();
+	assert_true(flip(TD_PATH_VF));
+	guest.waiting = 400 * FAKE_RELAYED_A_RUN;
+	fake_run(350, false);
+	assert_true(guest.listening);
+	fake_run(100, false);
+	assert_int_equal(fake.relayed, 400 * FAKE_RELAYED_A_RUN);
+	assert_false(guest.listening);
+	guest.waiting = 0;
+	flip_well(TD_PATH_EMULATED);
+	flip_well(TD_PATH_VF);
+	guest.waiting = 1000000 * FAKE_RELAYED_A_RUN;
+	fake_run(SETTLE_MS, false);
+	assert_false(guest.listening);
+	tear_down_world();
+}
+
 /* A guest that has all it can do to receive posts little of its ring: a quarter is enough, in the end, and of a large ring less. */
 static void test_few_posted(void **state)
 {
@@ -619,15 +640,16 @@ static void test_reset_on_vf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_order_there), cmocka_unit_test(test_order_back),
-		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_back_so_soon), cmocka_unit_test(test_vlan),
-		cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_burn_ahead), cmocka_unit_test(test_filters_change),
-		cmocka_unit_test(test_driver_leaves), cmocka_unit_test(test_retries), cmocka_unit_test(test_no_retry_unwanted),
-		cmocka_unit_test(test_retry_after_end), cmocka_unit_test(test_lost_standby), cmocka_unit_test(test_lost_while_paused),
-		cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf), cmocka_unit_test(test_uplink),
-		cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment), cmocka_unit_test(test_back_from_cold),
-		cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there), cmocka_unit_test(test_acts_meanwhile),
-		cmocka_unit_test(test_filter_again), cmocka_unit_test(test_few_posted), cmocka_unit_test(test_long_rests),
-		cmocka_unit_test(test_no_room), cmocka_unit_test(test_no_hold_when_gone), cmocka_unit_test(test_hold_when_lost)};
+		cmocka_unit_test(test_late_frames), cmocka_unit_test(test_many_late_frames), cmocka_unit_test(test_back_so_soon),
+		cmocka_unit_test(test_vlan), cmocka_unit_test(test_burn_rounds), cmocka_unit_test(test_burn_ahead),
+		cmocka_unit_test(test_filters_change), cmocka_unit_test(test_driver_leaves), cmocka_unit_test(test_retries),
+		cmocka_unit_test(test_no_retry_unwanted), cmocka_unit_test(test_retry_after_end), cmocka_unit_test(test_lost_standby),
+		cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_rings_lost), cmocka_unit_test(test_reset_on_vf),
+		cmocka_unit_test(test_uplink), cmocka_unit_test(test_broadcasts), cmocka_unit_test(test_last_moment),
+		cmocka_unit_test(test_back_from_cold), cmocka_unit_test(test_leftovers), cmocka_unit_test(test_already_there),
+		cmocka_unit_test(test_acts_meanwhile), cmocka_unit_test(test_filter_again), cmocka_unit_test(test_few_posted),
+		cmocka_unit_test(test_long_rests), cmocka_unit_test(test_no_room), cmocka_unit_test(test_no_hold_when_gone),
+		cmocka_unit_test(test_hold_when_lost)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
