@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/rundir.h"
 #include "core/control.h"
+#include "machine/rundir.h"
 
 #define OLD_FLIP_LIMIT_MS 60000
 

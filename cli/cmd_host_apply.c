@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* cmd_host_apply.c - tandem host plan, apply and status: three ways to look at one list of steps (host/host_apply.h). */
+/* cmd_host_apply.c - tandem host plan, apply and status: three ways to look at one list of steps (host/provision/host_apply.h). */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "cli/host_fault.h"
 #include "cli/host_load.h"
 #include "cli/host_print.h"
-#include "host/host_allow.h"
+#include "host/provision/host_allow.h"
 
 #define EXIT_DIFFERS 2 /* as terraform plan -detailed-exitcode has it; so no error may be 2 here */
 

@@ -7,9 +7,9 @@
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
-#include "host/doctor.h"
-#include "host/doctor_files.h"
-#include "host/doctor_record.h"
+#include "host/doctor/doctor.h"
+#include "host/doctor/doctor_files.h"
+#include "host/doctor/doctor_record.h"
 
 struct options {
 	const char *root, *record; /* or NULL */

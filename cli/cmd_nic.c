@@ -8,7 +8,7 @@
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
-#include "cli/rundir.h"
+#include "machine/rundir.h"
 
 /* The NICs of all living VMs, each with its VM's name. A VM that does not answer has one line all the same; nobody knows its NICs. */
 static int collect(const char *vm, json_t *list, struct td_err *err)

@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/host_schema.h"
-#include "cli/schema.h"
-#include "cli/vm_config.h"
+#include "config/host_schema.h"
+#include "config/schema.h"
+#include "config/vm_schema.h"
 
 static void print_reasons(void)
 {

@@ -5,11 +5,11 @@
 #include <string.h>
 
 #include "cli/commands.h"
-#include "cli/machine.h"
-#include "cli/rundir.h"
-#include "cli/schema.h"
-#include "cli/vm_config.h"
+#include "config/schema.h"
+#include "config/vm_schema.h"
 #include "core/log.h"
+#include "machine/machine.h"
+#include "machine/rundir.h"
 
 static int print_help(void)
 {

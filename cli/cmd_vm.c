@@ -9,8 +9,8 @@
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "cli/console.h"
-#include "cli/rundir.h"
 #include "core/log.h"
+#include "machine/rundir.h"
 
 #define LIST_WAIT_MS 1000
 #define KILL_WAIT_MS 3000 /* for an orderly end; what lasts longer is ended by a signal */

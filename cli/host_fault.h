@@ -7,7 +7,7 @@
 #ifndef TD_CLI_HOST_FAULT_H
 #define TD_CLI_HOST_FAULT_H
 
-#include "host/host_apply.h"
+#include "host/provision/host_apply.h"
 
 struct td_host_fault {
 	struct td_host_ops ops;

@@ -12,9 +12,9 @@
 #include <unistd.h>
 
 #include "cli/client.h"
-#include "cli/host_schema.h"
-#include "host/host_hold.h"
-#include "host/host_want.h"
+#include "config/host_schema.h"
+#include "host/provision/host_hold.h"
+#include "host/provision/host_want.h"
 
 #define RELEASE_MS	5000 /* a VF's reset, driver and settings */
 #define RELEASE_LOOK_MS 20

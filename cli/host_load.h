@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * host_load.h - what the verbs plan, apply and status of `tandem host` share: their options, host.yaml read and checked, the running VMs'
- * NICs, and the engine (host/host_apply.h) set up on this machine.
+ * NICs, and the engine (host/provision/host_apply.h) set up on this machine.
  */
 #ifndef TD_CLI_HOST_LOAD_H
 #define TD_CLI_HOST_LOAD_H
 
-#include "cli/rundir.h"
-#include "host/host_apply.h"
-#include "host/host_kernel.h"
+#include "host/provision/host_apply.h"
+#include "host/provision/host_kernel.h"
+#include "machine/rundir.h"
 
 #define TD_HOST_LOAD_FILE "/etc/tandem/host.yaml"
 

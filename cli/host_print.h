@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "host/host_apply.h"
+#include "host/provision/host_apply.h"
 
 /* One row a change; the same change of neighbouring VFs is one row. */
 void td_host_print_plan(const struct td_host_look *look);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * vm.h - one virtual machine: memory, KVM, interrupts, buses, devices and vCPUs, and its life from boot to power-off.
- * Knows no device by name; cli/machine.c puts the machine together.
+ * Knows no device by name; machine/machine.c puts the machine together.
  *
  * Threads: the main thread runs `loop`. Each vCPU has a thread. A device may have an I/O thread with a loop of its own.
  * Locks, in order:

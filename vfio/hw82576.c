@@ -18,8 +18,8 @@
 
 #include "core/log.h"
 #include "core/vm.h"
+#include "host/sriov/sriov_sysfs.h"
 #include "vfio/hw82576_parts.h"
-#include "vfio/sriov_sysfs.h"
 #include "vfio/vfio_dev.h"
 
 #define NAP_NS	    50000

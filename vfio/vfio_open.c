@@ -19,7 +19,7 @@
 #include "core/log.h"
 #include "core/msix.h"
 #include "core/vm.h"
-#include "vfio/sriov_sysfs.h"
+#include "host/sriov/sriov_sysfs.h"
 
 void td_vfio_open_init(struct td_vfio_open *open, struct td_vm *vm, struct td_iommu *iommu, const char *name, const char *bdf, int group)
 {

@@ -21,8 +21,8 @@
 
 #include "core/log.h"
 #include "core/vm.h"
-#include "vfio/sriov_netlink.h"
-#include "vfio/sriov_sysfs.h"
+#include "host/sriov/sriov_netlink.h"
+#include "host/sriov/sriov_sysfs.h"
 #include "vfio/vfio_dev.h"
 
 #define POLL_FAST_NS   5000000ULL /* while the driver is awaited */

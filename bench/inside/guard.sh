@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: Apache-2.0
-# What it costs an emulated NIC's network to drop the frames that come back by its uplink (host/host_guard.h): a bridge that bears tandem's
+# What it costs an emulated NIC's network to drop the frames that come back by its uplink (host/net/host_guard.h): a bridge that bears tandem's
 # mark, and is guarded, beside one that does not, and is left alone. And what the filters of 64 VMs cost a frame, beside that of one.
 # needs net.sh
 
@@ -41,7 +41,7 @@ guard_bridge_up() {
 	done
 }
 
-# guard_frame_once SUBJECT: tandem (the filters of 64 VMs) or plain (that of one), as host/host_guard.c makes them.
+# guard_frame_once SUBJECT: tandem (the filters of 64 VMs) or plain (that of one), as host/net/host_guard.c makes them.
 guard_frame_once() {
 	local subject=$1 count=1 number before after start
 	[[ $subject != tandem ]] || count=64

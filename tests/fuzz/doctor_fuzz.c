@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host/doctor.h"
-#include "host/doctor_record.h"
+#include "host/doctor/doctor.h"
+#include "host/doctor/doctor_record.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/vm_config.h"
+#include "config/vm_schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

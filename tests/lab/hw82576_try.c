@@ -21,8 +21,8 @@
 #include <unistd.h>
 
 #include "core/vm.h"
+#include "host/sriov/sriov.h"
 #include "vfio/hw82576.h"
-#include "vfio/sriov.h"
 
 #define COUNT	    256U
 #define RX_RING	    0x100000U

@@ -16,9 +16,9 @@
 #include <unistd.h>
 
 #include "cli/cmd_verbs.h"
-#include "cli/host_schema.h"
-#include "cli/schema.h"
-#include "cli/vm_config.h"
+#include "config/host_schema.h"
+#include "config/schema.h"
+#include "config/vm_schema.h"
 
 /* DIR/docs/REST, DIR being the checkout that this file was built from. */
 static void docs_path(char path[512], const char *rest)

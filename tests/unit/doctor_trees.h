@@ -27,8 +27,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/doctor.h"
-#include "host/doctor_caps.h"
+#include "host/doctor/doctor.h"
+#include "host/doctor/doctor_caps.h"
 
 static inline void trees_put16(uint8_t *at, unsigned value)
 {

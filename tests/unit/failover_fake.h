@@ -6,8 +6,8 @@
 #ifndef TD_TESTS_FAILOVER_FAKE_H
 #define TD_TESTS_FAILOVER_FAKE_H
 
-#include "cli/hybrid_transparent.h"
 #include "hybrid_fake.h"
+#include "nic/transparent/transparent.h"
 
 #define FAKE_SLOT 3U  /* of the VF in the guest */
 #define STEP_MS	  20U /* of the guest */

@@ -4,7 +4,7 @@
 
 #include <errno.h>
 
-#include "host/doctor_record.h"
+#include "host/doctor/doctor_record.h"
 
 /* A host with some of everything wrong. */
 static const char bad_host[] = "/proc/cmdline = quiet\n- /sys/class/iommu\n/sys/module/kvm_intel/parameters/ept = N\n"

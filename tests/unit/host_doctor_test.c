@@ -2,7 +2,7 @@
 /* Tests of the doctor's checks: a good host yields nothing, each change of it exactly the findings named, and each reason has a case. */
 #include "doctor_trees.h"
 
-#include "host/doctor_files.h"
+#include "host/doctor/doctor_files.h"
 
 #define PF	  "/sys/bus/pci/devices/0000:3b:00.0"
 #define PF1	  "/sys/bus/pci/devices/0000:3b:00.1"

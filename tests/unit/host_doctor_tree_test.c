@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "host/doctor_files.h"
+#include "host/doctor/doctor_files.h"
 
 /* ---- hostile directories ---- */
 

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/host_schema.h"
-#include "host/host_apply.h"
+#include "config/host_schema.h"
+#include "host/provision/host_apply.h"
 
 /* Attributes that only the fake looks at. */
 #define OWN_MTU	     TD_HOST_ATTR_NETDEV

@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "host/host_guard.h"
+#include "host/net/host_guard.h"
 
 static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3}, other[6] = {0x52, 0x54, 0, 1, 2, 4};
 #define MAC   "52:54:00:01:02:03"

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "host/host_uplink.h"
+#include "host/net/host_uplink.h"
 
 static char tree[] = "/tmp/uplink-XXXXXX";
 

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "core/log.h"
-#include "host/host_hold.h"
-#include "host/host_want.h"
+#include "host/provision/host_hold.h"
+#include "host/provision/host_want.h"
 #include "host_fake.h"
 
 #define POOL(name, rest) "- {resourceName: " name ", " rest "}\n"

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 
-#include "host/host_watch.h"
+#include "host/net/host_watch.h"
 
 #define SOON_MS	 3000U /* enough for what is waited for */
 #define QUIET_MS 300U  /* enough for what is not */

@@ -19,9 +19,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "cli/hybrid_parts.h"
 #include "core/log.h"
-#include "host/host_guard.h"
+#include "host/net/host_guard.h"
+#include "nic/hybrid_parts.h"
 
 #define FAKE_TRACE  512U
 #define FAKE_TIMERS 5U

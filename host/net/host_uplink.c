@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_uplink.c - see host_uplink.h. Source: Linux Documentation/ABI/testing/sysfs-class-net. */
+#include "host/net/host_uplink.h"
+
+#include <dirent.h>
+#include <glob.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/sriov/sriov_sysfs.h"
+
+#define DEPTH_MAX 4 /* of links below links */
+
+static bool exists(const char *sys, const char *port, const char *pattern)
+{
+	char path[512];
+	glob_t found;
+	bool is;
+
+	snprintf(path, sizeof(path), "%.200s/class/net/%.64s/%s", sys, port, pattern);
+	is = glob(path, GLOB_NOSORT, NULL, &found) == 0;
+	globfree(&found);
+	return is;
+}
+
+static bool is_uplink(const char *sys, const char *port)
+{
+	return exists(sys, port, "device") || exists(sys, port, "lower_*");
+}
+
+static bool has_carrier(const char *sys, const char *port)
+{
+	bool up = false, carrier = false;
+
+	return td_sriov_sysfs_link(sys, port, &up, &carrier, NULL) == 0 && carrier;
+}
+
+bool td_host_uplink_is_up(const char *sys, const char *tap)
+{
+	bool any = false, up = false;
+	char path[512];
+	glob_t ports;
+
+	snprintf(path, sizeof(path), "%.200s/class/net/%.64s/master/brif/*", sys, tap);
+	if (glob(path, GLOB_NOSORT, NULL, &ports) == 0)
+		for (size_t i = 0; i < ports.gl_pathc && !up; i++) {
+			const char *port = strrchr(ports.gl_pathv[i], '/') + 1;
+
+			if (!is_uplink(sys, port))
+				continue;
+			any = true;
+			up = has_carrier(sys, port);
+		}
+	globfree(&ports);
+	return up || !any;
+}
+
+static bool is_below(const char *sys, const char *link, const char *name, unsigned depth)
+{
+	char path[256];
+	bool found = false;
+
+	snprintf(path, sizeof(path), "%.200s/class/net/%.15s", sys, link);
+	DIR *dir = depth == DEPTH_MAX ? NULL : opendir(path);
+	for (struct dirent *entry; !found && dir && (entry = readdir(dir));)
+		if (!strncmp(entry->d_name, "lower_", 6))
+			found = !strcmp(entry->d_name + 6, name) || is_below(sys, entry->d_name + 6, name, depth + 1);
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+bool td_host_uplink_is_below(const char *sys, const char *link, const char *name)
+{
+	return is_below(sys, link, name, 0);
+}
+
+bool td_host_uplink_is_tap(const char *sys, const char *link)
+{
+	return exists(sys, link, "tun_flags");
+}
+
+/* Source: Linux net/8021q/vlanproc.c: "NAME | VID | PARENT" a line. */
+unsigned td_host_uplink_vlan(const char *proc, const char *sys, const char *bridge)
+{
+	char path[256], line[128], name[64], pattern[96];
+	unsigned vid, found = 0;
+	bool several = false;
+
+	snprintf(path, sizeof(path), "%.200s/net/vlan/config", proc);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%63s | %u |", name, &vid) != 2)
+			continue;
+		snprintf(pattern, sizeof(pattern), "brif/%.63s", name);
+		if (!exists(sys, bridge, pattern))
+			continue;
+		several = several || (found && found != vid);
+		found = vid;
+	}
+	if (file)
+		fclose(file);
+	return several ? 0 : found;
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_watch.c - see host_watch.h. A carrier is looked at in sysfs whatever the kernel has said: which link it was does not matter then,
+ * nor that some messages were too many for the socket. A move is an event in a message (IFLA_EVENT), and leaves no trace. Source:
+ * rtnetlink(7).
+ */
+#include "host/net/host_watch.h"
+
+#include <errno.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "host/net/host_uplink.h"
+
+#define MESSAGE_BYTES	 16384
+#define MESSAGES_AT_ONCE 64U
+
+struct said {
+	bool moved, ports;
+};
+
+static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
+{
+	char name[IF_NAMESIZE];
+	if (!attr[IFLA_EVENT] || nla_len(attr[IFLA_EVENT]) < 4)
+		return false;
+	uint32_t event = nla_get_u32(attr[IFLA_EVENT]);
+	return (event == IFLA_EVENT_BONDING_FAILOVER || event == IFLA_EVENT_NOTIFY_PEERS) &&
+	       if_indextoname((unsigned)info->ifi_index, name) && td_host_uplink_is_below(TD_HOST_UPLINK_SYS, bridge, name);
+}
+
+/* Bridges speak of their ports in messages of their own family. VMs that come do not matter to others. */
+static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
+{
+	char name[IF_NAMESIZE];
+	if (info->ifi_family != AF_BRIDGE || !attr[IFLA_MASTER] || nla_len(attr[IFLA_MASTER]) < 4 ||
+		nla_get_u32(attr[IFLA_MASTER]) != if_nametoindex(bridge))
+		return false;
+	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name));
+}
+
+/* Each port that leaves is told by itself; of all else it matters that it was. */
+static void hear(const struct td_host_watch *watch, struct nlmsghdr *header, struct said *said)
+{
+	struct nlattr *attr[IFLA_MAX + 1];
+	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
+		!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
+		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
+		return;
+	const struct ifinfomsg *info = nlmsg_data(header);
+	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->bridge));
+	if (!is_port(info, header->nlmsg_type, attr, watch->bridge))
+		return;
+	if (header->nlmsg_type == RTM_DELLINK)
+		watch->events.ports(watch->events.opaque, info->ifi_index);
+	else
+		said->ports = true;
+}
+
+/* Bounded; what is left wakes the loop again. What was too much for the socket may have been anything. */
+static struct said read_messages(const struct td_host_watch *watch)
+{
+	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BYTES];
+	struct said said = {0};
+	for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) {
+		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), 0);
+		if (left < 0 && errno != ENOBUFS)
+			break;
+		if (left < 0)
+			said = (struct said){.moved = true, .ports = true};
+		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->bridge && nlmsg_ok(header, left);
+			header = nlmsg_next(header, &left))
+			hear(watch, header, &said);
+	}
+	return watch->bridge ? said : (struct said){0};
+}
+
+static bool is_up(const struct td_host_watch *watch)
+{
+	return !watch->tap || td_host_uplink_is_up(TD_HOST_UPLINK_SYS, watch->tap);
+}
+
+static void ready(struct td_watch *base, uint32_t events)
+{
+	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
+	struct said said = read_messages(watch);
+	bool up = is_up(watch);
+	unsigned bridge_index = watch->bridge ? if_nametoindex(watch->bridge) : 0;
+
+	(void)events;
+	if (up != watch->up) {
+		watch->up = up;
+		watch->events.uplink(watch->events.opaque, up);
+	}
+	if (said.moved)
+		watch->events.moved(watch->events.opaque);
+	if (said.ports || (bridge_index && bridge_index != watch->bridge_index))
+		watch->events.ports(watch->events.opaque, 0);
+	if (bridge_index)
+		watch->bridge_index = bridge_index;
+}
+
+int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+	const struct td_host_watch_events *events, struct td_err *err)
+{
+	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	td_auto_close int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	int rc;
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return td_err_sys(err, errno, TD_REASON_NETLINK, "rtnetlink: watch links");
+	*watch = (struct td_host_watch){
+		.loop = loop, .watch = {.fd = fd, .ready = ready, .events = EPOLLIN}, .tap = tap, .bridge = bridge, .events = *events};
+	rc = td_loop_watch(loop, &watch->watch);
+	if (rc < 0) {
+		watch->watch.fd = -1;
+		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
+	}
+	(void)td_take_fd(&fd);
+	watch->bridge_index = bridge ? if_nametoindex(bridge) : 0;
+	watch->up = is_up(watch);
+	return 0;
+}
+
+void td_host_watch_close(struct td_host_watch *watch)
+{
+	if (watch->watch.fd < 0)
+		return;
+	td_loop_unwatch(watch->loop, &watch->watch);
+	td_cleanup_close(&watch->watch.fd);
+	watch->watch.fd = -1;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * host_kmod.h - kernel modules, by libkmod. The library is opened when a module is to be loaded and not linked: a VM's process has no use
+ * for it, and would map it and what it needs (libcrypto, libzstd, liblzma).
+ */
+#ifndef TD_HOST_PROVISION_HOST_KMOD_H
+#define TD_HOST_PROVISION_HOST_KMOD_H
+
+#include "core/base.h"
+#include "core/err.h"
+
+/* Loaded, or built into the kernel. */
+bool td_host_kmod_loaded(const char *name);
+/* Loads a module with what it needs, by its name or by a device's modalias ("pci:v00008086d..."), as modprobe does. TD_REASON_MODULE. */
+int td_host_kmod_load(const char *name, struct td_err *err);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_observe_sysfs.c - PFs and VFs, huge pages and modules, by sysfs. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "host/provision/host_hold.h"
+#include "host/provision/host_kmod.h"
+#include "host/provision/host_observe.h"
+#include "host/sriov/sriov.h"
+
+static bool read_text(const char *path, char *text, size_t room)
+{
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
+	if (len < 0)
+		return false;
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return true;
+}
+
+static void put_device_text(struct td_host_state *is, const char *link, const char *file, enum td_host_attr attr)
+{
+	char path[128], text[32];
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device/%s", link, file);
+	if (read_text(path, text, sizeof(text)))
+		td_host_state_set(is, TD_HOST_LINK, link, attr, strncmp(text, "0x", 2) ? text : text + 2);
+}
+
+static void put_vfs(struct td_host_state *is, const char *pf)
+{
+	td_auto_free struct td_sriov_vf *vfs = NULL;
+	unsigned count = 0;
+	struct td_err err = {0};
+	char name[TD_HOST_NAME_BYTES];
+	if (td_sriov_list(pf, &vfs, &count, &err))
+		return; /* they are just being made or taken away */
+	for (unsigned i = 0; i < count; i++) {
+		const char *driver = vfs[i].driver;
+		td_host_state_join_vf(pf, i, name);
+		td_host_state_set(is, TD_HOST_VF, name, TD_HOST_ATTR_BDF, vfs[i].bdf);
+		td_host_state_set(is, TD_HOST_VF, name, TD_HOST_ATTR_DRIVER,
+			!*driver		     ? "none"
+			: strcmp(driver, "vfio-pci") ? "netdevice"
+						     : "vfio-pci");
+		if (vfs[i].netdev[0])
+			td_host_state_set(is, TD_HOST_VF, name, TD_HOST_ATTR_NETDEV, vfs[i].netdev);
+	}
+}
+
+static void put_pf(struct td_host_state *is, const char *link)
+{
+	char path[128], target[PATH_MAX];
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device", link);
+	ssize_t len = readlink(path, target, sizeof(target) - 1);
+	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device/sriov_totalvfs", link);
+	if (len <= 0 || access(path, F_OK))
+		return;
+	target[len] = '\0';
+	const char *slash = strrchr(target, '/');
+	td_host_state_set(is, TD_HOST_LINK, link, TD_HOST_ATTR_BDF, slash ? slash + 1 : target);
+	put_device_text(is, link, "sriov_totalvfs", TD_HOST_ATTR_TOTAL_VFS);
+	put_device_text(is, link, "sriov_numvfs", TD_HOST_ATTR_NUM_VFS);
+	put_device_text(is, link, "vendor", TD_HOST_ATTR_VENDOR);
+	put_device_text(is, link, "device", TD_HOST_ATTR_DEVICE);
+	put_vfs(is, link);
+}
+
+static void put_pages(struct td_host_state *is, const char *size, const char *directory)
+{
+	char path[128], text[32];
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/nr_hugepages", directory);
+	if (read_text(path, text, sizeof(text)))
+		td_host_state_set(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_PAGES, text);
+}
+
+int td_host_observe_sysfs(const struct td_host_observe *observe, struct td_host_state *is, struct td_err *err)
+{
+	unsigned links = is->count;
+	(void)err;
+	for (unsigned i = 0; i < links; i++) {
+		char name[TD_HOST_NAME_BYTES];
+		bool nic = is->object[i].kind == TD_HOST_LINK && td_host_state_is(&is->object[i], TD_HOST_ATTR_KIND, "nic");
+		memcpy(name, is->object[i].name, sizeof(name)); /* adding moves objects */
+		if (nic)
+			put_pf(is, name);
+	}
+	put_pages(is, "2M", "hugepages-2048kB");
+	put_pages(is, "1G", "hugepages-1048576kB");
+	for (unsigned i = 0; i < observe->module_count; i++)
+		td_host_state_set(is, TD_HOST_MODULE, observe->modules[i], TD_HOST_ATTR_LOADED,
+			td_host_kmod_loaded(observe->modules[i]) ? "yes" : "no");
+	td_host_hold(observe->run_dir, is);
+	return 0;
+}
+
+bool td_host_observe_group_open(const char *vf_bdf)
+{
+	struct td_sriov_vf vf;
+	char path[64];
+	if (td_sriov_lookup(vf_bdf, &vf, NULL) || vf.group < 0 || strcmp(vf.driver, "vfio-pci") != 0)
+		return false;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", vf.group);
+	td_auto_close int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 && errno == EBUSY;
+}

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_record.c - the record as one JSON object, replaced by rename(2) so that a reader sees the old one or the new one. */
+#include "host/provision/host_record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORD_VERSION 1
+#define RECORD_FILE    "host-state.json"
+#define RECORD_MAX     (4U << 20)
+#define JOURNAL_MAX    16384U
+
+static void cleanup_json(json_t **json)
+{
+	json_decref(*json);
+}
+
+#define auto_json __attribute__((cleanup(cleanup_json))) json_t
+
+/*
+ * Written by hand: the record is written before each step, and a tree of JSON objects costs ten times as much. A link's name may be of any
+ * bytes, and JSON's text is not: each byte above 0x7f stands as the character of its number, and is that byte again when it is read.
+ */
+static void print_text(FILE *out, const char *text)
+{
+	fputc_unlocked('"', out);
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c < 0x20 || c >= 0x7f)
+			fprintf(out, "\\u%04x", c);
+		else if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else
+			fputc_unlocked(c, out);
+	}
+	fputc_unlocked('"', out);
+}
+
+static void print_member(FILE *out, const char *before, const char *name, const char *text)
+{
+	fputs(before, out);
+	print_text(out, name);
+	fputc(':', out);
+	if (text)
+		print_text(out, text);
+	else
+		fputs("null", out);
+}
+
+static void print_object(FILE *out, const struct td_host_object *object)
+{
+	const char *before = "";
+	print_member(out, "{", "kind", td_host_state_kind_name(object->kind));
+	print_member(out, ",", "name", object->name);
+	fputs(",\"values\":{", out);
+	for (unsigned i = 0; i < TD_HOST_ATTR_COUNT; i++) {
+		if (!object->value[i])
+			continue;
+		print_member(out, before, td_host_state_attr_name((enum td_host_attr)i), object->value[i]);
+		before = ",";
+	}
+	fputs("}}", out);
+}
+
+static void print_step(FILE *out, const struct td_host_step *step)
+{
+	print_member(out, "{", "kind", td_host_state_kind_name(step->kind));
+	print_member(out, ",", "name", step->name);
+	print_member(out, ",", "attr", td_host_state_attr_name(step->attr));
+	print_member(out, ",", "from", step->from);
+	print_member(out, ",", "to", step->to);
+	fputc('}', out);
+}
+
+char *td_host_record_print(const struct td_host_record *record)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		return NULL;
+	fprintf(out, "{\"version\":%d,\"before\":[", RECORD_VERSION);
+	for (unsigned i = 0; i < record->before.count; i++) {
+		fputs(i ? ",\n" : "", out);
+		print_object(out, &record->before.object[i]);
+	}
+	fputs("],\"journal\":[", out);
+	for (unsigned i = 0; i < record->journal.count; i++) {
+		fputs(i ? ",\n" : "", out);
+		print_step(out, &record->journal.step[i]);
+	}
+	fputs("]}\n", out);
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+/* NULL: no text, or none that we wrote. In place: what is read is shorter. */
+static const char *text_of(json_t *value)
+{
+	char *text = (char *)(uintptr_t)json_string_value(value), *to = text;
+	for (const unsigned char *c = (const unsigned char *)text; text && *c; c++) {
+		if (*c < 0x80) {
+			*to++ = (char)*c;
+			continue;
+		}
+		if ((*c & 0xfc) != 0xc0) /* above U+00FF */
+			return NULL;
+		*to++ = (char)((*c & 3) << 6 | (c[1] & 0x3f));
+		c++;
+	}
+	if (text)
+		*to = '\0';
+	return text;
+}
+
+static int parse_name(const json_t *item, enum td_host_kind *ret_kind, const char **ret_name)
+{
+	const char *kind = json_string_value(json_object_get(item, "kind"));
+	*ret_name = text_of(json_object_get(item, "name"));
+	bool good = kind && *ret_name && **ret_name && strlen(*ret_name) < TD_HOST_NAME_BYTES && td_host_state_find_kind(kind, ret_kind);
+	return good ? 0 : -EBADMSG;
+}
+
+static int parse_object(json_t *item, struct td_host_state *state)
+{
+	enum td_host_kind kind;
+	enum td_host_attr attr;
+	const char *name, *key;
+	json_t *value;
+	int r = parse_name(item, &kind, &name);
+	if (r)
+		return r;
+	json_object_foreach(json_object_get(item, "values"), key, value)
+	{
+		const char *text = text_of(value);
+		if (!text || !td_host_state_find_attr(key, &attr))
+			return -EBADMSG;
+		td_host_state_set(state, kind, name, attr, text);
+	}
+	return state->no_memory ? -ENOMEM : 0;
+}
+
+static int parse_step(json_t *item, struct td_host_record *record)
+{
+	struct td_host_step step = {0};
+	const char *name, *attr = json_string_value(json_object_get(item, "attr"));
+	json_t *from = json_object_get(item, "from"), *to = json_object_get(item, "to");
+	int r = parse_name(item, &step.kind, &name);
+	step.from = (char *)(uintptr_t)text_of(from); /* begin copies them */
+	step.to = (char *)(uintptr_t)text_of(to);
+	if (r || !attr || !td_host_state_find_attr(attr, &step.attr) || !(step.from || json_is_null(from)) ||
+		!(step.to || json_is_null(to)))
+		return -EBADMSG;
+	memcpy(step.name, name, strlen(name) + 1);
+	return td_host_record_begin(record, &step, NULL);
+}
+
+static int parse_root(json_t *root, struct td_host_record *record)
+{
+	json_t *before = json_object_get(root, "before"), *journal = json_object_get(root, "journal"), *item;
+	size_t i;
+	int r = 0;
+	if (json_integer_value(json_object_get(root, "version")) != RECORD_VERSION || !json_is_array(before) || !json_is_array(journal) ||
+		json_array_size(journal) > JOURNAL_MAX)
+		return -EBADMSG;
+	json_array_foreach(before, i, item) if (!r) r = parse_object(item, &record->before);
+	json_array_foreach(journal, i, item) if (!r) r = parse_step(item, record);
+	return r;
+}
+
+int td_host_record_parse(const char *text, size_t len, struct td_host_record *ret_record, struct td_err *err)
+{
+	json_error_t where;
+	*ret_record = (struct td_host_record){0};
+	auto_json *root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &where);
+	int r = root ? parse_root(root, ret_record) : -EBADMSG;
+	if (!r)
+		return 0;
+	td_host_record_fini(ret_record);
+	return td_err_set(err, -r, TD_REASON_CLEANUP, "%s", r == -ENOMEM ? "out of memory" : "is damaged: look at it, then remove it");
+}
+
+int td_host_record_load(const char *dir, struct td_host_record *ret_record, struct td_err *err)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	*ret_record = (struct td_host_record){0};
+	snprintf(path, sizeof(path), "%s/%s", dir, RECORD_FILE);
+	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return td_err_sys(err, errno, TD_REASON_CLEANUP, "%s", path);
+	if (!S_ISREG(st.st_mode) || st.st_size > RECORD_MAX)
+		return td_err_set(err, EBADMSG, TD_REASON_CLEANUP, "%s: is damaged: look at it, then remove it", path);
+	td_auto_free char *text = malloc((size_t)st.st_size + 1);
+	ssize_t len = text ? pread(fd, text, (size_t)st.st_size, 0) : -1;
+	if (len < 0)
+		return td_err_sys(err, text ? errno : ENOMEM, TD_REASON_CLEANUP, "%s", path);
+	if (td_host_record_parse(text, (size_t)len, ret_record, err))
+		return td_err_prefix(err, "%s", path);
+	return 0;
+}
+
+static int write_all(int fd, const char *text)
+{
+	for (size_t left = strlen(text); left;) {
+		ssize_t done = write(fd, text, left);
+		if (done < 0)
+			return -errno;
+		text += done;
+		left -= (size_t)done;
+	}
+	return 0;
+}
+
+int td_host_record_save(const char *dir, const struct td_host_record *record, struct td_err *err)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	td_auto_free char *text = td_host_record_print(record);
+	snprintf(path, sizeof(path), "%s/%s", dir, RECORD_FILE);
+	snprintf(fresh, sizeof(fresh), "%s/.%s.new", dir, RECORD_FILE);
+	if (!text)
+		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", path);
+	td_auto_close int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int r = fd < 0 ? -errno : write_all(fd, text);
+	if (!r && rename(fresh, path) < 0)
+		r = -errno;
+	return r ? td_err_sys(err, -r, TD_REASON_SYSTEM, "%s", path) : 0;
+}
+
+void td_host_record_fini(struct td_host_record *record)
+{
+	td_host_state_fini(&record->before);
+	td_host_diff_fini(&record->journal);
+}
+
+int td_host_record_begin(struct td_host_record *record, const struct td_host_step *step, struct td_err *err)
+{
+	struct td_host_plan *journal = &record->journal;
+	struct td_host_step copy = *step;
+	copy.disturbs = NULL;
+	copy.from = step->from ? strdup(step->from) : NULL;
+	copy.to = step->to ? strdup(step->to) : NULL;
+	if (journal->count == journal->room) {
+		unsigned room = journal->room ? journal->room * 2 : 32;
+		struct td_host_step *more = realloc(journal->step, room * sizeof(*more));
+		if (more) {
+			journal->step = more;
+			journal->room = room;
+		}
+	}
+	if (journal->count == journal->room || (step->from && !copy.from) || (step->to && !copy.to)) {
+		td_host_diff_free_step(&copy);
+		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+	}
+	journal->step[journal->count++] = copy;
+	return 0;
+}
+
+void td_host_record_remove(struct td_host_record *record, unsigned index)
+{
+	struct td_host_plan *journal = &record->journal;
+	td_host_diff_free_step(&journal->step[index]);
+	memmove(&journal->step[index], &journal->step[index + 1], (--journal->count - index) * sizeof(*journal->step));
+}

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * failover.c - the phases of a failover NIC's flip (policy/flip.h), to the emulated path and to the VF.
+ *
+ * Theory of operation. Linux's net_failover discards what comes by the standby as long as the VF is registered with it, and sends by the
+ * VF only while that has carrier. Three moments of each flip follow from it.
+ *
+ * To the emulated path: the guest's first act is to send by the standby, which teaches the switch outside where to send to; but only its
+ * last one lets it hear there. In between, frames are held in the tap; those that come while the VF still receives are handed to it
+ * (relay.h), the rest waits until the driver has given its interrupts back, which it does after net_failover let go.
+ *
+ * To the VF: net_failover counts on the VF soon after its receive queue is on; but the guest goes on sending by the standby until its
+ * driver has noticed the link, and the outside goes on sending there. What comes by it is relayed to the VF. The outside is told when the
+ * guest has done with the standby, and the bridge holds on to its tap for a while longer: to a bridge that sees an announcement, or any
+ * frame of the VF's, come in by its uplink the guest is there, and it drops what comes to the guest by that uplink still.
+ * igbvf looks for its link only every 2 s; it looks at once when it hears from the PF (vector 2), so it is made to believe that.
+ *
+ * On the VF: igbvf may lose its carrier at any time, for 2 s. Its probe takes it away once more after net_failover has begun to send by the
+ * VF, and so do its resets. The guest sends by the standby then, which makes the outside send there, too. So the emulated path stays held,
+ * and as soon as the guest sends by it, what comes by it is relayed (failover_tick.c). Its probe may even leave its transmit queue
+ * stopped (failover_queue.c).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "nic/hybrid_parts.h"
+
+void td_hybrid_hold(struct td_hybrid *nic, bool hold)
+{
+	int rc = td_virtio_net_hold_rx(nic->net, hold); /* a reset of the driver may have ended it */
+
+	if (rc < 0)
+		td_debug("nic %s: %s frames to the guest: %s", nic->config->id, hold ? "hold" : "release", strerror(-rc));
+	else
+		nic->held = hold;
+}
+
+void td_hybrid_ask_unplug(struct td_hybrid *nic)
+{
+	int rc = td_vfio_pci_unplug_request(nic->vf);
+
+	nic->asked_ns = td_now_ns();
+	nic->unplug_requests++;
+	if (rc < 0)
+		td_debug("nic %s: unplug request: %s", nic->config->id, strerror(-rc));
+}
+
+void td_hybrid_on_emulated(struct td_hybrid *nic)
+{
+	td_hybrid_hold(nic, false);
+	nic->leaving = false;
+	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
+	nic->announced_ns = 0;
+	td_hybrid_queue_forget(nic);
+	if (nic->path == TD_PATH_EMULATED)
+		return;
+	nic->path = TD_PATH_EMULATED;
+	td_hybrid_announce(nic, TD_PATH_EMULATED);
+	td_hybrid_guard(nic, TD_PATH_EMULATED);
+}
+
+/* ---- to the emulated path ---- */
+
+static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
+{
+	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return 0;
+	if (nic->host.vm->state == TD_VM_PAUSED)
+		return td_err_set(err, EBUSY, TD_REASON_VM_STATE,
+			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
+	td_hybrid_queue_end(nic);
+	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
+	nic->leaving = true;
+	td_hybrid_hold(nic, nic->was_up);
+	td_hybrid_ask_unplug(nic);
+	return -EINPROGRESS;
+}
+
+/* From the guest's eject on there is no way back, so nothing after it fails. */
+static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	switch (phase) {
+	case TD_FLIP_QUIESCE:
+		return begin_leaving(nic, err);
+	case TD_FLIP_STEER: /* no later than this: see tick_leaving() */
+		td_hybrid_vf_unsteer(nic);
+		return 0;
+	case TD_FLIP_SWAP:
+		td_hybrid_on_emulated(nic);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+		(void)td_virtio_net_guest_announce(nic->net);
+		return 0;
+	case TD_FLIP_COMMIT:
+		nic->give_back |= nic->cold || nic->lost || !nic->config->warm;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). Without a driver it does not use it. */
+static void undo_leaving(struct td_hybrid *nic)
+{
+	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
+
+	nic->leaving = false;
+	nic->announced_ns = 0; /* of the emulated path, perhaps */
+	if (driver == TD_VFIO_DRIVER_UP && nic->path == TD_PATH_VF) {
+		td_hybrid_settle(nic);
+		return;
+	}
+	td_hybrid_hold(nic, false);
+	if (driver != TD_VFIO_DRIVER_NONE)
+		return;
+	td_hybrid_vf_unsteer(nic);
+	td_hybrid_on_emulated(nic);
+}
+
+/* ---- to the VF ---- */
+
+static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	if (!nic->driver_ok || !nic->standby)
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_STANDBY_REFUSED, "nic %s: %s", nic->config->id,
+			nic->driver_ok ? "the guest's driver did not accept STANDBY, so it must not see the VF"
+				       : "no driver runs the emulated NIC in the guest, so it must not see the VF");
+	rc = td_hybrid_vf_acquire(nic, err);
+	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+}
+
+static int begin_verify(struct td_hybrid *nic)
+{
+	struct td_vfio_counters vf;
+	struct td_net_counters net;
+
+	td_vfio_pci_counters(nic->vf, &vf);
+	td_virtio_net_counters(nic->net, &net);
+	nic->verify_vf_tx = vf.tx_packets;
+	nic->verify_net_tx = net.tx_packets;
+	nic->verify_ns = nic->quiet_ns = td_now_ns();
+	nic->kicked_ns = 0;
+	return -EINPROGRESS;
+}
+
+static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	int rc;
+
+	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_reserve(nic, err);
+	case TD_FLIP_PREPARE:
+		return td_hybrid_vf_open(nic, err);
+	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
+		return td_hybrid_vf_steer(nic, true, err);
+	case TD_FLIP_SWAP:
+		nic->opening_ns = 0;
+		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
+		return rc < 0 ? rc : -EINPROGRESS;
+	case TD_FLIP_ANNOUNCE: /* the outside is told when the guest has settled (failover_tick.c) */
+		td_hybrid_pin(nic);
+		return 0;
+	case TD_FLIP_VERIFY:
+		return begin_verify(nic);
+	case TD_FLIP_COMMIT:
+		td_hybrid_settle(nic);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The driver is bound to the VF: only its interface is down, in a guest where either path is, then. */
+static bool guest_is_down(struct td_hybrid *nic)
+{
+	return td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_BOUND;
+}
+
+/* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (failover_tick.c). */
+static void undo_plug(struct td_hybrid *nic)
+{
+	if (nic->path == TD_PATH_EMULATED)
+		td_hybrid_hold(nic, false);
+	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return;
+	td_hybrid_queue_end(nic);
+	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
+	nic->leaving = true;
+	td_hybrid_ask_unplug(nic);
+}
+
+static void undo_steer(struct td_hybrid *nic)
+{
+	if (!nic->leaving)
+		td_hybrid_vf_unsteer(nic);
+}
+
+/* ---- the mode's table ---- */
+
+static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+{
+	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase, err);
+}
+
+static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
+{
+	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
+		undo_leaving(nic);
+	if (to == TD_PATH_EMULATED)
+		return;
+	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) { /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
+		td_hybrid_hold(nic, false);
+		return;
+	}
+	if (phase == TD_FLIP_SWAP)
+		undo_plug(nic);
+	if (phase == TD_FLIP_STEER)
+		undo_steer(nic);
+	if (phase == TD_FLIP_RESERVE && !nic->config->warm && !nic->leaving)
+		nic->give_back = true;
+}
+
+static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
+{
+	const char *id = nic->config->id;
+	unsigned limit_ms = nic->flip.limit_ms[nic->flip.phase];
+
+	if (nic->flip.to == TD_PATH_EMULATED && nic->flip.phase == TD_FLIP_QUIESCE)
+		td_err_set(err, ETIMEDOUT, TD_REASON_UNPLUG_TIMEOUT, "nic %s: the guest did not give the VF up within %u ms", id, limit_ms);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP && guest_is_down(nic))
+		td_err_set(err, ENETDOWN, TD_REASON_DRIVER_DOWN,
+			"nic %s: the guest's interface is down; it goes to the VF when it comes up", id);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP)
+		td_err_set(err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id, limit_ms);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)
+		td_err_set(err, ETIMEDOUT, TD_REASON_NO_CARRIER, "nic %s: the guest does not send by the VF after %u ms", id, limit_ms);
+	else
+		return false;
+	return true;
+}
+
+/* The VF is being taken away and the guest did not let go in time: without it, then. */
+static void force_off(struct td_hybrid *nic)
+{
+	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
+		return;
+	td_vfio_pci_close(nic->vf);
+	td_hybrid_on_emulated(nic);
+	nic->give_back = true;
+}
+
+static void guest_reset(struct td_hybrid *nic)
+{
+	nic->driver_ok = nic->standby = false;
+	if (nic->vf)
+		td_vfio_pci_detach(nic->vf);
+	td_hybrid_on_emulated(nic);
+}
+
+const struct td_hybrid_mode td_hybrid_failover = {begin, undo, explain_timeout, force_off, guest_reset, td_hybrid_failover_tick};

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid.c - see hybrid.h: a hybrid NIC's life, what its emulated side tells, and what is asked of it. */
+#include "nic/hybrid.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "nic/hybrid_parts.h"
+
+/* ---- the guest's virtio-net driver ---- */
+
+static void refuse_standby(struct td_hybrid *nic)
+{
+	nic->reason = TD_REASON_STANDBY_REFUSED;
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "the guest's driver did not accept STANDBY: the VF stays hidden");
+	td_warn("nic %s: %s", nic->config->id, nic->reason_text);
+}
+
+/* The master of the pair goes with its driver, so the VF would stand alone in the guest, with the NIC's MAC. */
+static void driver_left(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest's virtio-net driver was reset");
+	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+		td_flip_abort(&nic->flip, &err);
+	if (!nic->flip.active && !nic->leaving && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, false, &err);
+}
+
+static void on_driver(void *opaque, bool accepted, bool standby)
+{
+	struct td_hybrid *nic = opaque;
+
+	nic->driver_ok = accepted;
+	nic->standby = accepted && standby;
+	/* The MAC may have been behind another port before. */
+	if (accepted && nic->path == TD_PATH_EMULATED)
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+	if (nic->config->mode != TD_NIC_FAILOVER)
+		return;
+	if (!accepted) {
+		driver_left(nic);
+		return;
+	}
+	if (!standby) {
+		refuse_standby(nic);
+		return;
+	}
+	nic->retry_at_ns = nic->patience_ns = 0;
+	nic->reconsider = true;
+	td_hybrid_wake(nic);
+}
+
+static void on_broken(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_warn("nic %s: the guest broke the rules of its emulated NIC, which is off until it is reset", nic->config->id);
+}
+
+/* ---- life ---- */
+
+static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
+{
+	static const enum td_vhost_use uses[] = {
+		[TD_VHOST_MODE_AUTO] = TD_VHOST_AUTO, [TD_VHOST_MODE_ON] = TD_VHOST_ON, [TD_VHOST_MODE_OFF] = TD_VHOST_OFF};
+
+	return uses[mode];
+}
+
+static int create_igbvf(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_igbvf_config igbvf = {
+		.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap, .bridge = config->bridge};
+
+	memcpy(igbvf.mac, config->mac, sizeof(igbvf.mac));
+	return td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
+}
+
+static int create_virtio(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_virtio_net_config net = {.name = config->id,
+		.mtu = (uint16_t)config->mtu,
+		.queue_pairs = config->queues ? (unsigned)config->queues : 1,
+		.tap_name = config->tap,
+		.bridge = config->bridge,
+		.standby = config->mode == TD_NIC_FAILOVER,
+		.vhost = vhost_use(config->vhost),
+		.events = {.driver = on_driver, .broken = on_broken, .opaque = nic}};
+
+	memcpy(net.mac, config->mac, sizeof(net.mac));
+	return td_virtio_net_create(nic->host.vm, &net, &nic->net, err);
+}
+
+/* Warm before boot: what can go wrong on the host goes wrong now, with nobody waiting. */
+static int warm_up(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = td_hybrid_vf_acquire(nic, err);
+
+	return rc < 0 ? rc : td_hybrid_vf_open(nic, err);
+}
+
+static int create_vf_only(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = td_hybrid_vf_acquire(nic, err);
+
+	if (rc == 0)
+		rc = td_hybrid_vf_check_pf(nic, err);
+	if (rc == 0)
+		rc = td_hybrid_vf_steer(nic, true, err);
+	if (rc == 0)
+		rc = td_hybrid_vf_open(nic, err);
+	if (rc == 0)
+		rc = td_vfio_pci_attach(nic->vf, err);
+	if (rc == 0)
+		nic->path = nic->wanted = TD_PATH_VF;
+	return rc;
+}
+
+static int create_parts(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_vm_net_config *config = nic->config;
+	int rc;
+
+	if (config->mode == TD_NIC_VF)
+		return create_vf_only(nic, err);
+	if (!config->bridge && !config->tap)
+		td_warn("nic %s: neither bridge nor tap is given: it leads nowhere until its tap is connected", config->id);
+	rc = config->model == TD_NIC_IGBVF ? create_igbvf(nic, err) : create_virtio(nic, err);
+	if (rc == 0 && nic->mode && config->start_on_vf) {
+		nic->wanted = TD_PATH_VF;
+		rc = warm_up(nic, err);
+	}
+	return rc;
+}
+
+static const struct td_hybrid_mode *mode_of(enum td_nic_mode mode)
+{
+	static const struct td_hybrid_mode *const modes[] = {[TD_NIC_FAILOVER] = &td_hybrid_failover,
+		[TD_NIC_TRANSPARENT] = &td_hybrid_transparent,
+		[TD_NIC_EMULATED] = NULL,
+		[TD_NIC_VF] = NULL};
+
+	return modes[mode];
+}
+
+int td_hybrid_create(
+	const struct td_hybrid_host *host, const struct td_vm_net_config *config, struct td_hybrid **ret_nic, struct td_err *err)
+{
+	struct td_hybrid *nic = calloc(1, sizeof(*nic));
+	int rc;
+
+	if (!nic)
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
+	nic->host = *host;
+	nic->config = config;
+	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->carrier_fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
+	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
+	nic->mode = mode_of(config->mode);
+	td_hybrid_flip_init(nic);
+	td_hybrid_watch_init(nic);
+	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
+	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
+	rc = create_parts(nic, err);
+	if (rc == 0)
+		rc = td_hybrid_guard_begin(nic, err);
+	td_hybrid_open_stats(nic);
+	if (rc < 0) {
+		td_hybrid_destroy(nic);
+		return rc;
+	}
+	if (config->mode == TD_NIC_TRANSPARENT)
+		td_hybrid_wake(nic); /* looks for the guest's driver */
+	td_hybrid_watch(nic);
+	*ret_nic = nic;
+	return 0;
+}
+
+void td_hybrid_destroy(struct td_hybrid *nic)
+{
+	if (!nic)
+		return;
+	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
+	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
+	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
+	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
+	td_hybrid_close_stats(nic);
+	if (nic->transparent.on_hardware) {
+		nic->resetting = true; /* nobody is told anything any more */
+		nic->mode->force_off(nic);
+	}
+	td_hybrid_vf_release(nic);
+	td_hybrid_guard_end(nic);
+	free(nic);
+}
+
+const char *td_hybrid_id(const struct td_hybrid *nic)
+{
+	return nic->config->id;
+}
+
+void td_hybrid_guest_reset(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+
+	if (!nic->mode)
+		return;
+	nic->resetting = true;
+	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest was reset");
+	td_flip_abort(&nic->flip, &err);
+	nic->mode->guest_reset(nic);
+	nic->resetting = false;
+	td_hybrid_vf_unsteer(nic);
+}
+
+int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err)
+{
+	if (!nic->flip.active)
+		return 0;
+	return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s): pause when it is over",
+		nic->config->id, td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
+}
+
+/* ---- requests ---- */
+
+/* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
+static bool is_there(const struct td_hybrid *nic, enum td_path to)
+{
+	return nic->path == to && !nic->flip.active && !nic->leaving &&
+	       (!nic->mode || to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED);
+}
+
+/* Nothing to do is no failure; what is left of a request is the lease of a warm VF that is wanted no more. */
+static void already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque)
+{
+	json_t *record = json_pack(
+		"{s:s, s:b, s:b, s:s, s:f}", "to", td_path_name(to), "ok", true, "changed", false, "reason", "none", "total_ms", 0.0);
+
+	nic->wanted = to;
+	if (nic->mode && to == TD_PATH_EMULATED && cold && nic->lease.held) {
+		nic->give_back = true;
+		td_hybrid_wake(nic);
+	}
+	if (done)
+		done(opaque, record, NULL);
+	json_decref(record);
+}
+
+int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
+{
+	enum td_path before = nic->wanted;
+	int rc;
+
+	if (is_there(nic, to)) {
+		already_there(nic, to, cold, done, opaque);
+		return 0;
+	}
+	if (!nic->mode)
+		return td_err_set(err, EOPNOTSUPP, TD_REASON_USAGE,
+			"nic %s: its mode has one path only; modes failover and transparent have two", nic->config->id);
+	if (nic->host.vm->state != TD_VM_RUNNING)
+		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused, so its guest can't take part: resume it first",
+			nic->config->id);
+	if (nic->flip.active)
+		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
+	nic->done = done;
+	nic->done_opaque = opaque;
+	nic->wanted = to; /* the flip may end within the call, and looks at it */
+	rc = td_hybrid_flip(nic, to, false, cold, err);
+	if (rc < 0) {
+		nic->done = NULL;
+		nic->wanted = before;
+	}
+	return rc;
+}

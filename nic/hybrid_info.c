@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* hybrid_info.c - what a hybrid NIC tells: counters over both paths, state, the log of its flips. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "nic/hybrid_parts.h"
+
+static uint64_t grow(uint64_t *shown, uint64_t now)
+{
+	if (now > *shown)
+		*shown = now;
+	return *shown;
+}
+
+/* Of the hardware behind igbvf, since it was given the rings; what was before stands in nic->vf_before. */
+static void count_hw(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	uint64_t counter[TD_VF82576_COUNTERS];
+
+	td_hw82576_counters(nic->hw, counter);
+	*ret_vf = (struct td_vfio_counters){
+		counter[TD_VF_COUNT_GPRC], counter[TD_VF_COUNT_GORC], counter[TD_VF_COUNT_GPTC], counter[TD_VF_COUNT_GOTC]};
+}
+
+static void count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	*ret_vf = (struct td_vfio_counters){0};
+	if (nic->vf)
+		td_vfio_pci_counters(nic->vf, ret_vf);
+	else if (nic->transparent.on_hardware)
+		count_hw(nic, ret_vf);
+}
+
+/* What was relayed passed the tap and then the VF: it counts once. igbvf counts only what its model moved. */
+void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters)
+{
+	struct td_net_counters sum = nic->vf_before, net = {0};
+	struct td_vfio_counters vf;
+	uint64_t twice = nic->net ? nic->relay.relayed + nic->relay.discarded : 0;
+
+	if (nic->net)
+		td_virtio_net_counters(nic->net, &net);
+	else if (nic->igbvf)
+		td_igbvf_counters(nic->igbvf, &net);
+	count_vf(nic, &vf);
+	sum.rx_packets += net.rx_packets + vf.rx_packets;
+	sum.rx_packets -= TD_MIN(sum.rx_packets, twice);
+	sum.rx_bytes += net.rx_bytes + vf.rx_bytes;
+	sum.rx_bytes -= TD_MIN(sum.rx_bytes, nic->net ? nic->relay.taken_bytes : 0);
+	sum.tx_packets += net.tx_packets + vf.tx_packets;
+	sum.tx_bytes += net.tx_bytes + vf.tx_bytes;
+	*ret_counters = (struct td_net_counters){
+		.rx_packets = grow(&nic->shown.rx_packets, sum.rx_packets),
+		.rx_bytes = grow(&nic->shown.rx_bytes, sum.rx_bytes),
+		.tx_packets = grow(&nic->shown.tx_packets, sum.tx_packets),
+		.tx_bytes = grow(&nic->shown.tx_bytes, sum.tx_bytes),
+		.rx_dropped = grow(&nic->shown.rx_dropped, net.rx_dropped),
+		.tx_dropped = grow(&nic->shown.tx_dropped, net.tx_dropped),
+	};
+}
+
+/* A netlink answer takes many times as long as these files, which a flip asks a thousand times a second. */
+void td_hybrid_open_stats(struct td_hybrid *nic)
+{
+	static const char *const names[2] = {"tx_packets", "rx_packets"};
+	char path[128];
+
+	for (unsigned i = 0; nic->net && i < 2; i++) {
+		snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", td_virtio_net_tap(nic->net), names[i]);
+		nic->stat_fd[i] = open(path, O_RDONLY | O_CLOEXEC);
+	}
+}
+
+void td_hybrid_close_stats(struct td_hybrid *nic)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		td_cleanup_close(&nic->stat_fd[i]);
+		nic->stat_fd[i] = -1;
+	}
+}
+
+static uint64_t read_stat(int fd)
+{
+	char text[32];
+	ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	return strtoull(text, NULL, 10);
+}
+
+uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic)
+{
+	struct td_net_counters net;
+
+	if (nic->stat_fd[1] >= 0)
+		return read_stat(nic->stat_fd[1]);
+	td_virtio_net_counters(nic->net, &net);
+	return net.tx_packets;
+}
+
+void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx)
+{
+	struct td_vfio_counters vf;
+	uint64_t twice = nic->relay.relayed + nic->relay.discarded;
+	struct td_igbvf_stats model;
+
+	count_vf(nic, &vf);
+	if (nic->igbvf) {
+		td_igbvf_stats(nic->igbvf, &model);
+		*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + model.rx_frames;
+		*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + model.tx_frames;
+		return;
+	}
+	*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + read_stat(nic->stat_fd[0]) - twice;
+	*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + read_stat(nic->stat_fd[1]);
+}
+
+struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic)
+{
+	return nic->log_count ? &nic->log[(nic->log_count - 1) % TD_HYBRID_LOG] : NULL;
+}
+
+static json_t *milliseconds(uint64_t ns)
+{
+	return json_real((double)(ns / 1000) / 1e3);
+}
+
+static json_t *blackout(double ms)
+{
+	return ms < 0 ? json_null() : json_real(ms);
+}
+
+static json_t *marks_json(const struct td_hybrid_record *record)
+{
+	const struct td_hybrid_marks *marks = &record->marks;
+	const struct {
+		const char *name;
+		uint64_t at_ns;
+	} all[] = {{"driver_down", marks->driver_down_ns}, {"driver_gone", marks->driver_gone_ns}, {"ejected", marks->ejected_ns},
+		{"driver_open", marks->driver_open_ns}, {"driver_up", marks->driver_up_ns}, {"tx_moved", marks->tx_moved_ns},
+		{"outside_told", marks->told_ns}};
+	json_t *object = json_object();
+
+	for (unsigned i = 0; i < TD_COUNT(all); i++)
+		if (all[i].at_ns >= record->started_ns)
+			json_object_set_new(object, all[i].name, milliseconds(all[i].at_ns - record->started_ns));
+	return object;
+}
+
+json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
+{
+	json_t *object = json_object(), *phases = json_object();
+
+	for (unsigned i = 0; i < TD_FLIP_PHASES; i++)
+		json_object_set_new(phases, td_flip_phase_name((enum td_flip_phase)i), milliseconds(record->phase_ns[i]));
+	json_object_set_new(object, "to", json_string(td_path_name(record->to)));
+	json_object_set_new(object, "ok", json_boolean(record->ok));
+	json_object_set_new(object, "changed", json_boolean(record->ok));
+	json_object_set_new(object, "reason", json_string(td_reason_name(record->reason)));
+	json_object_set_new(object, "text", json_string(record->text));
+	json_object_set_new(object, "automatic", json_boolean(record->automatic));
+	json_object_set_new(object, "cold", json_boolean(record->cold));
+	json_object_set_new(object, "phases", phases);
+	json_object_set_new(object, "marks", marks_json(record));
+	json_object_set_new(object, "total_ms", milliseconds(record->total_ns));
+	json_object_set_new(object, "measuring", json_boolean(record->measuring));
+	json_object_set_new(object, "blackout_rx_ms", blackout(record->rx_ms));
+	json_object_set_new(object, "blackout_tx_ms", blackout(record->tx_ms));
+	json_object_set_new(object, "sampled_within_ms", json_real(record->sample_ms));
+	json_object_set_new(object, "relayed", json_integer((json_int_t)record->relayed));
+	json_object_set_new(object, "unplug_requests", json_integer(record->unplug_requests));
+	json_object_set_new(object, "kicks", json_integer(record->kicks));
+	json_object_set_new(object, "pause_ms", milliseconds(record->marks.pause_ns));
+	json_object_set_new(object, "pause_cpu_ms", milliseconds(record->marks.pause_cpu_ns));
+	json_object_set_new(object, "tx_held_ms", milliseconds(record->marks.held_ns));
+	json_object_set_new(object, "rest_ms", milliseconds(record->marks.rest_ns));
+	json_object_set_new(object, "caught", json_integer((json_int_t)record->caught));
+	json_object_set_new(object, "burned", json_integer(record->marks.burned));
+	json_object_set_new(object, "at", json_integer((json_int_t)record->at));
+	json_object_set_new(object, "monotonic_s", json_real((double)record->started_ns / 1e9));
+	return object;
+}
+
+static json_t *counters_json(struct td_hybrid *nic)
+{
+	struct td_net_counters counters;
+
+	td_hybrid_counters(nic, &counters);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "rx_packets", (json_int_t)counters.rx_packets, "rx_bytes",
+		(json_int_t)counters.rx_bytes, "tx_packets", (json_int_t)counters.tx_packets, "tx_bytes", (json_int_t)counters.tx_bytes,
+		"rx_dropped", (json_int_t)counters.rx_dropped, "tx_dropped", (json_int_t)counters.tx_dropped);
+}
+
+static const char *vf_state_name(const struct td_hybrid *nic)
+{
+	static const char *const names[] = {[TD_VFIO_CLOSED] = "closed", [TD_VFIO_WARM] = "warm", [TD_VFIO_PLUGGED] = "plugged"};
+
+	return names[td_hybrid_vf_state(nic)];
+}
+
+static json_t *vf_json(struct td_hybrid *nic)
+{
+	bool up = false, carrier = false, known = false, link = nic->vf && td_vfio_pci_link_up(nic->vf, &known);
+	json_t *object;
+
+	if (!nic->lease.held)
+		return json_null();
+	(void)td_sriov_pf_link(nic->lease.vf.pf_name, &up, &carrier, NULL);
+	object = json_pack("{s:s, s:s, s:s, s:b, s:I}", "bdf", nic->lease.vf.bdf, "pf", nic->lease.vf.pf_name, "state", vf_state_name(nic),
+		"pf_carrier", up && carrier, "traps", (json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
+	if (known)
+		json_object_set_new(object, "link", json_boolean(link));
+	return object;
+}
+
+static const char *state_name(const struct td_hybrid *nic)
+{
+	if (nic->flip.active)
+		return td_flip_phase_name(nic->flip.phase);
+	return nic->leaving ? "giving-vf-up" : "idle";
+}
+
+static json_t *flips_json(const struct td_hybrid *nic)
+{
+	unsigned count = TD_MIN(nic->log_count, TD_HYBRID_LOG);
+	json_t *list = json_array();
+
+	for (unsigned i = nic->log_count - count; i != nic->log_count; i++)
+		json_array_append_new(list, td_hybrid_record_json(&nic->log[i % TD_HYBRID_LOG]));
+	return list;
+}
+
+static const char *tap_name(const struct td_hybrid *nic)
+{
+	if (nic->igbvf)
+		return td_igbvf_tap(nic->igbvf);
+	return nic->net ? td_virtio_net_tap(nic->net) : "";
+}
+
+/* How long a flip can last: no phase exceeds its limit, and what undoes one does not wait. */
+static json_int_t flip_limit_ms(const struct td_hybrid *nic)
+{
+	json_int_t sum = 0;
+
+	for (unsigned i = 0; i < TD_FLIP_PHASES; i++)
+		sum += nic->flip.limit_ms[i];
+	return sum;
+}
+
+json_t *td_hybrid_info(struct td_hybrid *nic)
+{
+	static const char *const modes[] = {
+		[TD_NIC_FAILOVER] = "failover", [TD_NIC_TRANSPARENT] = "transparent", [TD_NIC_EMULATED] = "emulated", [TD_NIC_VF] = "vf"};
+	const struct td_vm_net_config *config = nic->config;
+	const uint8_t *mac = config->mac;
+	char mac_text[18];
+	json_t *info;
+
+	snprintf(mac_text, sizeof(mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+	info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:b, s:b, s:o, s:s, s:s, s:I, s:o}", "id", config->id, "mac",
+		mac_text, "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted", td_path_name(nic->wanted), "state",
+		state_name(nic), "vf", vf_json(nic), "tap", tap_name(nic), "bridge", config->bridge ? config->bridge : "", "vhost",
+		nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby, "counters", counters_json(nic), "reason",
+		td_reason_name(nic->reason), "reason_text", nic->reason_text, "flips_total", (json_int_t)nic->log_count, "flips",
+		flips_json(nic));
+	json_object_set_new(info, "flip_limit_ms", json_integer(flip_limit_ms(nic)));
+	return info;
+}

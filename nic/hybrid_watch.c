@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_watch.c - what a NIC sees between flips, and flips that nobody asks for: it leaves the VF when the PF below it has no link, and
+ * goes to the VF that it is wanted on when what kept it from there has passed. Of both modes with two paths; in mode transparent the way
+ * back is its own (transparent.c).
+ *
+ * Theory of operation. Without link at its PF, a guest on the VF is cut off, and net_failover does not help: it moves what the guest sends
+ * to the standby and goes on discarding what comes by it. So the PF's link is looked at, by one read from sysfs ten times a second, as
+ * long as the NIC is on a VF or wants to be.
+ */
+#include "core/log.h"
+#include "nic/hybrid_parts.h"
+
+#define LOOK_NS	       100000000ULL
+#define LOOKS_LOST     2U  /* in a row, before it is believed */
+#define LOOKS_BACK     10U /* a link that flaps is left alone */
+#define RETRY_FIRST_NS 1000000000ULL
+#define RETRY_LAST_NS  60000000000ULL
+#define RETRY_LOST_NS  5000000000ULL /* who took the VF away may go on with its neighbours, and make new ones */
+
+void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text)
+{
+	nic->reason = reason;
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "%s", text);
+	td_warn("nic %s: %s", nic->config->id, text);
+}
+
+static void forget_reason(struct td_hybrid *nic)
+{
+	nic->reason = TD_REASON_NONE;
+	nic->reason_text[0] = '\0';
+}
+
+/* ---- the PF's link ---- */
+
+static void link_is_lost(struct td_hybrid *nic, const struct td_err *err)
+{
+	char text[sizeof(nic->reason_text)];
+
+	nic->link_reason = err->reason;
+	if (nic->path != TD_PATH_VF)
+		return;
+	snprintf(text, sizeof(text), "pf %s %s: to the emulated path", nic->lease.vf.pf_name,
+		err->reason == TD_REASON_PF_DOWN ? "was taken down" : "has lost its link");
+	td_hybrid_set_reason(nic, err->reason, text);
+}
+
+static void link_is_back(struct td_hybrid *nic)
+{
+	td_info("nic %s: pf %s has its link again", nic->config->id, nic->lease.vf.pf_name);
+	if (nic->path == TD_PATH_VF && nic->reason == nic->link_reason)
+		forget_reason(nic);
+	nic->retry_at_ns = nic->patience_ns = 0;
+	nic->reconsider = true; /* also one that the link's loss took from amid its flip */
+	td_hybrid_wake(nic);
+}
+
+/* Without a lease there is no PF to look at: the next flip to a VF finds out, but not at once, as a link that flaps may be up just then. */
+static void forget_link(struct td_hybrid *nic)
+{
+	if (nic->link_lost) {
+		td_hybrid_try_later(nic);
+		nic->transparent.retry_at_ns = TD_MAX(nic->transparent.retry_at_ns, nic->retry_at_ns);
+	}
+	nic->link_lost = false;
+	nic->looks = 0;
+}
+
+/* A PF that does not answer, or is gone, takes its VFs with it: that is told by other means. */
+static void look_at_link(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+	bool lost;
+
+	if (!nic->lease.held) {
+		forget_link(nic);
+		return;
+	}
+	lost = !td_hybrid_vf_sees_link(nic) && td_hybrid_vf_check_link(nic, &err) < 0;
+	if (lost && err.reason != TD_REASON_PF_DOWN && err.reason != TD_REASON_NO_CARRIER)
+		return;
+	nic->looks = lost == nic->link_lost ? 0 : nic->looks + 1;
+	if (nic->looks < (lost ? LOOKS_LOST : LOOKS_BACK))
+		return;
+	nic->looks = 0;
+	nic->link_lost = lost;
+	if (lost)
+		link_is_lost(nic, &err);
+	else
+		link_is_back(nic);
+}
+
+/* ---- the guest's driver ---- */
+
+/*
+ * A driver that was unloaded, or whose interface was taken down: the guest is on its standby then, or nowhere, and the VF waits for it. It
+ * is the guest's own doing, so it is said, and nothing is done.
+ */
+static void look_at_driver(struct td_hybrid *nic)
+{
+	bool away = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP;
+
+	nic->looks_driver = away ? TD_MIN(nic->looks_driver + 1, LOOKS_BACK) : 0;
+	if (nic->looks_driver == LOOKS_BACK && !nic->driver_away && nic->reason == TD_REASON_NONE) {
+		nic->driver_away = true;
+		td_hybrid_set_reason(nic, TD_REASON_DRIVER_DOWN,
+			"the guest's driver does not use the VF, which waits for it: it was unloaded, or its interface is down");
+	}
+	if (away || !nic->driver_away)
+		return;
+	nic->driver_away = false;
+	if (nic->reason == TD_REASON_DRIVER_DOWN)
+		forget_reason(nic);
+}
+
+/* ---- flips ---- */
+
+static void leave_vf(struct td_hybrid *nic)
+{
+	if (nic->path == TD_PATH_VF && !nic->leaving && td_now_ns() >= nic->retry_at_ns)
+		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
+}
+
+static void look(struct td_timer *timer)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, watch);
+
+	if (!nic->flip.active && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
+		look_at_link(nic);
+		look_at_driver(nic);
+		if (nic->config->mode == TD_NIC_FAILOVER)
+			td_hybrid_look_at_standby(nic, nic->looks_driver == LOOKS_BACK);
+		if (nic->link_lost)
+			leave_vf(nic);
+	}
+	td_hybrid_watch(nic);
+}
+
+void td_hybrid_watch_init(struct td_hybrid *nic)
+{
+	nic->watch.expired = look;
+}
+
+void td_hybrid_watch(struct td_hybrid *nic)
+{
+	if (nic->mode && !nic->watch.armed && (nic->wanted == TD_PATH_VF || nic->path == TD_PATH_VF))
+		td_loop_arm(&nic->host.vm->loop, &nic->watch, LOOK_NS);
+}
+
+/* Is it a reason that may pass by itself, with nobody doing anything about this VM? */
+static bool may_pass(enum td_reason reason)
+{
+	switch (reason) {
+	case TD_REASON_PF_DOWN:
+	case TD_REASON_PF_MISSING:
+	case TD_REASON_PF_MAILBOX:
+	case TD_REASON_NO_CARRIER:
+	case TD_REASON_NO_FREE_VF:
+	case TD_REASON_NO_SRIOV:
+	case TD_REASON_VF_BUSY:
+	case TD_REASON_VF_LOST:
+	case TD_REASON_VFIO:
+	case TD_REASON_FLIP_TIMEOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+void td_hybrid_try_later(struct td_hybrid *nic)
+{
+	nic->patience_ns = TD_MIN(TD_MAX(2 * nic->patience_ns, nic->lost ? RETRY_LOST_NS : RETRY_FIRST_NS), RETRY_LAST_NS);
+	nic->retry_at_ns = td_now_ns() + nic->patience_ns;
+}
+
+void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err)
+{
+	bool away = nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED;
+
+	if (err->code == 0)
+		nic->retry_at_ns = nic->patience_ns = 0;
+	if (err->code == 0 && nic->path == TD_PATH_VF) { /* its first phase has seen the link, whatever was known before */
+		nic->link_lost = false;
+		nic->looks = 0;
+	}
+	if (err->code || nic->lost)
+		td_hybrid_try_later(nic);
+	nic->reconsider |= away && (nic->lost || nic->link_lost || may_pass(err->reason));
+}
+
+void td_hybrid_follow(struct td_hybrid *nic)
+{
+	if (nic->flip.active || nic->leaving || nic->give_back)
+		return;
+	if (!nic->standby || nic->wanted != TD_PATH_VF || nic->path == TD_PATH_VF)
+		nic->reconsider = false;
+	if (!nic->reconsider || nic->link_lost || td_now_ns() < nic->retry_at_ns)
+		return;
+	nic->reconsider = false;
+	/* What does not even begin has to wait for something else, which takes no notice of being waited for. */
+	nic->reconsider |= !td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
+}

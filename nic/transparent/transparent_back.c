@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transparent_back.c - the phases of a transparent NIC's flip to its software model.
+ *
+ * Theory of operation. What the guest sends is held back first and the VF sends what it has, so that nothing teaches the outside the old
+ * place again; then the outside is told; only what is under way by then still comes to the VF, so its filter goes a moment later. The
+ * guest receives all this while; vCPUs are stopped at last, for the rings to change hands. What came by the tap meanwhile is behind it,
+ * in order. Of broadcasts in that time there are two, one by each: better than none.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "nic/transparent/transparent.h"
+
+/*
+ * A VF that is gone, or whose PF was reset, no longer knows the guest's rings: the driver is told by its PF to start anew, as it would be
+ * on hardware.
+ */
+static void start_anew(struct td_hybrid *nic)
+{
+	static const uint32_t words[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_PF_CONTROL | TD_VF_MAIL_ANSWER_NACK};
+
+	td_warn("nic %s: the VF lost the guest's rings, so its driver is told to start anew: its link drops for a moment", nic->config->id);
+	td_igbvf_pf_message(nic->igbvf, words);
+}
+
+void td_transparent_take_rings(struct td_hybrid *nic)
+{
+	struct td_vf82576_state rings = *td_igbvf_state(nic->igbvf);
+	struct td_err err = {0};
+	bool lost = false, anew;
+
+	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+	nic->give_back |= lost;
+	/* A driver that has reset its VF by itself has lost nothing. */
+	lost |= rings.handshaken && rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
+	anew = lost || (!rings.handshaken && rings.rx[0].control & TD_VF_QUEUE_ENABLE);
+	/* Where the VF was in its rings is not known: to go on with them would be to write to buffers that are the guest's again. */
+	for (unsigned i = 0; lost && i < TD_VF82576_QUEUES; i++) {
+		rings.rx[i].control &= ~TD_VF_QUEUE_ENABLE;
+		rings.tx[i].control &= ~TD_VF_QUEUE_ENABLE;
+	}
+	td_transparent_keep_counters(nic, &rings);
+	td_igbvf_to_software(nic->igbvf, &rings);
+	td_transparent_note_held(nic, false);
+	if (anew && !nic->resetting)
+		start_anew(nic);
+	nic->transparent.on_hardware = nic->transparent.unheard = false;
+	nic->path = TD_PATH_EMULATED;
+	nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+}
+
+static void quiesce(struct td_hybrid *nic)
+{
+	bool lent;
+
+	td_transparent_hold(nic);
+	lent = td_vm_lend_lock(nic->host.vm);
+	td_hw82576_drain(nic->hw);
+	td_vm_take_lock(nic->host.vm, lent);
+}
+
+static int begin_steer_back(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc;
+
+	td_igbvf_listen(nic->igbvf, true);
+	td_hybrid_announce(nic, TD_PATH_EMULATED);
+	td_transparent_wait(nic, TD_TRANSPARENT_UNDER_WAY_NS);
+	td_catch_forget(&nic->catch);
+	rc = nic->lost ? 0 : td_transparent_steer(nic, false, err);
+	if (rc < 0)
+		return rc;
+	td_transparent_park(nic);
+	td_transparent_take_rings(nic);
+	td_catch_run(&nic->catch);
+	return 0;
+}
+
+/*
+ * What helps to lose nothing. Neither is a reason to stay: a PF that no longer answers is why the guest should go. A VF that could not be
+ * told hears the multicasts it heard before, until its reset at the end.
+ */
+static void prepare_back(struct td_hybrid *nic)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_err err = {0};
+	int rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), config->mac, (uint16_t)config->vlan, &err);
+
+	if (rc == 0)
+		rc = td_hw82576_quiet(nic->hw, &err);
+	if (rc < 0)
+		td_warn("nic %s: %s", nic->config->id, err.text);
+}
+
+/* A driver that does what the model does not know is better off where it is. A VF that knows no rings has lost them with its PF. */
+static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
+{
+	if (nic->lost || !td_igbvf_driver_up(nic->igbvf) || !td_hw82576_read(nic->hw, TD_VF_RDLEN))
+		return 0;
+	return td_igbvf_check(nic->igbvf, err);
+}
+
+int td_transparent_begin_emulated(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
+{
+	switch (phase) {
+	case TD_FLIP_RESERVE:
+		return begin_leaving(nic, err);
+	case TD_FLIP_PREPARE:
+		if (nic->lost)
+			return 0;
+		if (td_igbvf_mail_pending(nic->igbvf))
+			return -EINPROGRESS;
+		prepare_back(nic);
+		return 0;
+	case TD_FLIP_QUIESCE:
+		quiesce(nic);
+		return 0;
+	case TD_FLIP_STEER:
+		return begin_steer_back(nic, err);
+	case TD_FLIP_SWAP:
+		td_transparent_unpark(nic);
+		td_hybrid_guard(nic, TD_PATH_EMULATED);
+		return 0;
+	case TD_FLIP_ANNOUNCE:
+		td_hybrid_announce(nic, TD_PATH_EMULATED);
+		return 0;
+	case TD_FLIP_COMMIT:
+		nic->give_back |= nic->cold || nic->lost || !nic->config->warm;
+		return 0;
+	default:
+		return 0;
+	}
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transparent_hw.c - joins the guest's function (emul/igbvf.h) and the hardware VF (vfio/hw82576.h), which do not know each other:
+ * registers, the guest's mail to the PF and the PF's to the guest, counters, the VF that is taken away.
+ */
+#include "core/log.h"
+#include "nic/transparent/transparent.h"
+
+/* ---- the guest asks ---- */
+
+static uint32_t hw_read(void *opaque, uint32_t reg)
+{
+	struct td_hybrid *nic = opaque;
+
+	return td_hw82576_read(nic->hw, reg);
+}
+
+static void hw_write(void *opaque, uint32_t reg, uint32_t value)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_hw82576_write(nic->hw, reg, value);
+}
+
+static void hw_reset(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_hw82576_reset_queues(nic->hw);
+}
+
+static void hw_bus_master(void *opaque, bool on)
+{
+	struct td_hybrid *nic = opaque;
+
+	td_hw82576_bus_master(nic->hw, on);
+}
+
+static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	struct td_hybrid *nic = opaque;
+
+	return td_hw82576_mail(nic->hw, words);
+}
+
+int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_igbvf_hardware hardware = {.read = hw_read,
+		.write = hw_write,
+		.reset = hw_reset,
+		.bus_master = hw_bus_master,
+		.mail = hw_mail,
+		.pages = td_hw82576_guest_pages(nic->hw),
+		.opaque = nic};
+
+	return td_igbvf_to_hardware(nic->igbvf, &hardware, err);
+}
+
+/* ---- the hardware tells ---- */
+
+static void on_pf_message(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	struct td_hybrid *nic = opaque;
+
+	if (nic->transparent.on_hardware)
+		td_igbvf_pf_message(nic->igbvf, words);
+}
+
+static void on_answer(void *opaque, const uint32_t *words)
+{
+	static const uint32_t refused[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_ANSWER_NACK};
+	struct td_hybrid *nic = opaque;
+
+	td_igbvf_answer(nic->igbvf, words ? words : refused);
+}
+
+static void on_lost(void *opaque, bool release_requested)
+{
+	td_hybrid_vf_lost(opaque, release_requested);
+}
+
+/* ---- life ---- */
+
+static int create_hw(struct td_hybrid *nic, struct td_err *err)
+{
+	const struct td_hw82576_config config = {.name = nic->config->id,
+		.bdf = nic->lease.vf.bdf,
+		.group = nic->lease.vf.group,
+		.events = {.pf_message = on_pf_message, .answer = on_answer, .lost = on_lost, .opaque = nic}};
+	int rc = 0;
+
+	if (!*nic->host.iommu)
+		rc = td_iommu_create(nic->host.iommu, err);
+	return rc < 0 ? rc : td_hw82576_create(nic->host.vm, *nic->host.iommu, &config, &nic->hw, err);
+}
+
+int td_transparent_open(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = nic->hw ? 0 : create_hw(nic, err);
+
+	if (rc == 0 && td_hw82576_phase(nic->hw) == TD_HW82576_CLOSED)
+		rc = td_hw82576_open(nic->hw, err);
+	return rc;
+}
+
+void td_transparent_close(struct td_hybrid *nic)
+{
+	if (nic->hw)
+		td_hw82576_destroy(nic->hw);
+	nic->hw = NULL;
+}
+
+void td_transparent_keep_counters(struct td_hybrid *nic, const struct td_vf82576_state *captured)
+{
+	nic->vf_before.rx_packets += captured->counter[TD_VF_COUNT_GPRC];
+	nic->vf_before.rx_bytes += captured->counter[TD_VF_COUNT_GORC];
+	nic->vf_before.tx_packets += captured->counter[TD_VF_COUNT_GPTC];
+	nic->vf_before.tx_bytes += captured->counter[TD_VF_COUNT_GOTC];
+}
