@@ -102,8 +102,6 @@ static int add_segment(
 		iov[count - 1].iov_len += descriptor->len;
 		return 0;
 	}
-	if (count >= TD_VIRTQUEUE_SIZE_MAX)
-		return mark_broken(vq, "a chain has too many segments");
 	if (count >= room)
 		return -ENOSPC;
 	iov[count] = (struct iovec){host, descriptor->len};
@@ -132,6 +130,10 @@ static const uint8_t *indirect_table(struct td_virtqueue *vq, const struct vring
 	return table;
 }
 
+/*
+ * A chain is no longer than its queue, in an indirect table too (virtio 1.2 §2.7.5.3.1); descriptors of no bytes count. So none that loops
+ * goes on for ever, and no table however long keeps us busy.
+ */
 static int take_chain(struct td_virtqueue *vq, struct iovec *iov, unsigned room, struct td_virtqueue_chain *chain)
 {
 	const uint8_t *table = vq->desc;
@@ -142,8 +144,8 @@ static int take_chain(struct td_virtqueue *vq, struct iovec *iov, unsigned room,
 	for (;;) {
 		if (index >= table_count)
 			return mark_broken(vq, "a descriptor index outside its table");
-		if (visited++ >= table_count)
-			return mark_broken(vq, "a descriptor chain that loops");
+		if (visited >= vq->size)
+			return mark_broken(vq, "a descriptor chain that loops, or is longer than its queue");
 		struct vring_desc descriptor = load_descriptor(vq, table, index);
 		if (descriptor.flags & VRING_DESC_F_INDIRECT) {
 			table = indirect_table(vq, &descriptor, inside);
@@ -151,9 +153,10 @@ static int take_chain(struct td_virtqueue *vq, struct iovec *iov, unsigned room,
 				return -EPROTO;
 			inside = true;
 			table_count = TD_MIN(descriptor.len / (uint32_t)sizeof(descriptor), 65536U);
-			visited = index = 0;
+			index = 0;
 			continue;
 		}
+		visited++;
 		rc = add_segment(vq, &descriptor, iov, room, chain);
 		if (rc)
 			return rc;

@@ -61,7 +61,7 @@ void td_virtqueue_unmap(struct td_virtqueue *vq);
 
 /*
  * Takes the next chain. 1: taken, iov[0..out_count) to read and behind them in_count to write. 0: none there. -ENOSPC: its segments do not
- * fit room (< TD_VIRTQUEUE_SIZE_MAX); it stays where it is. -EPROTO: the queue is broken.
+ * fit room; it stays where it is. A chain has no more than vq->size. -EPROTO: the queue is broken.
  */
 int td_virtqueue_pop(struct td_virtqueue *vq, struct iovec *iov, unsigned room, struct td_virtqueue_chain *ret_chain);
 /* Gives the last `count` chains taken back, unused. */

@@ -271,6 +271,31 @@ static void test_multiqueue(void **state)
 	assert_int_equal(command(n, CONTROL, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "\2", 2), VIRTIO_NET_ERR);
 }
 
+/* Many commands that stop and start the datapath, posted at once: one in a round, so that others have their turn between. */
+static void test_one_slow_command_a_round(void **state)
+{
+	struct nic *n = get(state);
+	static const uint8_t pairs[] = {VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, 2, 0};
+	const struct driver_part part[] = {{COMMAND_AT, sizeof(pairs), false}, {ANSWER_AT, 1, true}};
+	const uint16_t *used;
+	uint16_t before;
+
+	bring_up(n, USUAL | BIT(VIRTIO_NET_F_MQ), 2 * PAIRS, CONTROL);
+	used = n->queue[CONTROL].used;
+	before = used[1];
+	memcpy(driver_ram(n->dev, COMMAND_AT), pairs, sizeof(pairs));
+	for (unsigned i = 0; i < 5; i++)
+		driver_add(&n->queue[CONTROL], part, 2);
+	td_virtio_net_control(n->net);
+	assert_int_equal(used[1] - before, 1);
+	td_virtio_net_control(n->net);
+	assert_int_equal(used[1] - before, 2);
+	for (unsigned i = 0; i < 100 && used[1] - before != 5; i++) /* no kick of the guest's is needed for the rest */
+		driver_run(n->vm, 5);
+	assert_int_equal(used[1] - before, 5);
+	assert_int_equal(n->net->tap.active_count, 2);
+}
+
 static void test_guest_offloads(void **state)
 {
 	struct nic *n = get(state);
@@ -462,6 +487,7 @@ int main(void)
 		TEST(test_control_without_multiqueue),
 		TEST(test_mac_table),
 		TEST(test_multiqueue),
+		TEST(test_one_slow_command_a_round),
 		TEST(test_guest_offloads),
 		TEST(test_control_without_answer),
 		TEST(test_broken_data_queue),

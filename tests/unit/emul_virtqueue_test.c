@@ -280,17 +280,56 @@ static void test_indirect_not_negotiated(void **state)
 	expect_broken(r);
 }
 
-/* An indirect table may name more segments than anybody has room for. */
-static void test_too_many_segments(void **state)
+/* count descriptors of len bytes in an indirect table. */
+static void offer_table(struct ring *r, uint32_t count, uint32_t len)
+{
+	struct vring_desc *big = td_mem_ptr(&r->mem, TD_GPA(0x10000), count * sizeof(*big));
+
+	for (uint32_t i = 0; i < count; i++)
+		big[i] = (struct vring_desc){DATA_GPA + 32ULL * (i % 64), len, i + 1 < count ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)};
+	put(r, 0, 0x10000, count * (uint32_t)sizeof(*big), VRING_DESC_F_INDIRECT, 0);
+	offer(r, 0);
+}
+
+/* An indirect table may hold as many descriptors as the queue has, and no more, whether they have bytes or not. */
+static void test_longest_chain(void **state)
+{
+	static const uint32_t lens[] = {16, 0};
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(lens); i++) {
+		struct ring *r = setup_ring();
+		void *ring = r;
+
+		offer_table(r, SIZE, lens[i]);
+		assert_int_equal(pop(r), 1);
+		offer_table(r, SIZE + 1, lens[i]);
+		assert_int_equal(pop(r), -EPROTO);
+		assert_true(r->vq.broken);
+		teardown(&ring);
+	}
+}
+
+/* What stands before the table counts too. */
+static void test_longest_chain_mixed(void **state)
 {
 	struct ring *r = *state;
-	const uint32_t entries = TD_VIRTQUEUE_SIZE_MAX + 1;
-	struct vring_desc *big = td_mem_ptr(&r->mem, TD_GPA(0x10000), entries * 16);
 
-	for (uint32_t i = 0; i < entries; i++)
-		big[i] = (struct vring_desc){DATA_GPA + 32ULL * (i % 64), 16, i + 1 < entries ? VRING_DESC_F_NEXT : 0, (uint16_t)(i + 1)};
-	put(r, 0, 0x10000, entries * 16, VRING_DESC_F_INDIRECT, 0);
-	expect_broken(r);
+	offer_table(r, SIZE, 16);
+	put(r, 1, DATA_GPA, 16, VRING_DESC_F_NEXT, 0);
+	r->avail[2] = 1;
+	assert_int_equal(pop(r), -EPROTO);
+	assert_true(r->vq.broken);
+}
+
+/* A table of a thousand descriptors costs no more loads than the queue has entries. */
+static void test_loads_are_bounded(void **state)
+{
+	struct ring *r = *state;
+
+	offer_table(r, TD_VIRTQUEUE_SIZE_MAX, 0);
+	assert_int_equal(pop(r), -EPROTO);
+	assert_in_range(r->vq.stats.descriptor_loads, 1, SIZE + 1);
 }
 
 static void test_no_room(void **state)
@@ -488,7 +527,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_indirect, setup, teardown),
 		cmocka_unit_test(test_indirect_hostile),
 		cmocka_unit_test_setup_teardown(test_indirect_not_negotiated, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_too_many_segments, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_longest_chain, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_longest_chain_mixed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_loads_are_bounded, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rewind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_publish_with_flags, setup, teardown),
