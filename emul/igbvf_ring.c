@@ -8,8 +8,8 @@ static const char *check(const struct td_vf82576_ring *state, const uint64_t *de
 {
 	uint32_t count = state->len_bytes / TD_IGBVF_DESC_BYTES;
 
-	if (!count)
-		return "a ring of no descriptors";
+	if (count < 2)
+		return "a ring that can hold no descriptor";
 	if (!desc)
 		return "a ring outside RAM";
 	return state->head >= count ? "a head beyond the ring's end" : NULL;

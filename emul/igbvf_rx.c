@@ -60,6 +60,17 @@ struct frame {
 	uint8_t head[TD_IGBVF_HEADERS_BYTES];
 };
 
+/*
+ * How many buffers the largest frame takes. A ring that is too short for it even when it is full takes those that fit; a longer one is
+ * dropped: what is not posted is the guest's, and never written.
+ */
+static void fit_frames(struct td_igbvf_rx *rx)
+{
+	rx->need = (unsigned)((rx->frame_max + rx->buffer_bytes - 1) / rx->buffer_bytes);
+	rx->need = TD_MIN(rx->need, rx->ring.count - 1);
+	rx->frame_max = TD_MIN(rx->frame_max, rx->need * rx->buffer_bytes);
+}
+
 void td_igbvf_rx_prepare(struct td_igbvf *dev)
 {
 	struct td_igbvf_rx *rx = &dev->rx;
@@ -75,7 +86,7 @@ void td_igbvf_rx_prepare(struct td_igbvf *dev)
 	if ((type != SRRCTL_ONE_BUFFER && type != SRRCTL_SPLIT_ALWAYS) || !rx->buffer_bytes)
 		td_igbvf_ring_break(dev, &rx->ring, "descriptors of a kind that is not supported");
 	else
-		rx->need = (unsigned)((rx->frame_max + rx->buffer_bytes - 1) / rx->buffer_bytes);
+		fit_frames(rx);
 }
 
 static uint32_t available(const struct td_igbvf_ring *ring, uint32_t tail)
@@ -134,7 +145,7 @@ static bool fill_pieces(struct td_igbvf *dev, struct frame *frame)
 	uint32_t at = td_igbvf_ring_head(&rx->ring);
 	size_t left = rx->frame_max;
 
-	for (frame->pieces = 0; left && frame->pieces < rx->need; at = td_igbvf_ring_next(&rx->ring, at)) {
+	for (frame->pieces = 0; left; at = td_igbvf_ring_next(&rx->ring, at)) {
 		uint64_t gpa = __atomic_load_n(&rx->ring.desc[2 * at], __ATOMIC_RELAXED);
 		size_t bytes = TD_MIN(left, rx->buffer_bytes);
 		void *host = td_mem_ptr(&dev->pci.vm->mem, TD_GPA(gpa), bytes);
@@ -313,7 +324,7 @@ static int receive(struct td_igbvf *dev, unsigned *given)
 
 	if (!td_igbvf_ring_tail(dev, &rx->ring, &tail))
 		return 0;
-	if (available(&rx->ring, tail) < TD_MIN(rx->need, rx->ring.count - 1)) {
+	if (available(&rx->ring, tail) < rx->need) {
 		td_igbvf_count(&dev->stats.rx_no_buffer, rx->ring.seen != tail);
 		rx->ring.seen = tail;
 		return 0;

@@ -266,6 +266,42 @@ static void test_header_split(void **state)
 	assert_int_equal(d->rx[9] >> 32 & 0xffff, 72);
 }
 
+/* A ring of eight, of which seven can be posted, whose buffers hold less than the largest frame. What is not posted stays as it is. */
+static void test_short_ring(void **state)
+{
+	enum { COUNT = 8, BYTES = 1024, FULL = (COUNT - 1) * BYTES };
+	static const uint32_t srrctl[] = {0x82000001U, 0x8a000201U}; /* one buffer; headers split */
+	struct driver *d = driver_get(state);
+	uint8_t frame[9000], untouched[DRIVER_BUFFER];
+	uint64_t theirs = DRIVER_BUFFERS + (COUNT - 1) * DRIVER_BUFFER;
+	uint64_t dropped;
+
+	memset(untouched, 0xa5, sizeof(untouched));
+	driver_fill(frame, sizeof(frame), 3);
+	for (unsigned i = 0; i < TD_COUNT(srrctl); i++) {
+		driver_up(d);
+		driver_mail1(d, TD_VF_MAIL_SET_LPE, 9238);
+		driver_write(d, TD_VF_RXDCTL, 0);
+		driver_write(d, TD_VF_SRRCTL, srrctl[i]);
+		driver_write(d, TD_VF_RDLEN, 16U * COUNT);
+		for (uint32_t at = 0; at < COUNT; at++)
+			d->rx[2 * at + 1] = srrctl[i] & 0x08000000U ? DRIVER_DATA + 256ULL * at : 0;
+		driver_write(d, TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
+		driver_write(d, TD_VF_RDT, COUNT - 1);
+		memcpy(driver_ram(d, theirs), untouched, sizeof(untouched));
+		dropped = d->dev->counters.rx_dropped;
+		driver_wire_send(d, NULL, frame, sizeof(frame));
+		driver_wire_send(d, NULL, frame, FULL + 1);
+		driver_wire_send(d, NULL, frame, FULL);
+		for (d->rx_next = 0; !(driver_rx_wait(d) & RXD_EOP); d->rx_next++)
+			assert_int_not_equal(driver_rx_wait(d), 0);
+		assert_int_equal(d->rx_next, COUNT - 2);
+		assert_int_equal(d->dev->counters.rx_dropped - dropped, 2);
+		assert_memory_equal(driver_ram(d, theirs), untouched, sizeof(untouched));
+		assert_false(d->rx[2 * (COUNT - 1) + 1] & RXD_DD);
+	}
+}
+
 /* ---- to the wire ---- */
 
 static void put_context(struct driver *d, unsigned mac, unsigned ip, unsigned l4, uint32_t tucmd, unsigned mss, unsigned tci)
@@ -548,6 +584,7 @@ int main(void)
 		TEST(test_checksums_in),
 		TEST(test_long_frames),
 		TEST(test_header_split),
+		TEST(test_short_ring),
 		TEST(test_checksums_out),
 		TEST(test_vlan_out),
 		TEST(test_segmentation),
