@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/control.h"
+#include "core/json.h"
 #include "machine/rundir.h"
 
 #define OLD_FLIP_LIMIT_MS 60000
@@ -143,7 +144,7 @@ int td_client_call(const char *vm, const char *command, json_t *args, int timeou
 int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, json_t **ret_flip, struct td_err *err)
 {
 	json_t *info = NULL;
-	json_t *args = json_pack("{s:s, s:s, s:b}", "nic", nic, "to", to, "cold", (int)cold);
+	json_t *args = json_pack("{s:o, s:o, s:b}", "nic", td_json_text(nic), "to", td_json_text(to), "cold", (int)cold);
 	int r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
 	const json_t *limit = json_object_get(info, "flip_limit_ms"); /* a VM started by an older tandem does not say */
 	json_int_t limit_ms = limit ? json_integer_value(limit) : OLD_FLIP_LIMIT_MS;

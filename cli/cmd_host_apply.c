@@ -12,6 +12,7 @@
 #include "cli/host_fault.h"
 #include "cli/host_load.h"
 #include "cli/host_print.h"
+#include "core/json.h"
 #include "host/provision/host_allow.h"
 
 #define EXIT_DIFFERS 2 /* as terraform plan -detailed-exitcode has it; so no error may be 2 here */
@@ -93,8 +94,9 @@ static void print_plan_json(const struct td_host_look *look, bool reboot, const 
 	for (unsigned i = 0; i < look->plan.count; i++)
 		if (look->plan.step[i].to)
 			json_array_append_new(steps, td_host_print_step_json(&look->plan.step[i]));
-	json_t *refusal =
-		refused->code ? json_pack("{s:s, s:s}", "reason", td_reason_name(refused->reason), "text", refused->text) : json_null();
+	json_t *refusal = refused->code
+				  ? json_pack("{s:s, s:o}", "reason", td_reason_name(refused->reason), "text", td_json_text(refused->text))
+				  : json_null();
 	json_t *answer = json_pack("{s:o, s:i, s:b, s:o, s:b}", "changes", steps, "estimate_ms", (int)total_ms(&look->plan), "reboot",
 		(int)reboot, "refused", refusal, "unfinished", (int)unfinished);
 	td_client_print_json(answer);

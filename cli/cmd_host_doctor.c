@@ -7,6 +7,7 @@
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
+#include "core/json.h"
 #include "host/doctor/doctor.h"
 #include "host/doctor/doctor_files.h"
 #include "host/doctor/doctor_record.h"
@@ -97,11 +98,11 @@ static void print_text(const struct td_doctor_report *report)
 static json_t *finding_json(const struct td_doctor_finding *finding)
 {
 	const struct td_doctor_reason_info *info = td_doctor_reason_info(finding->reason);
-	json_t *object = json_pack("{s:s, s:s, s:s, s:s, s:s}", "severity", td_doctor_severity_name(info->severity), "reason", info->name,
-		"check", finding->check, "object", finding->object, "seen", finding->seen);
+	json_t *object = json_pack("{s:s, s:s, s:o, s:o, s:o}", "severity", td_doctor_severity_name(info->severity), "reason", info->name,
+		"check", td_json_text(finding->check), "object", td_json_text(finding->object), "seen", td_json_text(finding->seen));
 	if (finding->reason != TD_DOCTOR_OK) {
 		json_object_set_new(object, "effect", json_string(info->effect));
-		json_object_set_new(object, "try", json_string(finding->remedy));
+		json_object_set_new(object, "try", td_json_text(finding->remedy));
 	}
 	return object;
 }

@@ -8,6 +8,7 @@
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
+#include "core/json.h"
 #include "machine/rundir.h"
 
 /* The NICs of all living VMs, each with its VM's name. A VM that does not answer has one line all the same; nobody knows its NICs. */
@@ -26,11 +27,11 @@ static int collect(const char *vm, json_t *list, struct td_err *err)
 			continue;
 		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL)) {
 			r = vm ? err->code : 0;
-			json_array_append_new(list, json_pack("{s:s, s:s}", "state", "silent", "vm", entries[i].name));
+			json_array_append_new(list, json_pack("{s:s, s:o}", "state", "silent", "vm", td_json_text(entries[i].name)));
 		}
 		json_array_foreach(nics, index, nic)
 		{
-			json_object_set_new(nic, "vm", json_string(entries[i].name));
+			json_object_set_new(nic, "vm", td_json_text(entries[i].name));
 			json_array_append(list, nic);
 		}
 		json_decref(nics);
@@ -123,7 +124,7 @@ static int run_info(const struct td_client_options *options, struct td_err *err)
 	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
 	if (r)
 		return r;
-	json_t *args = json_pack("{s:s}", "nic", nic);
+	json_t *args = json_pack("{s:o}", "nic", td_json_text(nic));
 	r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
 	json_decref(args);
 	if (!r && options->json) {

@@ -9,6 +9,7 @@
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "machine/rundir.h"
 
@@ -23,7 +24,7 @@ static json_t *list_entry(const struct td_rundir_entry *entry)
 		return info;
 	const char *state = entry->alive ? "silent" : "dead";
 	json_t *pid = entry->pid ? json_integer(entry->pid) : json_null();
-	return json_pack("{s:s, s:s, s:o}", "name", entry->name, "state", state, "pid", pid);
+	return json_pack("{s:o, s:s, s:o}", "name", td_json_text(entry->name), "state", state, "pid", pid);
 }
 
 static const char *memory_text(const json_t *info, char text[64])
@@ -148,7 +149,7 @@ static int run_kill(const struct td_client_options *options, struct td_err *err)
 	json_decref(result);
 	r = clean_up(root, name, err);
 	if (!r && options->json) {
-		json_t *done = json_pack("{s:s, s:s}", "name", name, "state", "dead");
+		json_t *done = json_pack("{s:o, s:s}", "name", td_json_text(name), "state", "dead");
 		td_client_print_json(done);
 		json_decref(done);
 	}

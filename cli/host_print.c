@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/client.h"
+#include "core/json.h"
 
 static bool same_text(const char *a, const char *b)
 {
@@ -166,27 +167,14 @@ unsigned td_host_print_status(const struct td_host_look *look)
 
 /* ---- JSON */
 
-/* A link's name may be of any bytes; what is no UTF-8 becomes '?'. NULL: null. */
-static json_t *text_json(const char *text)
-{
-	json_t *value = text ? json_string(text) : json_null();
-	char *copy = value ? NULL : strdup(text);
-	for (char *c = copy; c && *c; c++)
-		*c = (unsigned char)*c < 0x80 ? *c : '?';
-	if (copy)
-		value = json_string(copy);
-	free(copy);
-	return value;
-}
-
 json_t *td_host_print_step_json(const struct td_host_step *step)
 {
 	char text[160];
 	td_host_diff_print(step, false, text, sizeof(text));
 	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:o}", "kind", td_host_state_kind_name(step->kind), "name",
-		text_json(step->name), "attribute", td_host_state_attr_name(step->attr), "from", text_json(step->from), "to",
-		text_json(step->to), "change", text_json(text), "estimate_ms", (int)step->estimate_ms, "disturbs",
-		text_json(step->disturbs));
+		td_json_text(step->name), "attribute", td_host_state_attr_name(step->attr), "from", td_json_text(step->from), "to",
+		td_json_text(step->to), "change", td_json_text(text), "estimate_ms", (int)step->estimate_ms, "disturbs",
+		td_json_text(step->disturbs));
 }
 
 static json_t *object_json(const struct td_host_look *look, enum td_host_kind kind, const char *name, unsigned *ret_off)
@@ -196,12 +184,12 @@ static json_t *object_json(const struct td_host_look *look, enum td_host_kind ki
 		const struct td_host_step *step = &look->plan.step[i];
 		if (step->to && step->kind == kind && !strcmp(step->name, name))
 			json_array_append_new(differences, json_pack("{s:s, s:o, s:o}", "attribute", td_host_state_attr_name(step->attr),
-								   "is", text_json(step->from), "should", text_json(step->to)));
+								   "is", td_json_text(step->from), "should", td_json_text(step->to)));
 	}
 	bool in_sync = json_array_size(differences) == 0;
 	*ret_off += !in_sync;
-	return json_pack("{s:s, s:o, s:b, s:o, s:o}", "kind", td_host_state_kind_name(kind), "name", text_json(name), "in_sync",
-		(int)in_sync, "differences", differences, "note", text_json(note_of(look, kind, name)));
+	return json_pack("{s:s, s:o, s:b, s:o, s:o}", "kind", td_host_state_kind_name(kind), "name", td_json_text(name), "in_sync",
+		(int)in_sync, "differences", differences, "note", td_json_text(note_of(look, kind, name)));
 }
 
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off)

@@ -17,6 +17,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "core/log.h"
 
 #define ROOM_MIN	 1024U
@@ -91,22 +92,9 @@ static void client_queue(struct client *client, json_t *reply)
 	client->out_sent = 0;
 }
 
-/* Texts may hold bytes of paths that are no UTF-8; JSON may not. */
-static json_t *json_text(const char *text)
-{
-	json_t *string = json_string(text);
-	if (string)
-		return string;
-	td_auto_free char *copy = strdup(text);
-	for (char *c = copy; c && *c; c++)
-		if (*c & 0x80)
-			*c = '?';
-	return copy ? json_string(copy) : NULL;
-}
-
 json_t *td_control_error_json(const struct td_err *err)
 {
-	return json_pack("{s:s, s:i, s:o, s:s}", "reason", td_reason_name(err->reason), "code", err->code, "text", json_text(err->text),
+	return json_pack("{s:s, s:i, s:o, s:s}", "reason", td_reason_name(err->reason), "code", err->code, "text", td_json_text(err->text),
 		"hint", td_reason_hint(err->reason));
 }
 

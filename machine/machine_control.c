@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "emul/serial.h"
 #include "machine/machine.h"
 
@@ -35,11 +36,12 @@ static void run_vm_info(struct td_control_request *request, json_t *args, void *
 	const struct td_vm_file_config *config = machine->config;
 	(void)args;
 	uint64_t uptime_ms = machine->started_ns ? (td_now_ns() - machine->started_ns) / 1000000U : 0;
-	td_control_reply(request, json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:s, s:s, s:i, s:i, s:i, s:o}", "name", config->name, "state",
-					  state_name(machine->vm.state), "pid", (int)getpid(), "uptime_ms", (json_int_t)uptime_ms, "cpus",
-					  (json_int_t)config->cpus, "memory_bytes", (json_int_t)config->memory_bytes, "kernel",
-					  config->kernel, "console", console_path(machine), "disks", (int)config->disk_count, "nics",
-					  (int)machine->nic_count, "reboots", (int)machine->vm.reboots, "counts", counts(machine)));
+	td_control_reply(
+		request, json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:o, s:s, s:i, s:i, s:i, s:o}", "name", td_json_text(config->name),
+				 "state", state_name(machine->vm.state), "pid", (int)getpid(), "uptime_ms", (json_int_t)uptime_ms, "cpus",
+				 (json_int_t)config->cpus, "memory_bytes", (json_int_t)config->memory_bytes, "kernel",
+				 td_json_text(config->kernel), "console", console_path(machine), "disks", (int)config->disk_count, "nics",
+				 (int)machine->nic_count, "reboots", (int)machine->vm.reboots, "counts", counts(machine)));
 }
 
 /* The end of a command that answers with nothing but its success. */
@@ -65,7 +67,7 @@ static json_t *dma_goes_on(const struct td_machine *machine)
 	json_t *names = json_array();
 	for (const struct td_device *device = machine->vm.devices; device; device = device->next)
 		if (device->keeps_dma)
-			json_array_append_new(names, json_string(device->name));
+			json_array_append_new(names, td_json_text(device->name));
 	return names;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "nic/hybrid_parts.h"
 
 static uint64_t grow(uint64_t *shown, uint64_t now)
@@ -161,7 +162,7 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 	json_object_set_new(object, "ok", json_boolean(record->ok));
 	json_object_set_new(object, "changed", json_boolean(record->ok));
 	json_object_set_new(object, "reason", json_string(td_reason_name(record->reason)));
-	json_object_set_new(object, "text", json_string(record->text));
+	json_object_set_new(object, "text", td_json_text(record->text));
 	json_object_set_new(object, "automatic", json_boolean(record->automatic));
 	json_object_set_new(object, "cold", json_boolean(record->cold));
 	json_object_set_new(object, "phases", phases);
@@ -210,8 +211,8 @@ static json_t *vf_json(struct td_hybrid *nic)
 	if (!nic->lease.held)
 		return json_null();
 	(void)td_sriov_pf_link(nic->lease.vf.pf_name, &up, &carrier, NULL);
-	object = json_pack("{s:s, s:s, s:s, s:b, s:I}", "bdf", nic->lease.vf.bdf, "pf", nic->lease.vf.pf_name, "state", vf_state_name(nic),
-		"pf_carrier", up && carrier, "traps", (json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
+	object = json_pack("{s:s, s:o, s:s, s:b, s:I}", "bdf", nic->lease.vf.bdf, "pf", td_json_text(nic->lease.vf.pf_name), "state",
+		vf_state_name(nic), "pf_carrier", up && carrier, "traps", (json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
 	if (known)
 		json_object_set_new(object, "link", json_boolean(link));
 	return object;
@@ -261,12 +262,12 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 	json_t *info;
 
 	snprintf(mac_text, sizeof(mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
-	info = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:b, s:b, s:o, s:s, s:s, s:I, s:o}", "id", config->id, "mac",
-		mac_text, "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted", td_path_name(nic->wanted), "state",
-		state_name(nic), "vf", vf_json(nic), "tap", tap_name(nic), "bridge", config->bridge ? config->bridge : "", "vhost",
-		nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby, "counters", counters_json(nic), "reason",
-		td_reason_name(nic->reason), "reason_text", nic->reason_text, "flips_total", (json_int_t)nic->log_count, "flips",
-		flips_json(nic));
+	info = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:o}", "id", td_json_text(config->id),
+		"mac", mac_text, "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted", td_path_name(nic->wanted), "state",
+		state_name(nic), "vf", vf_json(nic), "tap", td_json_text(tap_name(nic)), "bridge",
+		td_json_text(config->bridge ? config->bridge : ""), "vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby",
+		nic->standby, "counters", counters_json(nic), "reason", td_reason_name(nic->reason), "reason_text",
+		td_json_text(nic->reason_text), "flips_total", (json_int_t)nic->log_count, "flips", flips_json(nic));
 	json_object_set_new(info, "flip_limit_ms", json_integer(flip_limit_ms(nic)));
 	return info;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/json.h"
 #include "host/sriov/sriov_sysfs.h"
 
 #define JOURNAL_VERSION 1
@@ -112,9 +113,10 @@ static int replace_file(int dir_fd, const char *bdf, const char *text)
 
 int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err)
 {
-	auto_json *root = json_pack("{s:i, s:{s:s, s:s, s:s, s:i, s:s, s:s*, s:o}}", "version", JOURNAL_VERSION, "vf", "bdf", journal->bdf,
-		"pf_bdf", journal->pf_bdf, "pf", journal->pf_name, "index", (int)journal->vf_index, "driver", journal->driver, "override",
-		journal->has_override ? journal->driver_override : NULL, "settings", pack_settings(journal));
+	auto_json *root = json_pack("{s:i, s:{s:s, s:s, s:o, s:i, s:o, s:o*, s:o}}", "version", JOURNAL_VERSION, "vf", "bdf", journal->bdf,
+		"pf_bdf", journal->pf_bdf, "pf", td_json_bytes(journal->pf_name), "index", (int)journal->vf_index, "driver",
+		td_json_bytes(journal->driver), "override", journal->has_override ? td_json_bytes(journal->driver_override) : NULL,
+		"settings", pack_settings(journal));
 	td_auto_free char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
 	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = !text ? -ENOMEM : dir_fd < 0 ? -errno : replace_file(dir_fd, journal->bdf, text);
@@ -179,12 +181,17 @@ static bool unpack_override(const char *override, struct td_journal *journal)
 
 static bool unpack(json_t *root, struct td_journal *journal)
 {
-	const char *bdf, *pf_bdf, *pf, *driver, *override = NULL;
-	json_t *settings;
+	const char *bdf, *pf_bdf, *pf, *driver, *override;
+	json_t *pf_json, *driver_json, *override_json = NULL, *settings;
 	int version, vf_index;
 
-	if (json_unpack(root, "{s:i, s:{s:s, s:s, s:s, s:i, s:s, s?:s, s:o}}", "version", &version, "vf", "bdf", &bdf, "pf_bdf", &pf_bdf,
-		    "pf", &pf, "index", &vf_index, "driver", &driver, "override", &override, "settings", &settings) < 0)
+	if (json_unpack(root, "{s:i, s:{s:s, s:s, s:o, s:i, s:o, s?:o, s:o}}", "version", &version, "vf", "bdf", &bdf, "pf_bdf", &pf_bdf,
+		    "pf", &pf_json, "index", &vf_index, "driver", &driver_json, "override", &override_json, "settings", &settings) < 0)
+		return false;
+	pf = td_json_bytes_value(pf_json);
+	driver = td_json_bytes_value(driver_json);
+	override = td_json_bytes_value(override_json);
+	if (!pf || !driver || (override_json && !override))
 		return false;
 	if (version != JOURNAL_VERSION || vf_index < 0 || !td_sriov_sysfs_bdf_ok(bdf) || !td_sriov_sysfs_bdf_ok(pf_bdf))
 		return false;

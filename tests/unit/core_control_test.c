@@ -201,7 +201,7 @@ static void calls_and_their_answers(void **state)
 	json_decref(result);
 	assert_int_equal(td_control_call(server->path, "fail", NULL, -1, &result, &err), -ENOENT);
 	assert_int_equal(err.reason, TD_REASON_NIC_NOT_FOUND);
-	assert_string_equal(err.text, "nic n?: not there");
+	assert_string_equal(err.text, "nic n\xef\xbf\xbd: not there");
 	result = NULL;
 	assert_int_equal(td_control_call(server->path, "undone", NULL, -1, &result, &err), -EBUSY);
 	assert_int_equal(err.reason, TD_REASON_FLIP_BUSY);

@@ -314,6 +314,12 @@ bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev)
 	return true;
 }
 
+uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev)
+{
+	(void)dev;
+	return 0;
+}
+
 /* It is none of the other mode's. */
 void td_transparent_close(struct td_hybrid *nic)
 {
@@ -327,7 +333,6 @@ void td_transparent_close(struct td_hybrid *nic)
 const struct td_hybrid_mode td_hybrid_transparent;
 FAKE_UNUSED(int td_transparent_open(struct td_hybrid *nic, struct td_err *err))
 FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
-FAKE_UNUSED(uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev))
 FAKE_UNUSED(int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err))
 FAKE_UNUSED(const char *td_igbvf_tap(const struct td_igbvf *dev))
 FAKE_UNUSED(void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters))

@@ -100,6 +100,12 @@ static void test_round_trip(void **state)
 	assert_string_equal(back.driver, "");
 	assert_true(back.has_override);
 	assert_string_equal(back.driver_override, "");
+	memcpy(plain.pf_name, "p\xff\x80", sizeof("p\xff\x80")); /* a name as the kernel allows it */
+	memcpy(plain.driver, "\xc3\x9f\xc3", sizeof("\xc3\x9f\xc3"));
+	assert_int_equal(td_journal_write(dir, &plain, NULL), 0);
+	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), 0);
+	assert_string_equal(back.pf_name, plain.pf_name);
+	assert_string_equal(back.driver, plain.driver);
 	assert_int_equal(td_journal_remove(dir, bdf, NULL), 0);
 	assert_int_equal(td_journal_remove(dir, bdf, NULL), 0);
 	assert_int_equal(td_journal_read(dir, bdf, &back, NULL), -ENOENT);

@@ -76,7 +76,7 @@ int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_sett
 
 int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
 {
-	assert_string_equal(pf_name, "pf0");
+	assert_string_equal(pf_name, fake.nic->lease.vf.pf_name);
 	*ret_up = fake.pf_up;
 	*ret_carrier = fake.carrier && fake.pf_up;
 	return fake_try("pf link", err);
