@@ -235,6 +235,10 @@ static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP && guest_is_down(nic))
 		td_err_set(err, ENETDOWN, TD_REASON_DRIVER_DOWN,
 			"nic %s: the guest's interface is down; it goes to the VF when it comes up", id);
+	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP && td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE)
+		td_err_set(err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT,
+			"nic %s: no driver took the VF within %u ms: has the guest one? Debian's cloud kernels lack igbvf and iavf", id,
+			limit_ms);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP)
 		td_err_set(err, ETIMEDOUT, TD_REASON_PLUG_TIMEOUT, "nic %s: the guest's VF driver was not up within %u ms", id, limit_ms);
 	else if (nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_VERIFY)

@@ -48,6 +48,7 @@ case_no_guest_driver() {
 	check 'another wish is refused, and not kept' switch_fails emulated flip-busy
 	check 'not kept' [ "$(nic_get .wanted)" = vf ]
 	nic_wait '.flips[-1].reason' plug-timeout 20
+	check 'which says what may lack it' grep -q 'no driver took the VF within 2000 ms.*cloud kernels lack igbvf and iavf' "$WORK/errors"
 	nic_wait .vf.state warm 20
 	check 'the guest answers' answers
 	guest 'modprobe igbvf'

@@ -267,6 +267,8 @@ static void test_retries(void **state)
 	guest.stops_at = STEP_PROBE; /* a guest without the VF's driver is not tried again and again */
 	assert_false(flip(TD_PATH_VF));
 	assert_int_equal(ended.reason, TD_REASON_PLUG_TIMEOUT);
+	assert_non_null(strstr(td_hybrid_last_record(fake.nic)->text, "no driver took the VF")); /* and which kernels have none */
+	assert_non_null(strstr(td_hybrid_last_record(fake.nic)->text, "cloud kernels lack igbvf and iavf"));
 	before = fake.nic->log_count;
 	fake_run(200000, false);
 	assert_int_equal(fake.nic->log_count, before);
