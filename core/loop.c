@@ -53,6 +53,16 @@ static struct td_work *take_work(struct td_loop *loop)
 	return work;
 }
 
+static bool has_work(struct td_loop *loop)
+{
+	bool has;
+
+	pthread_mutex_lock(&loop->post_lock);
+	has = loop->posted != NULL;
+	pthread_mutex_unlock(&loop->post_lock);
+	return has;
+}
+
 /* Runs what stands in the list now; what is posted meanwhile wakes the loop again, so that it cannot starve descriptors. */
 static void wake_ready(struct td_watch *watch, uint32_t events)
 {
@@ -65,7 +75,7 @@ static void wake_ready(struct td_watch *watch, uint32_t events)
 		;
 	for (unsigned i = 0; i < BATCH && (work = take_work(loop)); i++)
 		work->run(work);
-	if (__atomic_load_n(&loop->posted, __ATOMIC_RELAXED))
+	if (has_work(loop))
 		loop_signal(loop);
 }
 

@@ -102,6 +102,7 @@ int td_vm_init(struct td_vm *vm, const struct td_vm_config *config, struct td_er
 	vm->reboot_work.run = reboot_run;
 	vm->stop_work.run = stop_run;
 	pthread_mutex_init(&vm->lock, NULL);
+	td_jobs_init(&vm->jobs, &vm->loop);
 	r = vm_build(vm, err);
 	if (r < 0)
 		td_vm_fini(vm);
@@ -132,6 +133,7 @@ void td_vm_fini(struct td_vm *vm)
 	if (vm->pci.vm)
 		td_pci_fini(&vm->pci);
 	pthread_mutex_unlock(&vm->lock);
+	td_jobs_fini(&vm->jobs);
 	td_bus_fini(&vm->pio);
 	td_bus_fini(&vm->mmio);
 	td_irq_fini(&vm->irq);

@@ -9,7 +9,8 @@
  *                    each callback (it is the loop's guard); control commands therefore too.
  *   2. a device's own io lock (virtio: queues against set-up). I/O threads take only this one, never vm->lock; from an I/O thread the
  *      main loop is reached by td_loop_post().
- *   3. loop->post_lock, a leaf.
+ *   3. jobs->lock, then loop->post_lock: leaves.
+ * What may wait (netlink, sysfs, fsync, pinning RAM) is a host job (job.h): `jobs` has a thread of its own, which never takes vm->lock.
  * Pausing vCPUs (td_vm_pause) is done by the main loop's thread with vm->lock held: it lets go of the lock while it waits.
  */
 #ifndef TD_CORE_VM_H
@@ -23,6 +24,7 @@
 #include "core/device.h"
 #include "core/err.h"
 #include "core/irq.h"
+#include "core/job.h"
 #include "core/kvm.h"
 #include "core/log.h"
 #include "core/loop.h"
@@ -52,6 +54,7 @@ struct td_vm {
 	struct td_bus pio, mmio;
 	struct td_pci pci;
 	struct td_loop loop;
+	struct td_jobs jobs;
 	pthread_mutex_t lock;
 	struct td_vcpus vcpus;
 	struct td_device *devices, **devices_tail;

@@ -24,9 +24,9 @@ static void driver_left(struct td_hybrid *nic)
 	struct td_err err = {0};
 
 	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest's virtio-net driver was reset");
-	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		td_flip_abort(&nic->flip, &err);
-	if (!nic->flip.active && !nic->leaving && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+	if (!td_flip_active(&nic->flip) && !nic->leaving && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, false, &err);
 }
 
@@ -220,7 +220,7 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 
 int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err)
 {
-	if (!nic->flip.active)
+	if (!td_flip_active(&nic->flip))
 		return 0;
 	return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s): pause when it is over",
 		nic->config->id, td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
@@ -231,7 +231,7 @@ int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err)
 /* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
 static bool is_there(const struct td_hybrid *nic, enum td_path to)
 {
-	return nic->path == to && !nic->flip.active && !nic->leaving &&
+	return nic->path == to && !td_flip_active(&nic->flip) && !nic->leaving &&
 	       (!nic->mode || to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED);
 }
 
@@ -266,7 +266,7 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 	if (nic->host.vm->state != TD_VM_RUNNING)
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused, so its guest can't take part: resume it first",
 			nic->config->id);
-	if (nic->flip.active)
+	if (td_flip_active(&nic->flip))
 		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
 	nic->done = done;
 	nic->done_opaque = opaque;

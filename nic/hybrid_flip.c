@@ -46,6 +46,13 @@ static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 	nic->mode->undo(nic, to, phase);
 }
 
+/* Nothing of it is given away yet. */
+static bool flip_at_work(void *opaque, enum td_path to, enum td_flip_phase phase)
+{
+	(void)opaque, (void)to, (void)phase;
+	return false;
+}
+
 static void flip_arm(void *opaque, uint64_t delay_ms)
 {
 	struct td_hybrid *nic = opaque;
@@ -67,7 +74,7 @@ static void limit_expired(struct td_timer *timer)
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, limit);
 	struct td_err err = {0};
 
-	if (!nic->flip.active)
+	if (!td_flip_active(&nic->flip))
 		return;
 	if (nic->mode->explain_timeout(nic, &err))
 		td_flip_fail(&nic->flip, nic->flip.phase, &err);
@@ -150,7 +157,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 	}
 }
 
-static const struct td_flip_ops flip_ops = {flip_begin, flip_undo, flip_arm, flip_now, flip_finished};
+static const struct td_flip_ops flip_ops = {flip_begin, flip_undo, flip_at_work, flip_arm, flip_now, flip_finished};
 
 /* What a cold flip gave up waits for its counters. Who asks for a VF again needn't: it is measured up to now, and goes. */
 static void give_back_now(struct td_hybrid *nic)
@@ -165,7 +172,7 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 {
 	uint64_t rx, tx;
 
-	if (nic->flip.active)
+	if (td_flip_active(&nic->flip))
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s)", nic->config->id,
 			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
 	if (to == TD_PATH_VF && !automatic)
@@ -229,7 +236,7 @@ static void measure(struct td_hybrid *nic)
 		return;
 	td_hybrid_packets(nic, &rx, &tx);
 	td_blackout_sample(&nic->blackout, td_now_ns(), rx, tx);
-	if (!nic->flip.active && td_now_ns() >= nic->measure_until_ns)
+	if (!td_flip_active(&nic->flip) && td_now_ns() >= nic->measure_until_ns)
 		td_hybrid_finish_measuring(nic);
 }
 
@@ -246,11 +253,11 @@ static void tick(struct td_timer *timer)
 	bool runs = nic->host.vm->state == TD_VM_RUNNING;
 
 	measure(nic);
-	if (!nic->flip.active)
+	if (!td_flip_active(&nic->flip))
 		give_back(nic);
 	if (nic->mode)
 		nic->mode->tick(nic);
-	if (nic->flip.active || nic->blackout.active || (nic->held && nic->leaving) || (nic->settle_until_ns && runs))
+	if (td_flip_active(&nic->flip) || nic->blackout.active || (nic->held && nic->leaving) || (nic->settle_until_ns && runs))
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
 	else if (nic->leaving || nic->give_back || nic->reconsider || nic->settle_until_ns)
 		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);

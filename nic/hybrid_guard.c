@@ -93,7 +93,7 @@ static void look_after(struct td_timer *timer)
 	int rc;
 
 	rejoin(nic);
-	if (!nic->flip.active && !nic->pinned)
+	if (!td_flip_active(&nic->flip) && !nic->pinned)
 		td_hybrid_guard(nic, nic->path); /* the bridge may have become ours */
 	rc = nic->guarded ? td_host_guard_renew(config->bridge, tap_of(nic), config->mac, &err) : td_host_guard_tidy(config->bridge, &err);
 	if (rc < 0)

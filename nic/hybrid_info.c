@@ -220,7 +220,7 @@ static json_t *vf_json(struct td_hybrid *nic)
 
 static const char *state_name(const struct td_hybrid *nic)
 {
-	if (nic->flip.active)
+	if (td_flip_active(&nic->flip))
 		return td_flip_phase_name(nic->flip.phase);
 	return nic->leaving ? "giving-vf-up" : "idle";
 }

@@ -208,7 +208,7 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 static void on_opening(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
-	bool arriving = nic->flip.active && nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP;
+	bool arriving = td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP;
 
 	if (arriving)
 		nic->opening_ns = td_now_ns();
@@ -261,9 +261,9 @@ static void on_ejected(void *opaque)
 	}
 	nic->marks.ejected_ns = td_now_ns();
 	td_hybrid_on_emulated(nic);
-	if (nic->flip.active && nic->flip.to == TD_PATH_EMULATED && td_flip_done(&nic->flip, TD_FLIP_QUIESCE))
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_EMULATED && td_flip_done(&nic->flip, TD_FLIP_QUIESCE))
 		return;
-	if (nic->flip.active && nic->flip.to == TD_PATH_VF) {
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF) {
 		td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest gave the VF up");
 		td_flip_abort(&nic->flip, &err);
 		return;
@@ -279,7 +279,7 @@ static void on_ejected(void *opaque)
 static void came_up_late(struct td_hybrid *nic)
 {
 	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
-	if (!nic->flip.active && nic->path == TD_PATH_EMULATED)
+	if (!td_flip_active(&nic->flip) && nic->path == TD_PATH_EMULATED)
 		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
 }
 
@@ -289,9 +289,9 @@ static void on_driver_up(void *opaque)
 
 	if (nic->config->mode != TD_NIC_FAILOVER)
 		return;
-	if (nic->flip.active && nic->flip.phase == TD_FLIP_SWAP)
+	if (td_flip_active(&nic->flip) && nic->flip.phase == TD_FLIP_SWAP)
 		td_hybrid_wake(nic); /* looked at there */
-	else if (!nic->flip.active && !nic->leaving && nic->path == TD_PATH_EMULATED)
+	else if (!td_flip_active(&nic->flip) && !nic->leaving && nic->path == TD_PATH_EMULATED)
 		came_up_late(nic);
 	else
 		td_hybrid_driver_is_up(nic);
@@ -312,7 +312,7 @@ void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 		return;
 	}
 	td_err_set(&err, ENODEV, TD_REASON_VF_LOST, "the VF was taken away");
-	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		td_flip_abort(&nic->flip, &err);
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED) {
 		nic->give_back = true;
@@ -321,7 +321,7 @@ void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 		td_hybrid_wake(nic);
 		return;
 	}
-	if (!nic->flip.active)
+	if (!td_flip_active(&nic->flip))
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, true, &err);
 }
 

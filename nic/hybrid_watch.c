@@ -125,7 +125,7 @@ static void look(struct td_timer *timer)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, watch);
 
-	if (!nic->flip.active && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
+	if (!td_flip_active(&nic->flip) && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
 		look_at_link(nic);
 		look_at_driver(nic);
 		if (nic->config->mode == TD_NIC_FAILOVER)
@@ -190,7 +190,7 @@ void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err)
 
 void td_hybrid_follow(struct td_hybrid *nic)
 {
-	if (nic->flip.active || nic->leaving || nic->give_back)
+	if (td_flip_active(&nic->flip) || nic->leaving || nic->give_back)
 		return;
 	if (!nic->standby || nic->wanted != TD_PATH_VF || nic->path == TD_PATH_VF)
 		nic->reconsider = false;

@@ -46,23 +46,32 @@ static void end_phase(struct td_flip *flip)
 	flip->phase_ns[flip->phase] = flip->ops->now_ns(flip->opaque) - flip->phase_started_ns;
 }
 
-static void finish(struct td_flip *flip)
+static void tell_finished(struct td_flip *flip, enum td_flip_state state)
 {
 	struct td_err err = flip->err;
 
 	flip->total_ns = flip->ops->now_ns(flip->opaque) - flip->started_ns;
-	flip->active = false;
+	flip->state = state;
 	flip->ops->finished(flip->opaque, flip, &err);
 }
 
-/* flip->err says why. Backwards from the phase that failed, it included: its begin may have done a part. */
-static void undo_all(struct td_flip *flip)
+/* Backwards from the phase that failed, it included: its begin may have done a part. */
+static void undo_phases(struct td_flip *flip)
 {
-	flip->undoing = true;
+	flip->state = TD_FLIP_UNDOING;
 	for (int phase = (int)flip->phase; phase >= 0; phase--)
 		flip->ops->undo(flip->opaque, flip->to, (enum td_flip_phase)phase);
-	flip->undoing = false;
-	finish(flip);
+}
+
+/* flip->err says why. */
+static void give_up(struct td_flip *flip)
+{
+	if (flip->ops->at_work(flip->opaque, flip->to, flip->phase)) {
+		tell_finished(flip, TD_FLIP_LATE);
+		return;
+	}
+	undo_phases(flip);
+	tell_finished(flip, TD_FLIP_IDLE);
 }
 
 /* Begins the current phase. -EINPROGRESS: nothing was decided yet. Else flip->err goes with a negative value. */
@@ -94,11 +103,11 @@ static bool next_phase(struct td_flip *flip, int rc)
 		if (rc < 0)
 			td_warn("flip to %s: commit: %s", td_path_name(flip->to), flip->err.text);
 		flip->err = (struct td_err){0};
-		finish(flip);
+		tell_finished(flip, TD_FLIP_IDLE);
 		return false;
 	}
 	if (rc < 0) {
-		undo_all(flip);
+		give_up(flip);
 		return false;
 	}
 	flip->phase++;
@@ -120,10 +129,14 @@ static void run(struct td_flip *flip)
 
 int td_flip_start(struct td_flip *flip, enum td_path to, struct td_err *err)
 {
-	if (flip->active)
+	if (flip->state == TD_FLIP_LATE)
+		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY,
+			"the host is still at work for the flip to %s that has failed (phase %s): try again when it is done",
+			td_path_name(flip->to), td_flip_phase_name(flip->phase));
+	if (td_flip_active(flip))
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "a flip to %s is in progress (phase %s)", td_path_name(flip->to),
 			td_flip_phase_name(flip->phase));
-	flip->active = true;
+	flip->state = TD_FLIP_RUNNING;
 	flip->to = to;
 	flip->phase = TD_FLIP_RESERVE;
 	flip->err = (struct td_err){0};
@@ -161,7 +174,7 @@ static int failure_code(const struct td_err *err)
 
 bool td_flip_done(struct td_flip *flip, enum td_flip_phase phase)
 {
-	if (!flip->active || flip->undoing || flip->phase != phase)
+	if (flip->state != TD_FLIP_RUNNING || flip->phase != phase)
 		return false;
 	resolve(flip, 0, NULL);
 	return true;
@@ -169,7 +182,7 @@ bool td_flip_done(struct td_flip *flip, enum td_flip_phase phase)
 
 bool td_flip_fail(struct td_flip *flip, enum td_flip_phase phase, const struct td_err *err)
 {
-	if (!flip->active || flip->undoing || flip->phase != phase)
+	if (flip->state != TD_FLIP_RUNNING || flip->phase != phase)
 		return false;
 	resolve(flip, failure_code(err), err);
 	return true;
@@ -184,11 +197,27 @@ void td_flip_timeout(struct td_flip *flip)
 {
 	struct td_err err = {0};
 
-	if (!flip->active || flip->undoing || flip->in_begin)
+	if (flip->state != TD_FLIP_RUNNING || flip->in_begin)
 		return;
 	td_err_set(&err, ETIMEDOUT, TD_REASON_FLIP_TIMEOUT, "phase %s took longer than %u ms", td_flip_phase_name(flip->phase),
 		flip->limit_ms[flip->phase]);
 	td_flip_fail(flip, flip->phase, &err);
+}
+
+bool td_flip_returned(struct td_flip *flip)
+{
+	if (flip->state != TD_FLIP_LATE)
+		return false;
+	undo_phases(flip);
+	flip->state = TD_FLIP_IDLE;
+	return true;
+}
+
+void td_flip_drop(struct td_flip *flip)
+{
+	if (td_flip_active(flip))
+		flip->ops->arm(flip->opaque, 0);
+	flip->state = TD_FLIP_IDLE;
 }
 
 const char *td_flip_phase_name(enum td_flip_phase phase)

@@ -62,7 +62,7 @@ static void take_link(struct td_hybrid *nic, uint64_t now_ns)
 	if (!td_vfio_pci_show_link(nic->vf, false))
 		return;
 	nic->queue.away_ns = now_ns;
-	if (!nic->settle_until_ns && !nic->flip.active)
+	if (!nic->settle_until_ns && !td_flip_active(&nic->flip))
 		td_hybrid_settle(nic);
 }
 

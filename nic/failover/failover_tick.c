@@ -76,7 +76,7 @@ void td_hybrid_driver_is_up(struct td_hybrid *nic)
 	nic->path = TD_PATH_VF;
 	td_hybrid_hold(nic, true);
 	td_hybrid_wake(nic);
-	if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		(void)td_flip_done(&nic->flip, TD_FLIP_SWAP);
 }
 
@@ -181,7 +181,7 @@ static void tick_arriving(struct td_hybrid *nic)
 		driver_is_opening(nic);
 	if (nic->held && nic->path == TD_PATH_VF)
 		relay(nic);
-	if (nic->flip.active && nic->flip.phase == TD_FLIP_VERIFY)
+	if (td_flip_active(&nic->flip) && nic->flip.phase == TD_FLIP_VERIFY)
 		tick_verify(nic);
 }
 
@@ -204,7 +204,7 @@ void td_hybrid_settle(struct td_hybrid *nic)
 	td_hybrid_hold(nic, true);
 	nic->quiet_ns = now_ns;
 	nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
-	if (!nic->flip.active && now_ns - nic->kicked_ns >= KICKS_OLD_NS)
+	if (!td_flip_active(&nic->flip) && now_ns - nic->kicked_ns >= KICKS_OLD_NS)
 		nic->kicks = 0;
 	td_hybrid_wake(nic);
 	td_hybrid_watch(nic);
@@ -342,7 +342,7 @@ void td_hybrid_failover_tick(struct td_hybrid *nic)
 {
 	if (nic->leaving && nic->vf)
 		tick_leaving(nic);
-	else if (nic->flip.active && nic->flip.to == TD_PATH_VF)
+	else if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		tick_arriving(nic);
 	tick_settling(nic);
 	td_hybrid_follow(nic);

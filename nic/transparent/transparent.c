@@ -323,7 +323,7 @@ static void tick(struct td_hybrid *nic)
 		return;
 	if (nic->settle_until_ns)
 		settle(nic);
-	if (!flip->active) {
+	if (!td_flip_active(flip)) {
 		follow_driver(nic);
 		return;
 	}

@@ -61,7 +61,7 @@ static inline void guest_opens(enum fake_step step)
 {
 	if (step == STEP_PROBE)
 		guest.vf_events.opening(guest.vf_events.opaque);
-	if (fake.nic->flip.active && fake.nic->flip.to == TD_PATH_VF && fake.nic->flip.phase == TD_FLIP_SWAP)
+	if (td_flip_active(&fake.nic->flip) && fake.nic->flip.to == TD_PATH_VF && fake.nic->flip.phase == TD_FLIP_SWAP)
 		assert_true(guest.held);
 }
 

@@ -84,7 +84,7 @@ static inline void fake_count(unsigned fail_nth)
 static inline int fake_try(const char *name, struct td_err *err)
 {
 	fake_note(name);
-	if (fake.nic && fake.nic->flip.active)
+	if (fake.nic && td_flip_active(&fake.nic->flip))
 		fake.calls++;
 	if ((!fake.fail_nth || fake.calls != fake.fail_nth || fake.failed) && (!fake.fail_name || strcmp(fake.fail_name, name) != 0))
 		return 0;
@@ -174,14 +174,14 @@ static inline void fake_run(uint64_t ms, bool until_idle)
 			fake.reset_wanted = false;
 			fake_guest_resets();
 		}
-		if (until_idle && !fake.nic->flip.active)
+		if (until_idle && !td_flip_active(&fake.nic->flip))
 			return;
 		next = fake_next_timer(until_ns);
 		if (!next)
 			break;
 		fake.now_ns = TD_MAX(fake.now_ns, next->deadline_ns);
 		td_loop_disarm(NULL, next);
-		fake.trace_count = fake.nic->flip.active ? fake.trace_count : 0;
+		fake.trace_count = td_flip_active(&fake.nic->flip) ? fake.trace_count : 0;
 		next->expired(next);
 	} while (fake.now_ns < until_ns);
 	fake.now_ns = TD_MAX(fake.now_ns, until_ns);

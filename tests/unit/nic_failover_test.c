@@ -51,13 +51,13 @@ static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip
 
 static void happen(void)
 {
-	if (!fake.nic->flip.active)
+	if (!td_flip_active(&fake.nic->flip))
 		return;
-	while (plan.armed && fake.nic->flip.active)
+	while (plan.armed && td_flip_active(&fake.nic->flip))
 		fake_run(1, false);
 	if (plan.waits) {
 		fake_run(5, true);
-		assert_true(fake.nic->flip.active);
+		assert_true(td_flip_active(&fake.nic->flip));
 		assert_int_equal(fake.nic->flip.phase, plan.phase);
 	}
 	if (plan.fault == VF_LOST_WAITING)

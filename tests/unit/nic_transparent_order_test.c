@@ -531,7 +531,7 @@ static void test_retry_after_end(void **state)
 			fake_run(1, false);
 		assert_int_equal(td_hybrid_last_record(fake.nic)->reason, TD_REASON_NO_CARRIER);
 		end_ns = fake.now_ns;
-		while (!fake.nic->flip.active)
+		while (!td_flip_active(&fake.nic->flip))
 			fake_run(1, false);
 		assert_in_range(fake.now_ns - end_ns, 900000000ULL << i, 1200000000ULL << i);
 	}

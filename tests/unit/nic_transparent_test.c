@@ -92,9 +92,9 @@ static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip
 /* While a phase waits, the loop runs; then what is planned happens. What happened within one may make a later one wait. */
 static void happen(void)
 {
-	if (plan.waits && fake.nic->flip.active) {
+	if (plan.waits && td_flip_active(&fake.nic->flip)) {
 		fake_run(20, true);
-		assert_true(fake.nic->flip.active);
+		assert_true(td_flip_active(&fake.nic->flip));
 		assert_int_equal(fake.nic->flip.phase, plan.phase);
 		strike();
 	}

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "policy/flip.h"
@@ -20,7 +21,7 @@ struct fake {
 	uint64_t now_ns, armed_ms;
 	unsigned finished, restarts, begin_depth;
 	struct td_err err;
-	bool poke_in_undo;
+	bool poke_in_undo, at_work;
 };
 
 static const char letters[] = "RPQTSAVC";
@@ -90,6 +91,15 @@ static void fake_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 	}
 }
 
+static bool fake_at_work(void *opaque, enum td_path to, enum td_flip_phase phase)
+{
+	struct fake *fake = opaque;
+
+	assert_int_equal(to, fake->flip.to);
+	assert_int_equal(phase, fake->flip.phase);
+	return fake->at_work;
+}
+
 static void fake_arm(void *opaque, uint64_t delay_ms)
 {
 	((struct fake *)opaque)->armed_ms = delay_ms;
@@ -104,7 +114,7 @@ static void fake_finished(void *opaque, const struct td_flip *flip, const struct
 {
 	struct fake *fake = opaque;
 
-	assert_false(flip->active);
+	assert_true(flip->state == TD_FLIP_IDLE || (flip->state == TD_FLIP_LATE && fake->at_work));
 	note(fake, '.');
 	fake->finished++;
 	fake->err = *err;
@@ -114,7 +124,7 @@ static void fake_finished(void *opaque, const struct td_flip *flip, const struct
 	}
 }
 
-static const struct td_flip_ops fake_ops = {fake_begin, fake_undo, fake_arm, fake_now, fake_finished};
+static const struct td_flip_ops fake_ops = {fake_begin, fake_undo, fake_at_work, fake_arm, fake_now, fake_finished};
 
 static void set_up(struct fake *fake)
 {
@@ -137,7 +147,7 @@ static void expect_undone(struct fake *fake, unsigned phase, int code, enum td_r
 	assert_int_equal(fake->err.code, code);
 	assert_int_equal(fake->err.reason, reason);
 	assert_int_equal(fake->flip.phase, phase);
-	assert_false(fake->flip.active);
+	assert_false(td_flip_active(&fake->flip));
 	assert_int_equal(fake->armed_ms, 0);
 }
 
@@ -311,7 +321,7 @@ static void test_restart_from_finished(void **state)
 	td_flip_start(&fake.flip, TD_PATH_VF, NULL);
 	assert_string_equal(fake.trace, "RPQTSAVC.RPQTSAVC.RPQTSAVC.");
 	assert_int_equal(fake.flip.to, TD_PATH_EMULATED);
-	assert_false(fake.flip.active);
+	assert_false(td_flip_active(&fake.flip));
 	/* Also after a failure, and the old error is forgotten. */
 	set_up(&fake);
 	fake.plan[TD_FLIP_PREPARE] = PLAN_PENDING;
@@ -352,6 +362,76 @@ static void test_failure_without_a_code(void **state)
 	assert_string_equal(fake.trace, "RPQqpr.");
 }
 
+/* Work that a phase gave away outlives the flip: it is undone when it is back, and no flip begins before. */
+static void test_late_work(void **state)
+{
+	(void)state;
+	for (unsigned phase = 0; phase < TD_FLIP_COMMIT; phase++)
+		for (unsigned by_limit = 0; by_limit < 2; by_limit++) {
+			struct td_err cause = canceled(), err = {0};
+			struct fake fake;
+			char before[256];
+
+			set_up(&fake);
+			fake.poke_in_undo = fake.at_work = true;
+			fake.plan[phase] = PLAN_PENDING;
+			td_flip_start(&fake.flip, TD_PATH_VF, NULL);
+			if (by_limit)
+				td_flip_timeout(&fake.flip);
+			else
+				td_flip_abort(&fake.flip, &cause);
+			assert_int_equal(fake.finished, 1); /* whoever asked is told at once */
+			assert_int_equal(fake.err.reason, by_limit ? TD_REASON_FLIP_TIMEOUT : TD_REASON_FLIP_ABORTED);
+			assert_int_equal(fake.flip.state, TD_FLIP_LATE);
+			assert_int_equal(fake.armed_ms, 0);
+			snprintf(before, sizeof(before), "%s", fake.trace);
+			assert_int_equal(strlen(before), phase + 2); /* begun, and finished; nothing is undone */
+			/* Nothing but its return ends it. */
+			td_flip_abort(&fake.flip, &cause);
+			td_flip_timeout(&fake.flip);
+			assert_false(td_flip_done(&fake.flip, (enum td_flip_phase)phase));
+			assert_false(td_flip_fail(&fake.flip, (enum td_flip_phase)phase, &cause));
+			assert_int_equal(td_flip_start(&fake.flip, TD_PATH_EMULATED, &err), -EBUSY);
+			assert_int_equal(err.reason, TD_REASON_FLIP_BUSY);
+			assert_non_null(strstr(err.text, td_flip_phase_name((enum td_flip_phase)phase)));
+			assert_string_equal(fake.trace, before);
+			assert_true(td_flip_returned(&fake.flip));
+			assert_int_equal(strlen(fake.trace), 2 * (phase + 1) + 1);
+			for (unsigned i = 0; i <= phase; i++) /* backwards, and the one that failed first */
+				assert_int_equal(fake.trace[phase + 2 + i], letters[phase - i] + 'a' - 'A');
+			assert_int_equal(fake.finished, 1);
+			assert_false(td_flip_active(&fake.flip) || td_flip_returned(&fake.flip));
+			fake.at_work = false;
+			fake.plan[phase] = PLAN_DONE;
+			assert_int_equal(td_flip_start(&fake.flip, TD_PATH_VF, NULL), 0);
+			assert_int_equal(fake.finished, 2);
+			assert_int_equal(fake.err.code, 0);
+		}
+}
+
+/* Its owner ends: nothing is called any more, in whatever state it is. */
+static void test_drop(void **state)
+{
+	(void)state;
+	for (unsigned late = 0; late < 2; late++) {
+		struct fake fake;
+		char before[256];
+
+		set_up(&fake);
+		fake.at_work = late;
+		fake.plan[TD_FLIP_PREPARE] = PLAN_PENDING;
+		td_flip_start(&fake.flip, TD_PATH_VF, NULL);
+		if (late)
+			td_flip_timeout(&fake.flip);
+		snprintf(before, sizeof(before), "%s", fake.trace);
+		td_flip_drop(&fake.flip);
+		assert_int_equal(fake.armed_ms, 0);
+		assert_false(td_flip_done(&fake.flip, TD_FLIP_PREPARE) || td_flip_returned(&fake.flip));
+		td_flip_timeout(&fake.flip);
+		assert_string_equal(fake.trace, before);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -378,6 +458,8 @@ int main(void)
 		cmocka_unit_test(test_restart_from_finished),
 		cmocka_unit_test(test_idle_is_left_alone),
 		cmocka_unit_test(test_failure_without_a_code),
+		cmocka_unit_test(test_late_work),
+		cmocka_unit_test(test_drop),
 		cmocka_unit_test(test_names),
 	};
 

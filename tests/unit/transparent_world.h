@@ -22,7 +22,7 @@ static inline void check_serving(void)
 	bool on_vf = nic->path == TD_PATH_VF;
 	const struct td_vf82576_ring *tx = on_vf ? &card.tx : &guest.state.tx[0];
 
-	assert_false(nic->flip.active);
+	assert_false(td_flip_active(&nic->flip));
 	assert_false(nic->limit.armed);
 	assert_false(nic->transparent.parked);
 	assert_int_equal(nic->transparent.rest_ns, 0);
