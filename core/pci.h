@@ -72,6 +72,7 @@ struct td_pci_dev {
 	uint8_t *w1c;	   /* same size: bit 1 = writing 1 clears; NULL when there is none */
 	unsigned next_cap; /* where td_pci_add_cap() puts the next capability */
 	bool unplug_requested;
+	bool unready;	     /* see td_pci_dev_set_ready() */
 	bool ejectable;	     /* came by td_pci_plug(): the guest may eject it, at any time */
 	uint8_t *config_own; /* where config stands while the device is not plugged */
 	uint8_t *power_on;   /* config as it was at plugging; NULL when not plugged */
@@ -155,6 +156,11 @@ int td_pci_unplug_request(struct td_pci_dev *dev);
 void td_pci_reset(struct td_pci *pci);
 /* Writable bits of one device as at plugging, decoding off (a function-level reset leaves it so). ops->config_written is not called. */
 void td_pci_dev_reset(struct td_pci_dev *dev);
+/*
+ * A function that resets is not ready until that is over. Reads of its configuration space give all ones meanwhile, as of one that does not
+ * answer; a driver waits for that to end (PCI Express 4.0 §6.6.2; Linux: pci_dev_wait()). Writes are taken. Detached, it is ready again.
+ */
+void td_pci_dev_set_ready(struct td_pci_dev *dev, bool ready);
 
 /*
  * Guest's access to configuration space of any function; also used by tests and the fuzzer. offset 0..4095. Functions that are not there

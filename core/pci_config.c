@@ -56,7 +56,7 @@ void td_pci_config_access(struct td_pci *pci, unsigned devfn, struct td_access *
 	if (!dev || !td_range_ok(access->offset, width, TD_PCI_CONFIG_BYTES)) {
 		access->value = access->write ? access->value : td_access_ones(access);
 	} else if (!access->write) {
-		access->value = read_config(dev, offset, width);
+		access->value = dev->unready ? td_access_ones(access) : read_config(dev, offset, width);
 	} else if (width <= 8 && offset % width == 0) {
 		write_config(pci, dev, offset, TD_MIN(width, 4U), access->value);
 		/* Two cycles; the first may have made the device go away. */

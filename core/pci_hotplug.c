@@ -107,6 +107,7 @@ void td_pci_detach(struct td_pci_dev *dev)
 	pci = &dev->vm->pci;
 	bit = 1U << dev->slot;
 	td_pci_bar_unmap_all(pci, dev);
+	td_pci_dev_set_ready(dev, true);
 	td_pci_window_hide(pci, dev);
 	memcpy(dev->config, dev->power_on, TD_PCI_CONFIG_BYTES);
 	free(td_take_ptr(dev->power_on));
@@ -214,6 +215,17 @@ void td_pci_dev_reset(struct td_pci_dev *dev)
 
 		dev->config[i] = (uint8_t)((dev->config[i] & ~guests) | (dev->power_on[i] & guests));
 	}
+}
+
+void td_pci_dev_set_ready(struct td_pci_dev *dev, bool ready)
+{
+	if (dev->slot < 0 || dev->unready != ready)
+		return;
+	dev->unready = !ready;
+	if (ready)
+		td_pci_window_show(&dev->vm->pci, dev);
+	else
+		td_pci_window_hide(&dev->vm->pci, dev);
 }
 
 void td_pci_reset(struct td_pci *pci)

@@ -11,7 +11,11 @@
  * of that before the guest's next instruction. It is mapped in that very exit, and no later, when another vCPU might be storing there: KVM
  * finishes a store that had just trapped byte by byte, and each byte would be a write to the card.
  *
- * A reset of the device takes the pages out of our and the guest's tables; they come back by a fault that the kernel serves alone.
+ * A reset of the device takes the pages out of our and the guest's tables; they come back by a fault that the kernel serves alone. While
+ * it runs, the kernel holds off whoever touches a register: an access of ours would wait with the VM's lock, and a vCPU that faults on a
+ * page holds off whoever changes memslots. So no memslot is made meanwhile, and each access traps and is answered at once: reads with all
+ * ones, writes are dropped. That is what a function in such a reset may do: PCI Express 4.0 §6.6.2 lets it discard requests or answer
+ * them as unsupported, and a read so answered gives all ones. A driver waits until configuration space answers (td_pci_dev_set_ready()).
  */
 #include <errno.h>
 #include <linux/vfio.h>
@@ -178,6 +182,10 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
 {
 	struct td_vfio_bar *b = &dev->bar[bar];
 
+	if (td_vfio_reset_runs(&dev->open)) {
+		dev->sync_pending = true;
+		return;
+	}
 	for (unsigned i = 0; i < b->area_count; i++) {
 		struct td_vfio_area *area = &b->area[i];
 
@@ -243,6 +251,11 @@ enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct 
 		return result;
 	if (dev->open.device_fd < 0 || access->width > 8 || !td_range_ok(access->offset, access->width, b->size_bytes))
 		return TD_FAULT;
+	if (td_vfio_reset_runs(&dev->open)) {
+		if (!access->write)
+			access->value = td_access_ones(access);
+		return TD_DONE;
+	}
 	if (access->write) {
 		look_for_opening(dev, bar, access);
 		return pwrite(dev->open.device_fd, &value, access->width, at) == access->width ? TD_DONE : TD_FAULT;

@@ -69,7 +69,8 @@ unsigned td_vfio_bar_plan(const struct td_vfio_span *spans, unsigned span_count,
 int td_vfio_bar_probe(struct td_vfio_pci *dev, unsigned bar, struct td_err *err); /* size and place */
 int td_vfio_bar_open(struct td_vfio_pci *dev, unsigned bar, struct td_err *err);  /* into our address space */
 void td_vfio_bar_close(struct td_vfio_pci *dev, unsigned bar);
-void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar); /* memslots at dev->pci.bar[bar].addr */
+/* Memslots at dev->pci.bar[bar].addr; while a reset runs, later: dev->sync_pending. */
+void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar);
 void td_vfio_bar_hide(struct td_vfio_pci *dev, unsigned bar);
 enum td_result td_vfio_bar_access(struct td_vfio_pci *dev, unsigned bar, struct td_access *access);
 /* The receive queue's page traps again, until the guest switches the queue on; only where somebody wants to know of that. */
@@ -120,7 +121,7 @@ struct td_vfio_pci {
 	bool driver_up;
 	bool irq_on;	    /* hardware vectors are enabled */
 	bool rx_traps;	    /* what is of_rx traps: the guest's driver has not switched its receive queue on since it came to the VF */
-	bool sync_pending;  /* a reset runs: what the guest has asked of bus mastering and MSI-X since then follows when it is over */
+	bool sync_pending;  /* a reset runs: what the guest has asked of bus mastering, MSI-X and BARs since then follows when it is over */
 	bool plug_pending;  /* hot-plug when the reset is over; the state is plugged already */
 	bool eject_pending; /* the guest gave the device up: told on the main loop, which open.note_fd wakes */
 

@@ -6,9 +6,10 @@
  * Theory of operation. The kernel resets the function when its descriptor is opened and when it is closed, so cold VFs come and go reset.
  * A VF that stays open between two uses (warm) is reset as soon as the guest has given it up, beside the main loop (vfio_reset.c); plugging
  * it again waits for that to end. A guest's own reset of the function is the same one: until it is over the guest's writes to
- * configuration space change what the guest sees, and the hardware follows then. A hidden VF can do nothing to the guest: bus mastering and
- * interrupts are off, its memslots are gone. Whether the driver is up is found by looking at a register every few milliseconds for as long
- * as it is not, without a trap; that it is about to be, who asks for it learns by one (vfio_bar.c).
+ * configuration space change what the guest sees, and the hardware follows then; what the guest reads is all ones. A hidden VF can do
+ * nothing to the guest: bus mastering and interrupts are off, its memslots are gone. Whether the driver is up is found by looking at a
+ * register every few milliseconds for as long as it is not, without a trap; that it is about to be, who asks for it learns by one
+ * (vfio_bar.c).
  */
 #include "vfio/vfio_pci.h"
 
@@ -307,11 +308,15 @@ static void sync_command(struct td_vfio_pci *dev)
 
 static void sync_after_reset(struct td_vfio_pci *dev)
 {
+	td_pci_dev_set_ready(&dev->pci, true);
 	if (!dev->sync_pending)
 		return;
 	dev->sync_pending = false;
 	sync_command(dev);
 	td_vfio_irq_update(dev);
+	for (unsigned i = 0; i < TD_PCI_BARS; i++)
+		if (dev->pci.bar[i].mapped)
+			td_vfio_bar_show(dev, i);
 }
 
 static void open_noted(struct td_vfio_open *open)
@@ -353,6 +358,7 @@ static void pci_config_written(struct td_pci_dev *pci, unsigned offset, unsigned
 	if (td_vfio_config_flr_asked(pci, dev->pcie_cap, offset, width)) {
 		td_pci_dev_reset(pci);
 		calm(dev);
+		td_pci_dev_set_ready(pci, !td_vfio_reset_runs(&dev->open));
 		return;
 	}
 	if (offset < PCI_COMMAND + 2 && offset + width > PCI_COMMAND)

@@ -2,7 +2,7 @@
 /*
  * vfio_reset.c - function-level resets beside the main loop. The kernel waits 100 ms and more in each (PCI Express 4.0 §6.6.2), far longer
  * than a flip may take, and whoever waits for it with the VM's lock stops every vCPU that leaves the guest. While it runs, the kernel
- * holds off every access to the device's registers, the guest's too, so nothing else needs to know.
+ * holds off every access to the device's registers: what the guest does with them meanwhile is answered without it (vfio_bar.c).
  */
 #include <errno.h>
 #include <linux/vfio.h>

@@ -92,6 +92,49 @@ static bool reset_began(unsigned count)
 	return atomic_load(&vf->resets) == count;
 }
 
+/* As a guest reads it: by ports, and in the window. */
+static uint32_t read_command(void)
+{
+	struct td_access access = {.offset = PCI_COMMAND, .width = 4};
+	const struct td_pci *pci = &vf->vm->pci;
+	uint32_t seen = 0;
+
+	td_pci_config_access(&vf->vm->pci, (unsigned)vf->dev->pci.slot * 8, &access);
+	if (pci->window.host) {
+		memcpy(&seen, pci->window.host + (uint64_t)vf->dev->pci.slot * 8 * TD_PAGE + PCI_COMMAND, sizeof(seen));
+		assert_int_equal(seen, access.value);
+	}
+	return (uint32_t)access.value;
+}
+
+/* A driver that asked for a reset sees that it is not over, and what it wrote meanwhile when it is. */
+static void test_not_ready_in_a_reset(void **state)
+{
+	(void)state;
+	if (!vf->vm)
+		skip();
+	alarm(20);
+	ask_for_reset();
+	assert_true(reset_began(1));
+	assert_int_equal(read_command(), UINT32_MAX);
+	write_config(PCI_COMMAND, PCI_COMMAND_MASTER);
+	ask_for_reset();
+	write_config(PCI_COMMAND, PCI_COMMAND_MASTER);
+	assert_int_equal(read_command(), UINT32_MAX);
+	sem_post(&vf->go_on);
+	for (unsigned ms = 0; ms < 1000 && read_command() == UINT32_MAX; ms++)
+		driver_run(vf->vm, 1);
+	assert_int_equal(read_command() & UINT16_MAX, PCI_COMMAND_MASTER);
+	/* One that leaves meanwhile comes back ready. */
+	ask_for_reset();
+	assert_true(reset_began(2));
+	td_vfio_pci_detach(vf->dev);
+	sem_post(&vf->go_on);
+	assert_int_equal(td_vfio_pci_attach(vf->dev, NULL), 0);
+	assert_int_not_equal(read_command(), UINT32_MAX);
+	alarm(0);
+}
+
 /* On a vCPU's thread, with the VM's lock: who waits there for a reset stops the whole VM. */
 static void test_resets_in_a_row(void **state)
 {
@@ -224,6 +267,7 @@ static void test_opening(void **state)
 	/* Its next driver is another. */
 	sem_post(&vf->go_on);
 	ask_for_reset();
+	td_vfio_reset_wait(&dev->open);
 	*td_vfio_bar_reg32(dev, 0, TD_VF_RXDCTL) = 0;
 	td_vfio_bar_show(dev, 0);
 	check_page(false, 1);
@@ -232,12 +276,56 @@ static void test_opening(void **state)
 	td_vfio_bar_close(dev, 0);
 }
 
+static uint64_t read_reg(uint32_t offset, uint8_t width)
+{
+	struct td_access access = {.offset = offset, .width = width};
+
+	assert_int_equal(td_vfio_bar_access(vf->dev, 0, &access), TD_DONE);
+	return access.value;
+}
+
+/* A driver that does not wait for the reset's end, on a vCPU's thread with the VM's lock: it is answered without the card. */
+static void test_registers_in_a_reset(void **state)
+{
+	(void)state;
+	if (!vf->vm)
+		skip();
+	struct td_vfio_pci *dev = vf->dev;
+	struct td_vfio_area *area = dev->bar[0].area;
+	alarm(20);
+	openings = 0;
+	make_bar(dev);
+	td_vfio_bar_trap_rx(dev);
+	*td_vfio_bar_reg32(dev, 0, TD_VF_RDT) = 7;
+	ask_for_reset();
+	assert_true(reset_began(1));
+	dev->pci.bar[0].mapped = true; /* decoded anew, and shown when it is over */
+	td_vfio_bar_show(dev, 0);
+	assert_false(area[0].in_guest || area[1].in_guest || area[2].in_guest);
+	assert_int_equal(read_reg(TD_VF_RDT, 4), UINT32_MAX);
+	assert_int_equal(read_reg(TD_VF_RDT, 1), UINT8_MAX);
+	write_reg(TD_VF_RDT, 9);
+	write_reg(TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
+	assert_int_equal(*td_vfio_bar_reg32(dev, 0, TD_VF_RDT), 7);
+	assert_int_equal(openings, 0);
+	sem_post(&vf->go_on);
+	for (unsigned ms = 0; ms < 1000 && !area[0].in_guest; ms++)
+		driver_run(vf->vm, 1);
+	check_page(false, 0);
+	assert_int_equal(read_reg(TD_VF_RDT, 4), 7);
+	dev->pci.bar[0].mapped = false;
+	td_vfio_bar_close(dev, 0);
+	alarm(0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_resets_in_a_row, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pause_in_a_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_ready_in_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_opening, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_registers_in_a_reset, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
