@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * iommu.h - the IO address space of one VM: guest RAM as devices see it, IOVA = GPA. RAM is mapped only while a VF is attached, in one
- * call per contiguous run; BARs never are (no peer to peer). Backends: VFIO type1 (Linux Documentation/driver-api/vfio.rst, uAPI
- * linux/vfio.h).
+ * call for each of its runs (core/mem.h). Only RAM is: a VF's BARs are not, so no device can reach another's registers (peer to peer), and
+ * a slip of the guest's driver there is an IOMMU fault instead of a write into hardware. The kernel's interface is a backend's
+ * (iommu_ops.h); VFIO type 1 is the one there is.
  */
 #ifndef TD_IOMMU_IOMMU_H
 #define TD_IOMMU_IOMMU_H
@@ -18,7 +19,7 @@ struct td_iommu_stats {
 	uint64_t last_map_ns; /* what the last td_iommu_map_ram() took: pinning and, where needed, faulting in */
 };
 
-/* Opens the container (/dev/vfio/vfio). -ENOENT: TD_REASON_NO_IOMMU or TD_REASON_VFIO_DRIVER with what is missing. */
+/* -ENOENT: TD_REASON_NO_IOMMU or TD_REASON_VFIO_DRIVER with what is missing. */
 int td_iommu_create(struct td_iommu **ret_iommu, struct td_err *err);
 void td_iommu_destroy(struct td_iommu *iommu);
 
@@ -28,7 +29,10 @@ void td_iommu_destroy(struct td_iommu *iommu);
  */
 void td_iommu_tell_kvm(struct td_iommu *iommu, int vm_fd);
 
-/* Puts an open VFIO group into the address space; the first one chooses the type1v2 model. The group's fd stays the caller's. */
+/*
+ * Puts an open VFIO group into the address space. TD_REASON_IRQ_REMAP: the host does not remap interrupts. The group's fd stays the
+ * caller's. When the last one leaves, RAM is unmapped.
+ */
 int td_iommu_add_group(struct td_iommu *iommu, int group_fd, unsigned group, struct td_err *err);
 void td_iommu_remove_group(struct td_iommu *iommu, int group_fd);
 
@@ -38,7 +42,6 @@ void td_iommu_remove_group(struct td_iommu *iommu, int group_fd);
  */
 int td_iommu_map_ram(struct td_iommu *iommu, const struct td_mem *mem, struct td_err *err);
 void td_iommu_unmap_ram(struct td_iommu *iommu);
-bool td_iommu_is_mapped(const struct td_iommu *iommu);
 
 void td_iommu_stats(const struct td_iommu *iommu, struct td_iommu_stats *ret_stats);
 
