@@ -13,6 +13,8 @@
 #include "emul/serial.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_rng.h"
+#include "nic/failover/failover_mode.h"
+#include "nic/transparent/transparent_mode.h"
 
 static int add_serial(struct td_machine *machine, struct td_err *err)
 {
@@ -42,8 +44,12 @@ static int add_disks(struct td_machine *machine, struct td_err *err)
 
 static int add_nics(struct td_machine *machine, struct td_err *err)
 {
-	struct td_hybrid_host host = {
-		.vm = &machine->vm, .iommu = &machine->iommu, .run_dir = machine->run_dir, .exact_vf = machine->exact_vf};
+	struct td_hybrid_host host = {.vm = &machine->vm,
+		.iommu = &machine->iommu,
+		.run_dir = machine->run_dir,
+		.exact_vf = machine->exact_vf,
+		.failover = &td_failover_mode,
+		.transparent = &td_transparent_mode};
 	for (unsigned i = 0; i < machine->config->net_count; i++)
 		if (machine->config->net[i].vf)
 			machine->exact_vf[host.exact_vf_count++] = machine->config->net[i].vf;

@@ -11,47 +11,16 @@
 
 /* ---- the guest's virtio-net driver ---- */
 
-static void refuse_standby(struct td_hybrid *nic)
-{
-	nic->reason = TD_REASON_STANDBY_REFUSED;
-	snprintf(nic->reason_text, sizeof(nic->reason_text), "the guest's driver did not accept STANDBY: the VF stays hidden");
-	td_warn("nic %s: %s", nic->config->id, nic->reason_text);
-}
-
-/* The master of the pair goes with its driver, so the VF would stand alone in the guest, with the NIC's MAC. */
-static void driver_left(struct td_hybrid *nic)
-{
-	struct td_err err = {0};
-
-	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest's virtio-net driver was reset");
-	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
-		td_flip_abort(&nic->flip, &err);
-	if (!td_flip_active(&nic->flip) && !nic->leaving && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
-		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, false, &err);
-}
-
 static void on_driver(void *opaque, bool accepted, bool standby)
 {
 	struct td_hybrid *nic = opaque;
 
-	nic->driver_ok = accepted;
 	nic->standby = accepted && standby;
 	/* The MAC may have been behind another port before. */
 	if (accepted && nic->path == TD_PATH_EMULATED)
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
-	if (nic->config->mode != TD_NIC_FAILOVER)
-		return;
-	if (!accepted) {
-		driver_left(nic);
-		return;
-	}
-	if (!standby) {
-		refuse_standby(nic);
-		return;
-	}
-	nic->retry_at_ns = nic->patience_ns = 0;
-	nic->reconsider = true;
-	td_hybrid_wake(nic);
+	if (nic->mode)
+		nic->mode->driver(nic, accepted, standby);
 }
 
 static void on_broken(void *opaque)
@@ -139,12 +108,10 @@ static int create_parts(struct td_hybrid *nic, struct td_err *err)
 	return rc;
 }
 
-static const struct td_hybrid_mode *mode_of(enum td_nic_mode mode)
+static const struct td_hybrid_mode *mode_of(const struct td_hybrid_host *host, enum td_nic_mode mode)
 {
-	static const struct td_hybrid_mode *const modes[] = {[TD_NIC_FAILOVER] = &td_hybrid_failover,
-		[TD_NIC_TRANSPARENT] = &td_hybrid_transparent,
-		[TD_NIC_EMULATED] = NULL,
-		[TD_NIC_VF] = NULL};
+	const struct td_hybrid_mode *const modes[] = {
+		[TD_NIC_FAILOVER] = host->failover, [TD_NIC_TRANSPARENT] = host->transparent, [TD_NIC_EMULATED] = NULL, [TD_NIC_VF] = NULL};
 
 	return modes[mode];
 }
@@ -161,12 +128,14 @@ int td_hybrid_create(
 	nic->config = config;
 	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->carrier_fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
-	nic->mode = mode_of(config->mode);
+	nic->mode = mode_of(host, config->mode);
 	td_hybrid_flip_init(nic);
 	td_hybrid_watch_init(nic);
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
-	rc = create_parts(nic, err);
+	rc = nic->mode ? nic->mode->create(nic, err) : 0;
+	if (rc == 0)
+		rc = create_parts(nic, err);
 	if (rc == 0)
 		rc = td_hybrid_guard_begin(nic, err);
 	td_hybrid_open_stats(nic);
@@ -190,12 +159,14 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
 	td_hybrid_close_stats(nic);
-	if (nic->transparent.on_hardware) {
-		nic->resetting = true; /* nobody is told anything any more */
+	if (nic->mode && nic->mode->vf_state && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED) { /* the guest needn't be there */
+		nic->resetting = true;							      /* nobody is told anything any more */
 		nic->mode->force_off(nic);
 	}
 	td_hybrid_vf_release(nic);
 	td_hybrid_guard_end(nic);
+	if (nic->mode)
+		nic->mode->destroy(nic);
 	free(nic);
 }
 
@@ -231,7 +202,7 @@ int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err)
 /* Of a guest whose interface is down, the VF is plugged and the path is the emulated one. */
 static bool is_there(const struct td_hybrid *nic, enum td_path to)
 {
-	return nic->path == to && !td_flip_active(&nic->flip) && !nic->leaving &&
+	return nic->path == to && !td_flip_active(&nic->flip) && !td_hybrid_leaving(nic) &&
 	       (!nic->mode || to == TD_PATH_VF || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED);
 }
 

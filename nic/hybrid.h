@@ -17,6 +17,7 @@
 #include "policy/flip.h"
 
 struct td_hybrid;
+struct td_hybrid_mode;
 
 /* What every NIC of a VM shares. */
 struct td_hybrid_host {
@@ -26,6 +27,8 @@ struct td_hybrid_host {
 	/* The VFs that NICs of the VM name exactly, so that no NIC that takes any of a PF's takes one of them. Borrowed. */
 	const char *const *exact_vf;
 	unsigned exact_vf_count;
+	/* What knows to flip (failover/failover_mode.h, transparent/transparent_mode.h); NULL: no NIC is of that mode. */
+	const struct td_hybrid_mode *failover, *transparent;
 };
 
 /* flip may be NULL. Called when a flip that td_hybrid_switch() started has ended. */

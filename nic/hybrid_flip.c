@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_flip.c - what flips of all modes share: start, timers, the look every millisecond, announcements, measuring, the record. What a
- * phase does is the mode's: failover.c, transparent.c.
+ * phase does is the mode's: failover/, transparent/.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,8 +12,6 @@
 #include "nic/rarp.h"
 
 #define MEASURE_AFTER_NS 300000000ULL
-#define TICK_NS		 1000000ULL
-#define TICK_IDLE_NS	 100000000ULL /* a guest that does not answer is asked again, without haste */
 
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
 {
@@ -162,7 +160,7 @@ static const struct td_flip_ops flip_ops = {flip_begin, flip_undo, flip_at_work,
 /* What a cold flip gave up waits for its counters. Who asks for a VF again needn't: it is measured up to now, and goes. */
 static void give_back_now(struct td_hybrid *nic)
 {
-	if (!nic->give_back || nic->leaving || nic->lost || td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+	if (!nic->give_back || td_hybrid_leaving(nic) || nic->lost || td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
 		return;
 	td_hybrid_finish_measuring(nic);
 	td_hybrid_vf_release(nic);
@@ -177,7 +175,7 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
 	if (to == TD_PATH_VF && !automatic)
 		give_back_now(nic);
-	if (to == TD_PATH_VF && (nic->leaving || nic->give_back || nic->lost))
+	if (to == TD_PATH_VF && (td_hybrid_leaving(nic) || nic->give_back || nic->lost))
 		return td_err_set(
 			err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the VF of the last flip is not given back yet", nic->config->id);
 	/* It would see two NICs with one MAC. */
@@ -199,6 +197,11 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	td_hybrid_wake(nic);
 	td_hybrid_watch(nic);
 	return td_flip_start(&nic->flip, to, err);
+}
+
+bool td_hybrid_leaving(const struct td_hybrid *nic)
+{
+	return nic->mode && nic->mode->leaving(nic);
 }
 
 bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
@@ -250,22 +253,24 @@ static void give_back(struct td_hybrid *nic)
 static void tick(struct td_timer *timer)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, tick);
-	bool runs = nic->host.vm->state == TD_VM_RUNNING;
+	uint64_t again_ns = 0;
 
 	measure(nic);
 	if (!td_flip_active(&nic->flip))
 		give_back(nic);
 	if (nic->mode)
-		nic->mode->tick(nic);
-	if (td_flip_active(&nic->flip) || nic->blackout.active || (nic->held && nic->leaving) || (nic->settle_until_ns && runs))
-		td_loop_arm(&nic->host.vm->loop, timer, TICK_NS);
-	else if (nic->leaving || nic->give_back || nic->reconsider || nic->settle_until_ns)
-		td_loop_arm(&nic->host.vm->loop, timer, TICK_IDLE_NS);
+		again_ns = nic->mode->tick(nic);
+	if (td_flip_active(&nic->flip) || nic->blackout.active)
+		again_ns = TD_HYBRID_TICK_NS;
+	else if (!again_ns && (nic->give_back || nic->reconsider))
+		again_ns = TD_HYBRID_TICK_IDLE_NS;
+	if (again_ns)
+		td_loop_arm(&nic->host.vm->loop, timer, again_ns);
 }
 
 void td_hybrid_wake(struct td_hybrid *nic)
 {
-	td_loop_arm(&nic->host.vm->loop, &nic->tick, TICK_NS);
+	td_loop_arm(&nic->host.vm->loop, &nic->tick, TD_HYBRID_TICK_NS);
 }
 
 void td_hybrid_flip_init(struct td_hybrid *nic)

@@ -15,23 +15,13 @@ static uint64_t grow(uint64_t *shown, uint64_t now)
 	return *shown;
 }
 
-/* Of the hardware behind igbvf, since it was given the rings; what was before stands in nic->vf_before. */
-static void count_hw(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
-{
-	uint64_t counter[TD_VF82576_COUNTERS];
-
-	td_hw82576_counters(nic->hw, counter);
-	*ret_vf = (struct td_vfio_counters){
-		counter[TD_VF_COUNT_GPRC], counter[TD_VF_COUNT_GORC], counter[TD_VF_COUNT_GPTC], counter[TD_VF_COUNT_GOTC]};
-}
-
 static void count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
 {
 	*ret_vf = (struct td_vfio_counters){0};
 	if (nic->vf)
 		td_vfio_pci_counters(nic->vf, ret_vf);
-	else if (nic->transparent.on_hardware)
-		count_hw(nic, ret_vf);
+	else if (nic->mode && nic->mode->count_vf)
+		nic->mode->count_vf(nic, ret_vf);
 }
 
 /* What was relayed passed the tap and then the VF: it counts once. igbvf counts only what its model moved. */
@@ -222,7 +212,7 @@ static const char *state_name(const struct td_hybrid *nic)
 {
 	if (td_flip_active(&nic->flip))
 		return td_flip_phase_name(nic->flip.phase);
-	return nic->leaving ? "giving-vf-up" : "idle";
+	return td_hybrid_leaving(nic) ? "giving-vf-up" : "idle";
 }
 
 static json_t *flips_json(const struct td_hybrid *nic)

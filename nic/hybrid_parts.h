@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), failover*.c (what a flip does in mode
- * failover), transparent*.c (in mode transparent), hybrid_guard.c (frames that come back, uplinks), hybrid_info.c
- * (counters, JSON). Nobody else includes it. All on the main loop with the VM's lock held, but for td_hybrid_vf_steer(), which may be
- * without, and td_hybrid_hold(), which a vCPU's thread may call with it.
+ * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_guard.c (frames that come back, uplinks),
+ * hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/, transparent/. Those see this file;
+ * the files here know a mode by its table alone. All on the main loop with the VM's lock held, but for td_hybrid_vf_steer(), which may be
+ * without.
  */
 #ifndef TD_NIC_HYBRID_PARTS_H
 #define TD_NIC_HYBRID_PARTS_H
@@ -18,10 +18,11 @@
 #include "nic/catch.h"
 #include "nic/hybrid.h"
 #include "nic/relay.h"
-#include "vfio/hw82576.h"
 #include "vfio/vfio_pci.h"
 
-#define TD_HYBRID_LOG 64U
+#define TD_HYBRID_LOG	       64U
+#define TD_HYBRID_TICK_NS      1000000ULL
+#define TD_HYBRID_TICK_IDLE_NS 100000000ULL /* a guest that does not answer is asked again, without haste */
 
 /* Moments of a flip, beside its phases; 0: did not come. */
 struct td_hybrid_marks {
@@ -58,6 +59,9 @@ struct td_hybrid;
 
 /* What a mode with two paths does. begin and undo as of policy/flip.h. */
 struct td_hybrid_mode {
+	/* nic->mode_state, which is the mode's own. destroy() comes last: VF and emulated NIC are not looked at any more. */
+	int (*create)(struct td_hybrid *nic, struct td_err *err);
+	void (*destroy)(struct td_hybrid *nic);
 	int (*begin)(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err);
 	void (*undo)(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase);
 	/* The limit of the phase in progress is over: true with a text that says more than the phase's name. */
@@ -66,25 +70,22 @@ struct td_hybrid_mode {
 	void (*force_off)(struct td_hybrid *nic);
 	/* The guest was reset, flips are aborted: to the emulated path without it. */
 	void (*guest_reset)(struct td_hybrid *nic);
-	void (*tick)(struct td_hybrid *nic);
-};
-
-/* Of mode transparent. */
-struct td_transparent {
-	bool on_hardware; /* the guest's rings are the VF's */
-	uint64_t held_ns; /* since when what the guest sends is held back; 0: it is not */
-	bool parked;	  /* by the flip in progress */
-	uint64_t parked_ns, parked_cpu_ns;
-	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
-	struct td_vf82576_state prepared;  /* what hardware and PF were told */
-	unsigned preparations;
-	uint64_t again_ns;     /* the guest was slow to post: no try before */
-	uint64_t ahead_ns;     /* since when it gives buffers back for that; 0: it does not */
-	unsigned failed_rests; /* of this flip */
-	uint64_t rest_ns;      /* since when the model rests, before the guest is stopped; 0: it does not */
-	bool unheard;	       /* what waits in the tap came before the VF received */
-	uint32_t room;	       /* frames that may be brought to the VF before its ring is looked at again */
-	unsigned late_looks;   /* at the tap, when nothing else is waited for */
+	/* After each TD_HYBRID_TICK_NS of a flip, and as often as it asks for between them. Returns in how long again; 0: no need. */
+	uint64_t (*tick)(struct td_hybrid *nic);
+	/* Ten times a second between flips, while a VF is used or wanted. driver_away: its driver has not used it for a while. */
+	void (*look)(struct td_hybrid *nic, bool driver_away);
+	/* The guest was asked for the VF and has not given it yet. */
+	bool (*leaving)(const struct td_hybrid *nic);
+	/* No flip to the VF that nobody asks for before this time. */
+	void (*not_before)(struct td_hybrid *nic, uint64_t ns);
+	/* The guest's virtio-net driver has come or gone. NULL: a mode without one. */
+	void (*driver)(struct td_hybrid *nic, bool accepted, bool standby);
+	/* What the guest does to nic->vf; the opaque value is the NIC. NULL: the guest sees no VF, and the four below are the mode's. */
+	const struct td_vfio_events *vf_events;
+	int (*open_vf)(struct td_hybrid *nic, struct td_err *err);
+	void (*close_vf)(struct td_hybrid *nic);
+	enum td_vfio_state (*vf_state)(const struct td_hybrid *nic);
+	void (*count_vf)(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 };
 
 /* The transmit queue of the guest's igbvf, of mode failover (failover_queue.c). */
@@ -100,11 +101,10 @@ struct td_hybrid_queue {
 struct td_hybrid {
 	struct td_hybrid_host host;
 	const struct td_hybrid_mode *mode;     /* NULL: one path only */
+	void *mode_state;		       /* the mode's */
 	const struct td_vm_net_config *config; /* borrowed for the VM's life */
 	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
 	struct td_igbvf *igbvf;		       /* NULL: any other model */
-	struct td_hw82576 *hw;		       /* behind igbvf; NULL: none */
-	struct td_transparent transparent;
 	struct td_lease lease;
 	struct td_vfio_pci *vf;	 /* NULL: none */
 	struct td_relay relay;	 /* open while there is a lease */
@@ -145,7 +145,7 @@ struct td_hybrid {
 	bool steered;		  /* the VF has the NIC's MAC in its PF */
 	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
 	bool was_up;		  /* its VF driver was up when it was asked */
-	uint64_t settle_until_ns; /* 0, or until when the path that the guest is not on may still be in use */
+	uint64_t settle_until_ns; /* 0, or until when the emulated path may still be in use */
 	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
 	uint64_t announced_ns; /* of the VF, last; 0: not since the guest was elsewhere */
 	uint64_t stood_by_ns;  /* the guest was last known to send by the standby */
@@ -188,14 +188,12 @@ bool td_hybrid_vf_sees_link(struct td_hybrid *nic);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
 
-/* The VF is being taken away: told by either kind. */
-void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested);
-
-/* transparent.c */
-extern const struct td_hybrid_mode td_hybrid_transparent;
+/* The VF is being taken away: told by either kind. An event of the VF: opaque is the NIC. */
+void td_hybrid_vf_lost(void *opaque, bool release_requested);
 
 /* hybrid_flip.c */
 void td_hybrid_flip_init(struct td_hybrid *nic);
+bool td_hybrid_leaving(const struct td_hybrid *nic); /* its mode's answer */
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err);
 bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody; false: did not begin */
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
@@ -214,30 +212,6 @@ void td_hybrid_try_later(struct td_hybrid *nic);
 void td_hybrid_follow(struct td_hybrid *nic);
 /* And says so. */
 void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text);
-
-/* failover.c */
-extern const struct td_hybrid_mode td_hybrid_failover;
-void td_hybrid_hold(struct td_hybrid *nic, bool hold);
-void td_hybrid_ask_unplug(struct td_hybrid *nic);
-/* The guest has nothing to do with the VF any more, however that came. */
-void td_hybrid_on_emulated(struct td_hybrid *nic);
-
-/* failover_tick.c */
-void td_hybrid_failover_tick(struct td_hybrid *nic);
-void td_hybrid_driver_is_up(struct td_hybrid *nic);
-/* On the VF: the emulated path is in use, or was a moment ago; it is looked at every millisecond until it is not. */
-void td_hybrid_settle(struct td_hybrid *nic);
-/* And from then on, a few times a second: is it in use again? */
-void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away);
-
-/* failover_queue.c */
-void td_hybrid_queue_forget(struct td_hybrid *nic); /* no driver runs the VF: the next to open it is one that probes it */
-void td_hybrid_queue_opened(struct td_hybrid *nic, uint64_t now_ns);
-void td_hybrid_queue_looked(struct td_hybrid *nic, uint64_t now_ns); /* igbvf looks for its link about now */
-/* The VF is open: a queue that stands still is started. */
-void td_hybrid_look_at_queue(struct td_hybrid *nic, uint64_t now_ns);
-void td_hybrid_queue_give_due(struct td_hybrid *nic, uint64_t now_ns); /* whether it is open or not: the link, when it is time */
-void td_hybrid_queue_end(struct td_hybrid *nic); /* nobody is going to look for a while: igbvf is left with its link */
 
 /* hybrid_guard.c */
 

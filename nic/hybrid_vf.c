@@ -6,12 +6,9 @@
 #include <unistd.h>
 
 #include "core/log.h"
-#include "nic/transparent/transparent.h"
+#include "nic/hybrid_parts.h"
 
-static void on_opening(void *opaque);
-static void on_ejected(void *opaque);
-static void on_driver_up(void *opaque);
-static void on_lost(void *opaque, bool release_requested);
+static void gave_only_path_up(void *opaque);
 
 /*
  * A VLAN, or a link that is off, may be left from whoever had the VF before: only what differs is set, a driver may not know the rest. The
@@ -51,17 +48,15 @@ int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err)
 
 static int create_vf(struct td_hybrid *nic, struct td_err *err)
 {
+	static const struct td_vfio_events only_path = {.ejected = gave_only_path_up, .lost = td_hybrid_vf_lost};
 	char name[32];
 	struct td_vfio_pci_config config = {.name = name,
 		.bdf = nic->lease.vf.bdf,
 		.group = nic->lease.vf.group,
-		.events = {.opening = nic->config->mode == TD_NIC_FAILOVER ? on_opening : NULL,
-			.ejected = on_ejected,
-			.driver_up = on_driver_up,
-			.lost = on_lost,
-			.opaque = nic}};
+		.events = nic->mode ? *nic->mode->vf_events : only_path};
 	int rc = 0;
 
+	config.events.opaque = nic;
 	snprintf(name, sizeof(name), "%.28s-vf", nic->config->id);
 	if (!*nic->host.iommu)
 		rc = td_iommu_create(nic->host.iommu, err);
@@ -72,8 +67,8 @@ int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = 0;
 
-	if (nic->config->mode == TD_NIC_TRANSPARENT)
-		return td_transparent_open(nic, err);
+	if (nic->mode && nic->mode->open_vf)
+		return nic->mode->open_vf(nic, err);
 	if (!nic->vf)
 		rc = create_vf(nic, err);
 	if (rc == 0 && td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED)
@@ -110,7 +105,8 @@ void td_hybrid_vf_release(struct td_hybrid *nic)
 		td_vfio_pci_destroy(nic->vf);
 		nic->vf = NULL;
 	}
-	td_transparent_close(nic);
+	if (nic->mode && nic->mode->close_vf)
+		nic->mode->close_vf(nic);
 	td_relay_close(&nic->relay);
 	td_catch_close(&nic->catch);
 	forget_carrier(nic);
@@ -189,8 +185,8 @@ bool td_hybrid_vf_sees_link(struct td_hybrid *nic)
 
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic)
 {
-	if (nic->hw)
-		return nic->transparent.on_hardware ? TD_VFIO_PLUGGED : TD_VFIO_WARM;
+	if (nic->mode && nic->mode->vf_state)
+		return nic->mode->vf_state(nic);
 	return nic->vf ? td_vfio_pci_state(nic->vf) : TD_VFIO_CLOSED;
 }
 
@@ -201,108 +197,19 @@ enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic)
 
 /* ---- events of the VF ---- */
 
-/*
- * net_failover counts on the VF soon after, sooner perhaps than the main loop looks, and drops what comes by the standby then. In a guest
- * that loads its driver anew while it is on the VF, the next look finds out what came of it.
- */
-static void on_opening(void *opaque)
+/* In mode vf. */
+static void gave_only_path_up(void *opaque)
 {
-	struct td_hybrid *nic = opaque;
-	bool arriving = td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF && nic->flip.phase == TD_FLIP_SWAP;
-
-	if (arriving)
-		nic->opening_ns = td_now_ns();
-	if (arriving || (nic->path == TD_PATH_VF && !nic->leaving))
-		td_hybrid_hold(nic, true);
-}
-
-/* A request that was rolled back may still be answered: the last flip, or NULL. */
-static const struct td_hybrid_record *late_flip(struct td_hybrid *nic)
-{
-	const struct td_hybrid_record *last = td_hybrid_last_record(nic);
-
-	return last && last->reason == TD_REASON_UNPLUG_TIMEOUT ? last : NULL;
-}
-
-static bool asked_to_go_cold(struct td_hybrid *nic)
-{
-	const struct td_hybrid_record *late = late_flip(nic);
-
-	return late && late->cold;
-}
-
-/* If it was not asked, the guest's administrator did it. The NIC stays where it is then. */
-static void gave_up_unasked(struct td_hybrid *nic)
-{
-	const struct td_hybrid_record *late = late_flip(nic);
-
-	if (late && late->automatic) { /* nobody's wish */
-		td_hybrid_set_reason(nic, nic->link_lost ? nic->link_reason : TD_REASON_UNPLUG_TIMEOUT,
-			"the guest gave the VF up at last, after the time for it was over");
-		nic->reconsider = true;
-		return;
-	}
-	nic->wanted = TD_PATH_EMULATED;
-	if (late)
-		td_hybrid_set_reason(nic, TD_REASON_UNPLUG_TIMEOUT, "the guest gave the VF up after the time for it was over");
-	else
-		td_hybrid_set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave the VF up unasked");
-}
-
-static void on_ejected(void *opaque)
-{
-	struct td_hybrid *nic = opaque;
-	bool asked = nic->leaving;
-	struct td_err err = {0};
-
-	if (nic->config->mode == TD_NIC_VF) {
-		td_hybrid_set_reason(nic, TD_REASON_FLIP_ABORTED, "the guest gave its VF up, and it has no other path");
-		return;
-	}
-	nic->marks.ejected_ns = td_now_ns();
-	td_hybrid_on_emulated(nic);
-	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_EMULATED && td_flip_done(&nic->flip, TD_FLIP_QUIESCE))
-		return;
-	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF) {
-		td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest gave the VF up");
-		td_flip_abort(&nic->flip, &err);
-		return;
-	}
-	td_hybrid_vf_unsteer(nic);
-	nic->give_back |= nic->lost || !nic->config->warm || asked_to_go_cold(nic);
-	if (!asked && !nic->lost)
-		gave_up_unasked(nic);
-	td_hybrid_wake(nic);
-}
-
-/* The guest's interface was down when it got the VF. Now net_failover counts on it: so does the NIC, or it takes the VF away again. */
-static void came_up_late(struct td_hybrid *nic)
-{
-	td_hybrid_flip_by_itself(nic, TD_PATH_VF, false);
-	if (!td_flip_active(&nic->flip) && nic->path == TD_PATH_EMULATED)
-		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
-}
-
-static void on_driver_up(void *opaque)
-{
-	struct td_hybrid *nic = opaque;
-
-	if (nic->config->mode != TD_NIC_FAILOVER)
-		return;
-	if (td_flip_active(&nic->flip) && nic->flip.phase == TD_FLIP_SWAP)
-		td_hybrid_wake(nic); /* looked at there */
-	else if (!td_flip_active(&nic->flip) && !nic->leaving && nic->path == TD_PATH_EMULATED)
-		came_up_late(nic);
-	else
-		td_hybrid_driver_is_up(nic);
+	td_hybrid_set_reason(opaque, TD_REASON_FLIP_ABORTED, "the guest gave its VF up, and it has no other path");
 }
 
 /*
  * The host waits for us to let go. The guest is asked first, so that its driver and net_failover come down in order; what it does not do
  * within the time for it is done without it (td_flip's end).
  */
-void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
+void td_hybrid_vf_lost(void *opaque, bool release_requested)
 {
+	struct td_hybrid *nic = opaque;
 	struct td_err err = {0};
 
 	nic->lost = true;
@@ -323,9 +230,4 @@ void td_hybrid_vf_lost(struct td_hybrid *nic, bool release_requested)
 	}
 	if (!td_flip_active(&nic->flip))
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, true, &err);
-}
-
-static void on_lost(void *opaque, bool release_requested)
-{
-	td_hybrid_vf_lost(opaque, release_requested);
 }

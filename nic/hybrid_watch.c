@@ -2,7 +2,7 @@
 /*
  * hybrid_watch.c - what a NIC sees between flips, and flips that nobody asks for: it leaves the VF when the PF below it has no link, and
  * goes to the VF that it is wanted on when what kept it from there has passed. Of both modes with two paths; in mode transparent the way
- * back is its own (transparent.c).
+ * back is its own (transparent/).
  *
  * Theory of operation. Without link at its PF, a guest on the VF is cut off, and net_failover does not help: it moves what the guest sends
  * to the standby and goes on discarding what comes by it. So the PF's link is looked at, by one read from sysfs ten times a second, as
@@ -60,7 +60,7 @@ static void forget_link(struct td_hybrid *nic)
 {
 	if (nic->link_lost) {
 		td_hybrid_try_later(nic);
-		nic->transparent.retry_at_ns = TD_MAX(nic->transparent.retry_at_ns, nic->retry_at_ns);
+		nic->mode->not_before(nic, nic->retry_at_ns);
 	}
 	nic->link_lost = false;
 	nic->looks = 0;
@@ -117,7 +117,7 @@ static void look_at_driver(struct td_hybrid *nic)
 
 static void leave_vf(struct td_hybrid *nic)
 {
-	if (nic->path == TD_PATH_VF && !nic->leaving && td_now_ns() >= nic->retry_at_ns)
+	if (nic->path == TD_PATH_VF && !td_hybrid_leaving(nic) && td_now_ns() >= nic->retry_at_ns)
 		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
 }
 
@@ -128,8 +128,7 @@ static void look(struct td_timer *timer)
 	if (!td_flip_active(&nic->flip) && !nic->lost && nic->host.vm->state == TD_VM_RUNNING) {
 		look_at_link(nic);
 		look_at_driver(nic);
-		if (nic->config->mode == TD_NIC_FAILOVER)
-			td_hybrid_look_at_standby(nic, nic->looks_driver == LOOKS_BACK);
+		nic->mode->look(nic, nic->looks_driver == LOOKS_BACK);
 		if (nic->link_lost)
 			leave_vf(nic);
 	}
@@ -190,7 +189,7 @@ void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err)
 
 void td_hybrid_follow(struct td_hybrid *nic)
 {
-	if (td_flip_active(&nic->flip) || nic->leaving || nic->give_back)
+	if (td_flip_active(&nic->flip) || td_hybrid_leaving(nic) || nic->give_back)
 		return;
 	if (!nic->standby || nic->wanted != TD_PATH_VF || nic->path == TD_PATH_VF)
 		nic->reconsider = false;

@@ -24,9 +24,9 @@
 #include <string.h>
 
 #include "core/log.h"
-#include "nic/hybrid_parts.h"
+#include "nic/failover/failover.h"
 
-void td_hybrid_hold(struct td_hybrid *nic, bool hold)
+void td_failover_hold(struct td_hybrid *nic, bool hold)
 {
 	int rc = td_virtio_net_hold_rx(nic->net, hold); /* a reset of the driver may have ended it */
 
@@ -36,7 +36,7 @@ void td_hybrid_hold(struct td_hybrid *nic, bool hold)
 		nic->held = hold;
 }
 
-void td_hybrid_ask_unplug(struct td_hybrid *nic)
+void td_failover_ask_unplug(struct td_hybrid *nic)
 {
 	int rc = td_vfio_pci_unplug_request(nic->vf);
 
@@ -46,13 +46,13 @@ void td_hybrid_ask_unplug(struct td_hybrid *nic)
 		td_debug("nic %s: unplug request: %s", nic->config->id, strerror(-rc));
 }
 
-void td_hybrid_on_emulated(struct td_hybrid *nic)
+void td_failover_on_emulated(struct td_hybrid *nic)
 {
-	td_hybrid_hold(nic, false);
+	td_failover_hold(nic, false);
 	nic->leaving = false;
 	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
 	nic->announced_ns = 0;
-	td_hybrid_queue_forget(nic);
+	td_failover_queue_forget(nic);
 	if (nic->path == TD_PATH_EMULATED)
 		return;
 	nic->path = TD_PATH_EMULATED;
@@ -69,11 +69,11 @@ static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 	if (nic->host.vm->state == TD_VM_PAUSED)
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE,
 			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
-	td_hybrid_queue_end(nic);
+	td_failover_queue_end(nic);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
-	td_hybrid_hold(nic, nic->was_up);
-	td_hybrid_ask_unplug(nic);
+	td_failover_hold(nic, nic->was_up);
+	td_failover_ask_unplug(nic);
 	return -EINPROGRESS;
 }
 
@@ -87,7 +87,7 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 		td_hybrid_vf_unsteer(nic);
 		return 0;
 	case TD_FLIP_SWAP:
-		td_hybrid_on_emulated(nic);
+		td_failover_on_emulated(nic);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
@@ -109,14 +109,14 @@ static void undo_leaving(struct td_hybrid *nic)
 	nic->leaving = false;
 	nic->announced_ns = 0; /* of the emulated path, perhaps */
 	if (driver == TD_VFIO_DRIVER_UP && nic->path == TD_PATH_VF) {
-		td_hybrid_settle(nic);
+		td_failover_settle(nic);
 		return;
 	}
-	td_hybrid_hold(nic, false);
+	td_failover_hold(nic, false);
 	if (driver != TD_VFIO_DRIVER_NONE)
 		return;
 	td_hybrid_vf_unsteer(nic);
-	td_hybrid_on_emulated(nic);
+	td_failover_on_emulated(nic);
 }
 
 /* ---- to the VF ---- */
@@ -168,7 +168,7 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_VERIFY:
 		return begin_verify(nic);
 	case TD_FLIP_COMMIT:
-		td_hybrid_settle(nic);
+		td_failover_settle(nic);
 		return 0;
 	default:
 		return 0;
@@ -185,13 +185,13 @@ static bool guest_is_down(struct td_hybrid *nic)
 static void undo_plug(struct td_hybrid *nic)
 {
 	if (nic->path == TD_PATH_EMULATED)
-		td_hybrid_hold(nic, false);
+		td_failover_hold(nic, false);
 	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
-	td_hybrid_queue_end(nic);
+	td_failover_queue_end(nic);
 	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
 	nic->leaving = true;
-	td_hybrid_ask_unplug(nic);
+	td_failover_ask_unplug(nic);
 }
 
 static void undo_steer(struct td_hybrid *nic)
@@ -214,7 +214,7 @@ static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phas
 	if (to == TD_PATH_EMULATED)
 		return;
 	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) { /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
-		td_hybrid_hold(nic, false);
+		td_failover_hold(nic, false);
 		return;
 	}
 	if (phase == TD_FLIP_SWAP)
@@ -254,7 +254,7 @@ static void force_off(struct td_hybrid *nic)
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
 	td_vfio_pci_close(nic->vf);
-	td_hybrid_on_emulated(nic);
+	td_failover_on_emulated(nic);
 	nic->give_back = true;
 }
 
@@ -263,7 +263,40 @@ static void guest_reset(struct td_hybrid *nic)
 	nic->driver_ok = nic->standby = false;
 	if (nic->vf)
 		td_vfio_pci_detach(nic->vf);
-	td_hybrid_on_emulated(nic);
+	td_failover_on_emulated(nic);
 }
 
-const struct td_hybrid_mode td_hybrid_failover = {begin, undo, explain_timeout, force_off, guest_reset, td_hybrid_failover_tick};
+static bool leaving(const struct td_hybrid *nic)
+{
+	return nic->leaving;
+}
+
+static void not_before(struct td_hybrid *nic, uint64_t ns)
+{
+	(void)nic, (void)ns; /* nic->retry_at_ns is its own */
+}
+
+static int create(struct td_hybrid *nic, struct td_err *err)
+{
+	(void)nic, (void)err;
+	return 0;
+}
+
+static void destroy(struct td_hybrid *nic)
+{
+	(void)nic;
+}
+
+const struct td_hybrid_mode td_failover_mode = {.create = create,
+	.destroy = destroy,
+	.begin = begin,
+	.undo = undo,
+	.explain_timeout = explain_timeout,
+	.force_off = force_off,
+	.guest_reset = guest_reset,
+	.tick = td_failover_tick,
+	.look = td_failover_look,
+	.leaving = leaving,
+	.not_before = not_before,
+	.driver = td_failover_driver,
+	.vf_events = &td_failover_vf_events};

@@ -10,7 +10,7 @@
  * (One that sends in the very moment may have igbvf reset the VF: it does so when it finds descriptors that were not sent yet and no link.)
  */
 #include "core/log.h"
-#include "nic/hybrid_parts.h"
+#include "nic/failover/failover.h"
 
 #define STALL_NS 200000000ULL
 #define SURE_NS	 100000000ULL  /* what is sent so long after a look is sent by a queue that runs, once the probe has ended */
@@ -19,12 +19,12 @@
 #define AWAY_NS	 30000000ULL   /* a look is due one jiffy after its interrupt */
 #define TRIES	 2U	       /* in case that its CPUs did not come to look while there was no link */
 
-void td_hybrid_queue_forget(struct td_hybrid *nic)
+void td_failover_queue_forget(struct td_hybrid *nic)
 {
 	nic->queue = (struct td_hybrid_queue){.is_new = true};
 }
 
-void td_hybrid_queue_opened(struct td_hybrid *nic, uint64_t now_ns)
+void td_failover_queue_opened(struct td_hybrid *nic, uint64_t now_ns)
 {
 	struct td_vfio_counters vf;
 
@@ -34,7 +34,7 @@ void td_hybrid_queue_opened(struct td_hybrid *nic, uint64_t now_ns)
 	nic->queue = (struct td_hybrid_queue){.opened_ns = now_ns, .looked_ns = now_ns, .sent = vf.tx_packets};
 }
 
-void td_hybrid_queue_looked(struct td_hybrid *nic, uint64_t now_ns)
+void td_failover_queue_looked(struct td_hybrid *nic, uint64_t now_ns)
 {
 	if (nic->queue.looked_ns || now_ns - nic->queue.opened_ns < PROBE_NS)
 		nic->queue.looked_ns = now_ns;
@@ -63,7 +63,7 @@ static void take_link(struct td_hybrid *nic, uint64_t now_ns)
 		return;
 	nic->queue.away_ns = now_ns;
 	if (!nic->settle_until_ns && !td_flip_active(&nic->flip))
-		td_hybrid_settle(nic);
+		td_failover_settle(nic);
 }
 
 static void give_link(struct td_hybrid *nic, uint64_t now_ns)
@@ -77,26 +77,26 @@ static void give_link(struct td_hybrid *nic, uint64_t now_ns)
 	td_debug("nic %s: igbvf sent nothing by the VF: it was made to start its queue", nic->config->id);
 }
 
-void td_hybrid_queue_end(struct td_hybrid *nic)
+void td_failover_queue_end(struct td_hybrid *nic)
 {
 	if (nic->queue.away_ns)
 		give_link(nic, td_now_ns());
 }
 
-void td_hybrid_queue_give_due(struct td_hybrid *nic, uint64_t now_ns)
+void td_failover_queue_give_due(struct td_hybrid *nic, uint64_t now_ns)
 {
 	if (nic->queue.away_ns && now_ns - nic->queue.away_ns >= AWAY_NS << (2 * nic->queue.tries))
 		give_link(nic, now_ns);
 }
 
-void td_hybrid_look_at_queue(struct td_hybrid *nic, uint64_t now_ns)
+void td_failover_queue_look(struct td_hybrid *nic, uint64_t now_ns)
 {
 	struct td_hybrid_queue *queue = &nic->queue;
 
 	if (!td_vfio_pci_is_82576(nic->vf))
 		return;
 	look_at_sent(nic, now_ns);
-	td_hybrid_queue_give_due(nic, now_ns);
+	td_failover_queue_give_due(nic, now_ns);
 	if (queue->away_ns || !queue->looked_ns || queue->tries == TRIES)
 		return;
 	if (now_ns - TD_MAX(TD_MAX(queue->sent_ns, nic->stood_by_ns), nic->open_ns) >= STALL_NS)

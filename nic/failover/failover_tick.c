@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 
-#include "nic/hybrid_parts.h"
+#include "nic/failover/failover.h"
 
 #define ASK_AGAIN_NS	250000000ULL
 #define QUIET_NS	80000000ULL /* a guest that sends nothing has nothing to move */
@@ -38,7 +38,7 @@ static void relay(struct td_hybrid *nic)
 static void driver_is_gone(struct td_hybrid *nic, uint64_t now_ns)
 {
 	nic->marks.driver_gone_ns = now_ns;
-	td_hybrid_hold(nic, false);
+	td_failover_hold(nic, false);
 	nic->path = TD_PATH_EMULATED;
 	td_hybrid_guard(nic, TD_PATH_EMULATED);
 	td_hybrid_vf_unsteer(nic);
@@ -54,7 +54,7 @@ static void tick_leaving(struct td_hybrid *nic)
 	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
 
 	if (driver == TD_VFIO_DRIVER_UP) {
-		td_hybrid_hold(nic, true);
+		td_failover_hold(nic, true);
 		relay(nic);
 		if (td_vfio_pci_is_82576(nic->vf))
 			td_vfio_pci_kick(nic->vf, TD_VFIO_VECTOR_RECEIVED);
@@ -65,16 +65,16 @@ static void tick_leaving(struct td_hybrid *nic)
 	if (driver == TD_VFIO_DRIVER_NONE && nic->was_up && !nic->marks.driver_gone_ns)
 		driver_is_gone(nic, now_ns);
 	if (now_ns - nic->asked_ns >= ASK_AGAIN_NS)
-		td_hybrid_ask_unplug(nic);
+		td_failover_ask_unplug(nic);
 }
 
-void td_hybrid_driver_is_up(struct td_hybrid *nic)
+void td_failover_driver_is_up(struct td_hybrid *nic)
 {
 	if (nic->leaving || nic->path == TD_PATH_VF)
 		return;
 	nic->marks.driver_up_ns = nic->stood_by_ns = td_now_ns();
 	nic->path = TD_PATH_VF;
-	td_hybrid_hold(nic, true);
+	td_failover_hold(nic, true);
 	td_hybrid_wake(nic);
 	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		(void)td_flip_done(&nic->flip, TD_FLIP_SWAP);
@@ -122,7 +122,7 @@ static void make_it_look(struct td_hybrid *nic, uint64_t now_ns)
 	nic->kicked_ns = now_ns;
 	nic->kicks++;
 	td_vfio_pci_kick(nic->vf, TD_VFIO_VECTOR_MAIL);
-	td_hybrid_queue_looked(nic, now_ns);
+	td_failover_queue_looked(nic, now_ns);
 }
 
 static void tick_verify(struct td_hybrid *nic)
@@ -136,7 +136,7 @@ static void tick_verify(struct td_hybrid *nic)
 		(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
 	else
 		make_it_look(nic, now_ns);
-	td_hybrid_look_at_queue(nic, now_ns);
+	td_failover_queue_look(nic, now_ns);
 }
 
 /*
@@ -150,14 +150,14 @@ static bool vf_is_open(struct td_hybrid *nic, uint64_t now_ns)
 	if (driver == TD_VFIO_DRIVER_UP) {
 		nic->shut_ns = 0;
 		if (!nic->open_ns)
-			td_hybrid_queue_opened(nic, now_ns);
+			td_failover_queue_opened(nic, now_ns);
 		nic->open_ns = nic->open_ns ? nic->open_ns : now_ns;
 	} else {
 		nic->shut_ns = nic->shut_ns ? nic->shut_ns : now_ns;
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->shut_ns >= OPENING_NS)
 			nic->open_ns = 0;
 		if (driver == TD_VFIO_DRIVER_NONE)
-			td_hybrid_queue_forget(nic);
+			td_failover_queue_forget(nic);
 		if (driver == TD_VFIO_DRIVER_NONE || now_ns - nic->opening_ns >= OPENED_NS)
 			nic->opening_ns = 0;
 	}
@@ -170,9 +170,9 @@ static void driver_is_opening(struct td_hybrid *nic)
 	bool open = vf_is_open(nic, td_now_ns());
 
 	nic->marks.driver_open_ns = nic->open_ns;
-	td_hybrid_hold(nic, nic->opening_ns || nic->open_ns);
+	td_failover_hold(nic, nic->opening_ns || nic->open_ns);
 	if (open)
-		td_hybrid_driver_is_up(nic);
+		td_failover_driver_is_up(nic);
 }
 
 static void tick_arriving(struct td_hybrid *nic)
@@ -195,13 +195,13 @@ static void announce_again(struct td_hybrid *nic, uint64_t now_ns, uint64_t paus
 	td_hybrid_announce(nic, TD_PATH_VF);
 }
 
-void td_hybrid_settle(struct td_hybrid *nic)
+void td_failover_settle(struct td_hybrid *nic)
 {
 	uint64_t now_ns = td_now_ns();
 
 	if (nic->leaving || nic->path != TD_PATH_VF)
 		return;
-	td_hybrid_hold(nic, true);
+	td_failover_hold(nic, true);
 	nic->quiet_ns = now_ns;
 	nic->settle_until_ns = now_ns + SETTLE_LIMIT_NS;
 	if (!td_flip_active(&nic->flip) && now_ns - nic->kicked_ns >= KICKS_OLD_NS)
@@ -240,11 +240,11 @@ static bool still_used(struct td_hybrid *nic, uint64_t now_ns)
 {
 	uint64_t relayed = nic->relay.relayed;
 
-	td_hybrid_queue_give_due(nic, now_ns);
+	td_failover_queue_give_due(nic, now_ns);
 	if (!vf_is_open(nic, now_ns) || nic->shut_ns)
 		return true;
 	relay(nic);
-	td_hybrid_look_at_queue(nic, now_ns);
+	td_failover_queue_look(nic, now_ns);
 	if (!nic->marks.tx_moved_ns && sends_by_vf(nic))
 		nic->marks.tx_moved_ns = now_ns;
 	if (sends_by_standby(nic, now_ns)) {
@@ -262,10 +262,10 @@ static bool let_go(struct td_hybrid *nic)
 	bool gone = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_NONE;
 
 	if (gone) {
-		td_hybrid_queue_forget(nic);
+		td_failover_queue_forget(nic);
 		nic->announced_ns = 0;
 	}
-	td_hybrid_hold(nic, !gone);
+	td_failover_hold(nic, !gone);
 	return gone;
 }
 
@@ -312,14 +312,14 @@ static bool is_followed(struct td_hybrid *nic, uint64_t now_ns)
 	return true;
 }
 
-void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
+void td_failover_look(struct td_hybrid *nic, bool driver_away)
 {
 	uint64_t now_ns = td_now_ns();
 	bool was_open = nic->open_ns, used;
 
 	if (nic->leaving || nic->path != TD_PATH_VF || nic->settle_until_ns || let_go(nic))
 		return;
-	td_hybrid_queue_give_due(nic, now_ns);
+	td_failover_queue_give_due(nic, now_ns);
 	(void)vf_is_open(nic, now_ns);
 	used = sends_by_standby(nic, now_ns);
 	if (used)
@@ -327,18 +327,26 @@ void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away)
 	if (nic->pinned && nic->announced_ns)
 		td_hybrid_guard(nic, TD_PATH_VF);
 	if (nic->open_ns && !nic->shut_ns)
-		td_hybrid_look_at_queue(nic, now_ns);
+		td_failover_queue_look(nic, now_ns);
 	if (nic->settle_until_ns)
 		return;
 	if (nic->open_ns && used)
 		nic->open_ns = now_ns; /* it may have been shut since the last look, and be opening */
 	if (nic->open_ns && (used || !was_open || !nic->announced_ns || (!nic->shut_ns && is_followed(nic, now_ns))))
-		td_hybrid_settle(nic);
+		td_failover_settle(nic);
 	else if ((nic->open_ns && !nic->shut_ns) || driver_away)
 		discard_strays(nic, now_ns);
 }
 
-void td_hybrid_failover_tick(struct td_hybrid *nic)
+/* In how long there is something to look at again. */
+static uint64_t again_ns(const struct td_hybrid *nic)
+{
+	if ((nic->held && nic->leaving) || (nic->settle_until_ns && nic->host.vm->state == TD_VM_RUNNING))
+		return TD_HYBRID_TICK_NS;
+	return nic->leaving || nic->settle_until_ns ? TD_HYBRID_TICK_IDLE_NS : 0;
+}
+
+uint64_t td_failover_tick(struct td_hybrid *nic)
 {
 	if (nic->leaving && nic->vf)
 		tick_leaving(nic);
@@ -346,4 +354,5 @@ void td_hybrid_failover_tick(struct td_hybrid *nic)
 		tick_arriving(nic);
 	tick_settling(nic);
 	td_hybrid_follow(nic);
+	return again_ns(nic);
 }

@@ -6,6 +6,7 @@
  * the hardware: transparent_hw.c.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -35,7 +36,7 @@ static bool stops_vcpus(const struct td_hybrid *nic)
 
 void td_transparent_park(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 
 	if (t->parked)
 		return;
@@ -48,7 +49,7 @@ void td_transparent_park(struct td_hybrid *nic)
 
 void td_transparent_unpark(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 
 	if (!t->parked)
 		return;
@@ -63,7 +64,7 @@ void td_transparent_unpark(struct td_hybrid *nic)
 
 void td_transparent_note_held(struct td_hybrid *nic, bool held)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 
 	if (held == (t->held_ns != 0))
 		return;
@@ -75,7 +76,7 @@ void td_transparent_note_held(struct td_hybrid *nic, bool held)
 void td_transparent_hold(struct td_hybrid *nic)
 {
 	/* One that no longer answers has nothing to be held back from. */
-	if (!nic->transparent.on_hardware || !td_hw82576_read(nic->hw, TD_VF_STATUS))
+	if (!td_transparent_of(nic)->on_hardware || !td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_STATUS))
 		return;
 	td_igbvf_hold_tx(nic->igbvf);
 	td_transparent_note_held(nic, true);
@@ -83,7 +84,7 @@ void td_transparent_hold(struct td_hybrid *nic)
 
 void td_transparent_release(struct td_hybrid *nic)
 {
-	if (!nic->transparent.held_ns)
+	if (!td_transparent_of(nic)->held_ns)
 		return;
 	td_igbvf_release_tx(nic->igbvf);
 	td_transparent_note_held(nic, false);
@@ -125,14 +126,14 @@ static void readdress(struct td_hybrid *nic, uint8_t *frame)
 /* A guest that is slower than what it is brought would lose it. Each look costs reads of the card, so not at each frame. */
 static bool vf_has_room(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	uint32_t count, head, tail, posted, kept;
 
 	if (!t->on_hardware || t->room)
 		return true;
-	count = td_hw82576_read(nic->hw, TD_VF_RDLEN) / TD_TRANSPARENT_DESC_BYTES;
-	head = td_hw82576_read(nic->hw, TD_VF_RDH);
-	tail = td_hw82576_read(nic->hw, TD_VF_RDT);
+	count = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDLEN) / TD_TRANSPARENT_DESC_BYTES;
+	head = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDH);
+	tail = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDT);
 	if (head >= count || tail >= count)
 		return true; /* nobody knows: a driver that starts anew */
 	posted = (tail + count - head) % count;
@@ -145,7 +146,7 @@ static bool vf_has_room(struct td_hybrid *nic)
 static ssize_t take(void *opaque, void *frame, size_t room_bytes)
 {
 	struct td_hybrid *nic = opaque;
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	ssize_t len;
 
 	if (!vf_has_room(nic) && td_igbvf_await_rx(nic->igbvf, 0))
@@ -176,7 +177,7 @@ static void back_to_software(struct td_hybrid *nic)
 {
 	struct td_err err = {0};
 
-	if (!nic->transparent.on_hardware)
+	if (!td_transparent_of(nic)->on_hardware)
 		return;
 	td_transparent_hold(nic);
 	td_igbvf_listen(nic->igbvf, true);
@@ -194,7 +195,7 @@ static void back_to_software(struct td_hybrid *nic)
 /* Counted from a flip's end: some take longer to fail than the guest should be left alone. */
 static void try_later(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 
 	t->patience_ns = TD_MAX(t->patience_ns, TD_TRANSPARENT_RETRY_FIRST_NS);
 	t->retry_at_ns = td_now_ns() + t->patience_ns;
@@ -211,8 +212,8 @@ static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
 		td_transparent_go(nic);
 		td_transparent_unpark(nic);
 	}
-	if (phase == TD_FLIP_PREPARE && nic->hw) /* while it stands by it must not hear the guest's multicasts */
-		td_hw82576_unprepare(nic->hw);
+	if (phase == TD_FLIP_PREPARE && td_transparent_of(nic)->hw) /* while it stands by it must not hear the guest's multicasts */
+		td_hw82576_unprepare(td_transparent_of(nic)->hw);
 	if (phase == TD_FLIP_RESERVE && (!nic->config->warm || nic->lost))
 		nic->give_back = true;
 }
@@ -222,19 +223,19 @@ static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 	struct td_err err = {0};
 
 	if (phase == TD_FLIP_STEER) {
-		nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
-		if (nic->transparent.on_hardware && !nic->lost && td_transparent_steer(nic, true, &err) < 0) /* was it taken away? */
+		td_transparent_of(nic)->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+		if (td_transparent_of(nic)->on_hardware && !nic->lost && td_transparent_steer(nic, true, &err) < 0) /* was it taken away? */
 			td_warn("nic %s: %s", nic->config->id, err.text);
 		td_hybrid_announce(nic, nic->path);
 		td_transparent_unpark(nic);
 	}
 	if (phase == TD_FLIP_QUIESCE)
 		td_transparent_release(nic);
-	if (!nic->transparent.on_hardware) /* the rings are the model's already: what is late is still caught */
+	if (!td_transparent_of(nic)->on_hardware) /* the rings are the model's already: what is late is still caught */
 		return;
 	if (phase == TD_FLIP_PREPARE)
 		td_catch_close(&nic->catch);
-	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(nic->hw, td_igbvf_state(nic->igbvf), &err) < 0)
+	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(td_transparent_of(nic)->hw, td_igbvf_state(nic->igbvf), &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
 
@@ -278,7 +279,7 @@ static void guest_reset(struct td_hybrid *nic)
  */
 static void follow_driver(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	struct td_err err = {0};
 
 	nic->reconsider = nic->wanted == TD_PATH_VF && nic->path == TD_PATH_EMULATED; /* looked at again */
@@ -305,23 +306,22 @@ static void settle(struct td_hybrid *nic)
 		(void)td_transparent_relay(nic);
 	else
 		td_catch_run(&nic->catch); /* not on the VF, which has those frames itself, after a flip back so soon */
-	if (td_now_ns() < nic->settle_until_ns || (still_waits(nic) && nic->transparent.late_looks++ < LATE_LOOKS))
+	if (td_now_ns() < td_transparent_of(nic)->settle_until_ns ||
+		(still_waits(nic) && td_transparent_of(nic)->late_looks++ < LATE_LOOKS))
 		return;
-	nic->settle_until_ns = 0;
+	td_transparent_of(nic)->settle_until_ns = 0;
 	td_catch_close(&nic->catch);
 	if (nic->path == TD_PATH_VF)
 		td_igbvf_listen(nic->igbvf, false); /* copies of broadcasts only, which the VF hears itself */
 }
 
-static void tick(struct td_hybrid *nic)
+static void transparent_work(struct td_hybrid *nic)
 {
 	const struct td_flip *flip = &nic->flip;
 	struct td_err err = {0};
 	int rc;
 
-	if (nic->host.vm->state != TD_VM_RUNNING)
-		return;
-	if (nic->settle_until_ns)
+	if (td_transparent_of(nic)->settle_until_ns)
 		settle(nic);
 	if (!td_flip_active(flip)) {
 		follow_driver(nic);
@@ -334,7 +334,7 @@ static void tick(struct td_hybrid *nic)
 		else if (rc != -EINPROGRESS)
 			(void)td_flip_fail(&nic->flip, TD_FLIP_QUIESCE, &err);
 	} else if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_VERIFY) {
-		if (td_hw82576_link_up(nic->hw))
+		if (td_hw82576_link_up(td_transparent_of(nic)->hw))
 			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
 	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE) {
 		if (td_transparent_begin_emulated(nic, TD_FLIP_PREPARE, &err) == 0)
@@ -342,4 +342,59 @@ static void tick(struct td_hybrid *nic)
 	}
 }
 
-const struct td_hybrid_mode td_hybrid_transparent = {begin, undo, explain_timeout, force_off, guest_reset, tick};
+static uint64_t transparent_tick(struct td_hybrid *nic)
+{
+	bool runs = nic->host.vm->state == TD_VM_RUNNING;
+
+	if (runs)
+		transparent_work(nic);
+	if (!td_transparent_of(nic)->settle_until_ns)
+		return 0;
+	return runs ? TD_HYBRID_TICK_NS : TD_HYBRID_TICK_IDLE_NS;
+}
+
+static void look(struct td_hybrid *nic, bool driver_away)
+{
+	(void)nic, (void)driver_away; /* all that it looks for it sees at its ticks */
+}
+
+/* The guest is not asked for a VF that it does not know of. */
+static bool leaving(const struct td_hybrid *nic)
+{
+	(void)nic;
+	return false;
+}
+
+static void not_before(struct td_hybrid *nic, uint64_t ns)
+{
+	struct td_transparent *t = td_transparent_of(nic);
+
+	t->retry_at_ns = TD_MAX(t->retry_at_ns, ns);
+}
+
+static int create(struct td_hybrid *nic, struct td_err *err)
+{
+	nic->mode_state = calloc(1, sizeof(struct td_transparent));
+	return nic->mode_state ? 0 : td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", nic->config->id);
+}
+
+static void destroy(struct td_hybrid *nic)
+{
+	free(nic->mode_state);
+}
+
+const struct td_hybrid_mode td_transparent_mode = {.create = create,
+	.destroy = destroy,
+	.begin = begin,
+	.undo = undo,
+	.explain_timeout = explain_timeout,
+	.force_off = force_off,
+	.guest_reset = guest_reset,
+	.tick = transparent_tick,
+	.look = look,
+	.leaving = leaving,
+	.not_before = not_before,
+	.open_vf = td_transparent_open,
+	.close_vf = td_transparent_close,
+	.vf_state = td_transparent_vf_state,
+	.count_vf = td_transparent_count};

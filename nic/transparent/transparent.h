@@ -8,11 +8,38 @@
 #define TD_NIC_TRANSPARENT_TRANSPARENT_H
 
 #include "nic/hybrid_parts.h"
+#include "nic/transparent/transparent_mode.h"
+#include "vfio/hw82576.h"
 
 #define TD_TRANSPARENT_LATE_NS	      300000000ULL /* switches have learned by then */
 #define TD_TRANSPARENT_DESC_BYTES     16U
 #define TD_TRANSPARENT_UNDER_WAY_NS   1000000ULL /* what was sent to the old place before the outside was told */
 #define TD_TRANSPARENT_RETRY_FIRST_NS 1000000000ULL
+
+/* nic->mode_state of such a NIC. */
+struct td_transparent {
+	struct td_hw82576 *hw; /* NULL: none */
+	bool on_hardware;      /* the guest's rings are the VF's */
+	uint64_t held_ns;      /* since when what the guest sends is held back; 0: it is not */
+	bool parked;	       /* by the flip in progress */
+	uint64_t parked_ns, parked_cpu_ns;
+	uint64_t retry_at_ns, patience_ns; /* of flips to the VF that nobody asked for */
+	uint64_t settle_until_ns;	   /* 0, or until when the path that the guest is not on may still be in use */
+	struct td_vf82576_state prepared;  /* what hardware and PF were told */
+	unsigned preparations;
+	uint64_t again_ns;     /* the guest was slow to post: no try before */
+	uint64_t ahead_ns;     /* since when it gives buffers back for that; 0: it does not */
+	unsigned failed_rests; /* of this flip */
+	uint64_t rest_ns;      /* since when the model rests, before the guest is stopped; 0: it does not */
+	bool unheard;	       /* what waits in the tap came before the VF received */
+	uint32_t room;	       /* frames that may be brought to the VF before its ring is looked at again */
+	unsigned late_looks;   /* at the tap, when nothing else is waited for */
+};
+
+static inline struct td_transparent *td_transparent_of(const struct td_hybrid *nic)
+{
+	return nic->mode_state;
+}
 
 /* transparent.c */
 
@@ -58,6 +85,9 @@ void td_transparent_take_rings(struct td_hybrid *nic);
 /* The hardware VF of the lease, made and opened. */
 int td_transparent_open(struct td_hybrid *nic, struct td_err *err);
 void td_transparent_close(struct td_hybrid *nic);
+enum td_vfio_state td_transparent_vf_state(const struct td_hybrid *nic);
+/* Since it was given the rings; what was before stands in nic->vf_before. */
+void td_transparent_count(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 /* At rest -> on hardware: the guest's registers are answered with the help of the hardware. */
 int td_transparent_join(struct td_hybrid *nic, struct td_err *err);
 /* What the hardware counted since its restore goes into the NIC's sum. */

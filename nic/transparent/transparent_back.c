@@ -31,11 +31,11 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	struct td_err err = {0};
 	bool lost = false, anew;
 
-	if (td_hw82576_capture(nic->hw, &rings, &lost, &err) < 0)
+	if (td_hw82576_capture(td_transparent_of(nic)->hw, &rings, &lost, &err) < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 	nic->give_back |= lost;
 	/* A driver that has reset its VF by itself has lost nothing. */
-	lost |= rings.handshaken && rings.rx[0].len_bytes == 0 && nic->transparent.prepared.rx[0].len_bytes;
+	lost |= rings.handshaken && rings.rx[0].len_bytes == 0 && td_transparent_of(nic)->prepared.rx[0].len_bytes;
 	anew = lost || (!rings.handshaken && rings.rx[0].control & TD_VF_QUEUE_ENABLE);
 	/* Where the VF was in its rings is not known: to go on with them would be to write to buffers that are the guest's again. */
 	for (unsigned i = 0; lost && i < TD_VF82576_QUEUES; i++) {
@@ -47,9 +47,9 @@ void td_transparent_take_rings(struct td_hybrid *nic)
 	td_transparent_note_held(nic, false);
 	if (anew && !nic->resetting)
 		start_anew(nic);
-	nic->transparent.on_hardware = nic->transparent.unheard = false;
+	td_transparent_of(nic)->on_hardware = td_transparent_of(nic)->unheard = false;
 	nic->path = TD_PATH_EMULATED;
-	nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+	td_transparent_of(nic)->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
 }
 
 static void quiesce(struct td_hybrid *nic)
@@ -58,7 +58,7 @@ static void quiesce(struct td_hybrid *nic)
 
 	td_transparent_hold(nic);
 	lent = td_vm_lend_lock(nic->host.vm);
-	td_hw82576_drain(nic->hw);
+	td_hw82576_drain(td_transparent_of(nic)->hw);
 	td_vm_take_lock(nic->host.vm, lent);
 }
 
@@ -90,7 +90,7 @@ static void prepare_back(struct td_hybrid *nic)
 	int rc = td_catch_open(&nic->catch, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), config->mac, (uint16_t)config->vlan, &err);
 
 	if (rc == 0)
-		rc = td_hw82576_quiet(nic->hw, &err);
+		rc = td_hw82576_quiet(td_transparent_of(nic)->hw, &err);
 	if (rc < 0)
 		td_warn("nic %s: %s", nic->config->id, err.text);
 }
@@ -98,7 +98,7 @@ static void prepare_back(struct td_hybrid *nic)
 /* A driver that does what the model does not know is better off where it is. A VF that knows no rings has lost them with its PF. */
 static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
 {
-	if (nic->lost || !td_igbvf_driver_up(nic->igbvf) || !td_hw82576_read(nic->hw, TD_VF_RDLEN))
+	if (nic->lost || !td_igbvf_driver_up(nic->igbvf) || !td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDLEN))
 		return 0;
 	return td_igbvf_check(nic->igbvf, err);
 }

@@ -12,35 +12,35 @@ static uint32_t hw_read(void *opaque, uint32_t reg)
 {
 	struct td_hybrid *nic = opaque;
 
-	return td_hw82576_read(nic->hw, reg);
+	return td_hw82576_read(td_transparent_of(nic)->hw, reg);
 }
 
 static void hw_write(void *opaque, uint32_t reg, uint32_t value)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_write(nic->hw, reg, value);
+	td_hw82576_write(td_transparent_of(nic)->hw, reg, value);
 }
 
 static void hw_reset(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_reset_queues(nic->hw);
+	td_hw82576_reset_queues(td_transparent_of(nic)->hw);
 }
 
 static void hw_bus_master(void *opaque, bool on)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_bus_master(nic->hw, on);
+	td_hw82576_bus_master(td_transparent_of(nic)->hw, on);
 }
 
 static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct td_hybrid *nic = opaque;
 
-	return td_hw82576_mail(nic->hw, words);
+	return td_hw82576_mail(td_transparent_of(nic)->hw, words);
 }
 
 int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
@@ -50,7 +50,7 @@ int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
 		.reset = hw_reset,
 		.bus_master = hw_bus_master,
 		.mail = hw_mail,
-		.pages = td_hw82576_guest_pages(nic->hw),
+		.pages = td_hw82576_guest_pages(td_transparent_of(nic)->hw),
 		.opaque = nic};
 
 	return td_igbvf_to_hardware(nic->igbvf, &hardware, err);
@@ -62,7 +62,7 @@ static void on_pf_message(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct td_hybrid *nic = opaque;
 
-	if (nic->transparent.on_hardware)
+	if (td_transparent_of(nic)->on_hardware)
 		td_igbvf_pf_message(nic->igbvf, words);
 }
 
@@ -74,11 +74,6 @@ static void on_answer(void *opaque, const uint32_t *words)
 	td_igbvf_answer(nic->igbvf, words ? words : refused);
 }
 
-static void on_lost(void *opaque, bool release_requested)
-{
-	td_hybrid_vf_lost(opaque, release_requested);
-}
-
 /* ---- life ---- */
 
 static int create_hw(struct td_hybrid *nic, struct td_err *err)
@@ -86,28 +81,48 @@ static int create_hw(struct td_hybrid *nic, struct td_err *err)
 	const struct td_hw82576_config config = {.name = nic->config->id,
 		.bdf = nic->lease.vf.bdf,
 		.group = nic->lease.vf.group,
-		.events = {.pf_message = on_pf_message, .answer = on_answer, .lost = on_lost, .opaque = nic}};
+		.events = {.pf_message = on_pf_message, .answer = on_answer, .lost = td_hybrid_vf_lost, .opaque = nic}};
 	int rc = 0;
 
 	if (!*nic->host.iommu)
 		rc = td_iommu_create(nic->host.iommu, err);
-	return rc < 0 ? rc : td_hw82576_create(nic->host.vm, *nic->host.iommu, &config, &nic->hw, err);
+	return rc < 0 ? rc : td_hw82576_create(nic->host.vm, *nic->host.iommu, &config, &td_transparent_of(nic)->hw, err);
 }
 
 int td_transparent_open(struct td_hybrid *nic, struct td_err *err)
 {
-	int rc = nic->hw ? 0 : create_hw(nic, err);
+	int rc = td_transparent_of(nic)->hw ? 0 : create_hw(nic, err);
 
-	if (rc == 0 && td_hw82576_phase(nic->hw) == TD_HW82576_CLOSED)
-		rc = td_hw82576_open(nic->hw, err);
+	if (rc == 0 && td_hw82576_phase(td_transparent_of(nic)->hw) == TD_HW82576_CLOSED)
+		rc = td_hw82576_open(td_transparent_of(nic)->hw, err);
 	return rc;
 }
 
 void td_transparent_close(struct td_hybrid *nic)
 {
-	if (nic->hw)
-		td_hw82576_destroy(nic->hw);
-	nic->hw = NULL;
+	if (td_transparent_of(nic)->hw)
+		td_hw82576_destroy(td_transparent_of(nic)->hw);
+	td_transparent_of(nic)->hw = NULL;
+}
+
+enum td_vfio_state td_transparent_vf_state(const struct td_hybrid *nic)
+{
+	const struct td_transparent *t = td_transparent_of(nic);
+
+	if (!t->hw)
+		return TD_VFIO_CLOSED;
+	return t->on_hardware ? TD_VFIO_PLUGGED : TD_VFIO_WARM;
+}
+
+void td_transparent_count(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	uint64_t counter[TD_VF82576_COUNTERS];
+
+	if (!td_transparent_of(nic)->on_hardware)
+		return;
+	td_hw82576_counters(td_transparent_of(nic)->hw, counter);
+	*ret_vf = (struct td_vfio_counters){
+		counter[TD_VF_COUNT_GPRC], counter[TD_VF_COUNT_GORC], counter[TD_VF_COUNT_GPTC], counter[TD_VF_COUNT_GOTC]};
 }
 
 void td_transparent_keep_counters(struct td_hybrid *nic, const struct td_vf82576_state *captured)

@@ -43,24 +43,24 @@ static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 static int prepare(struct td_hybrid *nic, struct td_err *err)
 {
 	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	int rc = td_hybrid_vf_open(nic, err);
 
 	td_igbvf_copy_state(nic->igbvf, &t->prepared); /* the model works meanwhile */
 	if (rc == 0)
-		rc = td_hw82576_prepare(nic->hw, &t->prepared, err);
-	return rc < 0 ? rc : td_hw82576_connect(nic->hw, fds, err); /* milliseconds, so before the pause */
+		rc = td_hw82576_prepare(td_transparent_of(nic)->hw, &t->prepared, err);
+	return rc < 0 ? rc : td_hw82576_connect(td_transparent_of(nic)->hw, fds, err); /* milliseconds, so before the pause */
 }
 
 /* Does what td_hw82576_prepare() told the PF still hold? Registers are looked at again when the rings are given. */
 static bool still_prepared(struct td_hybrid *nic)
 {
-	return td_vf82576_same_filters(&nic->transparent.prepared, td_igbvf_state(nic->igbvf));
+	return td_vf82576_same_filters(&td_transparent_of(nic)->prepared, td_igbvf_state(nic->igbvf));
 }
 
 static int prepare_again(struct td_hybrid *nic, struct td_err *err)
 {
-	if (++nic->transparent.preparations >= PREPARATIONS)
+	if (++td_transparent_of(nic)->preparations >= PREPARATIONS)
 		return td_err_set(
 			err, EAGAIN, TD_REASON_FLIP_ABORTED, "nic %s: the guest's driver keeps changing its filters", nic->config->id);
 	return prepare(nic, err);
@@ -93,7 +93,7 @@ static void raise_receive(struct td_hybrid *nic)
  */
 static bool near_start(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	uint64_t waited_ns, limit_ns = TD_MIN(AHEAD_NS, nic->flip.limit_ms[TD_FLIP_QUIESCE] * NS_PER_MS / 4);
 	unsigned burned = 0;
 	bool near;
@@ -119,7 +119,7 @@ static uint64_t rest_limit_ns(const struct td_transparent *t)
 
 static void note_rested(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 
 	if (t->rest_ns)
 		nic->marks.rest_ns += td_now_ns() - t->rest_ns;
@@ -129,14 +129,14 @@ static void note_rested(struct td_hybrid *nic)
 void td_transparent_go(struct td_hybrid *nic)
 {
 	note_rested(nic);
-	nic->transparent.ahead_ns = 0;
+	td_transparent_of(nic)->ahead_ns = 0;
 	td_igbvf_go(nic->igbvf);
 }
 
 /* The model has no part in the rings any more and the guest has posted most of its buffers; else it goes on now or in a while. */
 static bool burned_down(struct td_hybrid *nic)
 {
-	struct td_transparent *t = &nic->transparent;
+	struct td_transparent *t = td_transparent_of(nic);
 	unsigned burned = 0;
 	int rc;
 
@@ -167,7 +167,7 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = 0;
 
-	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < nic->transparent.again_ns)
+	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < td_transparent_of(nic)->again_ns)
 		return -EINPROGRESS;
 	if (is_ready(nic)) {
 		if (!near_start(nic) || !burned_down(nic))
@@ -199,10 +199,10 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 
 	if (rc < 0)
 		return rc;
-	nic->transparent.room = nic->transparent.late_looks = 0;
+	td_transparent_of(nic)->room = td_transparent_of(nic)->late_looks = 0;
 	state.tx[0].tail = state.tx[0].head;
-	rc = td_hw82576_restore(nic->hw, &state, err);
-	nic->transparent.on_hardware = rc == 0;
+	rc = td_hw82576_restore(td_transparent_of(nic)->hw, &state, err);
+	td_transparent_of(nic)->on_hardware = rc == 0;
 	td_transparent_note_held(nic, rc == 0);
 	if (rc == 0)
 		return 0;
@@ -224,9 +224,9 @@ static void move_outside(struct td_hybrid *nic)
 {
 	uint64_t end_ns = td_now_ns() + BRING_NS;
 
-	nic->transparent.unheard = true; /* until the tap is empty */
-	while (nic->transparent.unheard && td_now_ns() < end_ns)
-		if (!td_transparent_relay(nic) && nic->transparent.unheard)
+	td_transparent_of(nic)->unheard = true; /* until the tap is empty */
+	while (td_transparent_of(nic)->unheard && td_now_ns() < end_ns)
+		if (!td_transparent_relay(nic) && td_transparent_of(nic)->unheard)
 			td_transparent_wait(nic, NAP_NS);
 	td_hybrid_announce(nic, TD_PATH_VF);
 	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
@@ -256,8 +256,8 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 	case TD_FLIP_RESERVE:
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
-		nic->transparent.preparations = nic->transparent.failed_rests = 0;
-		nic->transparent.rest_ns = nic->transparent.ahead_ns = nic->transparent.again_ns = 0;
+		td_transparent_of(nic)->preparations = td_transparent_of(nic)->failed_rests = 0;
+		td_transparent_of(nic)->rest_ns = td_transparent_of(nic)->ahead_ns = td_transparent_of(nic)->again_ns = 0;
 		return prepare(nic, err);
 	case TD_FLIP_QUIESCE:
 		return td_transparent_try_rest(nic, err);
@@ -265,17 +265,17 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 		return steer_to_vf(nic, err);
 	case TD_FLIP_SWAP:
 		nic->path = TD_PATH_VF;
-		nic->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
+		td_transparent_of(nic)->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
 		return 0;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_VF); /* again, should the first have been lost */
 		return 0;
 	case TD_FLIP_COMMIT:
 		td_igbvf_tell_link(nic->igbvf); /* the bridge may have had none */
-		nic->transparent.patience_ns = TD_TRANSPARENT_RETRY_FIRST_NS;
+		td_transparent_of(nic)->patience_ns = TD_TRANSPARENT_RETRY_FIRST_NS;
 		return 0;
 	case TD_FLIP_VERIFY:
-		return td_hw82576_link_up(nic->hw) ? 0 : -EINPROGRESS;
+		return td_hw82576_link_up(td_transparent_of(nic)->hw) ? 0 : -EINPROGRESS;
 	default:
 		return 0;
 	}

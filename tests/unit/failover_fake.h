@@ -7,7 +7,7 @@
 #define TD_TESTS_FAILOVER_FAKE_H
 
 #include "hybrid_fake.h"
-#include "nic/transparent/transparent.h"
+#include "nic/failover/failover.h"
 
 #define FAKE_SLOT 3U  /* of the VF in the guest */
 #define STEP_MS	  20U /* of the guest */
@@ -38,6 +38,8 @@ struct guest {
 };
 
 static struct guest guest;
+
+static const struct td_hybrid_mode *const fake_mode = &td_failover_mode;
 
 /* ---- the guest ---- */
 
@@ -320,18 +322,10 @@ uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev)
 	return 0;
 }
 
-/* It is none of the other mode's. */
-void td_transparent_close(struct td_hybrid *nic)
-{
-	(void)nic;
-}
-
 /* ---- neighbours that a failover NIC never calls ---- */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-const struct td_hybrid_mode td_hybrid_transparent;
-FAKE_UNUSED(int td_transparent_open(struct td_hybrid *nic, struct td_err *err))
 FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err))
 FAKE_UNUSED(const char *td_igbvf_tap(const struct td_igbvf *dev))
@@ -339,7 +333,6 @@ FAKE_UNUSED(void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters 
 FAKE_UNUSED(void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats))
 FAKE_UNUSED(int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes))
 FAKE_UNUSED(void td_igbvf_set_link(struct td_igbvf *dev, bool up))
-FAKE_UNUSED(void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_COUNTERS]))
 #pragma GCC diagnostic pop
 
 #endif

@@ -12,6 +12,7 @@ static struct {
 } ended;
 
 /* The mode's. */
+static const struct td_hybrid_mode *const fake_mode;
 static void set_up_world(void); /* a NIC on the emulated path, whose guest can flip */
 static void settle(void);	/* what follows a flip is over, and all is as it must be */
 static void on_done(void *opaque, const json_t *record, const struct td_err *err); /* note_end(), and what must hold at once */
@@ -23,7 +24,8 @@ static inline void create_nic(const struct td_vm_net_config *config)
 {
 	static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
 	static char id[] = "net0";
-	const struct td_hybrid_host host = {.vm = &fake.vm, .iommu = &fake.iommu, .run_dir = "/nowhere"};
+	const struct td_hybrid_host host = {
+		.vm = &fake.vm, .iommu = &fake.iommu, .run_dir = "/nowhere", .failover = fake_mode, .transparent = fake_mode};
 	struct td_err err = {0};
 
 	fake = (struct fake){.now_ns = 1000000000U, .announced = -1, .pf_up = true, .carrier = true, .config = *config};

@@ -35,12 +35,12 @@ static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip
 	int rc;
 
 	if (!plan.armed || to != plan.to || phase != plan.phase)
-		return td_hybrid_failover.begin(nic, to, phase, err);
+		return td_failover_mode.begin(nic, to, phase, err);
 	plan.armed = false;
 	if (plan.fault == FAILS_BEFORE)
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
 	hold_up(plan.waits);
-	rc = td_hybrid_failover.begin(nic, to, phase, err);
+	rc = td_failover_mode.begin(nic, to, phase, err);
 	if (plan.fault == FAILS_AFTER && (rc == 0 || rc == -EINPROGRESS))
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
 	if (plan.fault == VF_LOST_WITHIN)
@@ -69,7 +69,7 @@ static void happen(void)
 
 static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault)
 {
-	struct td_hybrid_mode mode = td_hybrid_failover;
+	struct td_hybrid_mode mode = td_failover_mode;
 
 	print_message("to %s, %s: %s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault]);
 	plan.armed = false;

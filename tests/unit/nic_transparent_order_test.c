@@ -135,7 +135,7 @@ static void test_back_so_soon(void **state)
 		assert_true(flip(i % 2 ? TD_PATH_VF : TD_PATH_EMULATED));
 		fake_run(20, false);
 		check_serving();
-		assert_true(fake.nic->settle_until_ns);
+		assert_true(td_transparent_of(fake.nic)->settle_until_ns);
 	}
 	settle();
 	tear_down_world();

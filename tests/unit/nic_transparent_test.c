@@ -71,7 +71,7 @@ static int meet_fault(struct td_hybrid *nic, struct td_err *err)
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "planned");
 	if (plan.waits && waits_by_itself())
 		hold_up(true);
-	rc = td_hybrid_transparent.begin(nic, plan.to, plan.phase, err);
+	rc = td_transparent_mode.begin(nic, plan.to, plan.phase, err);
 	if (rc < 0 && rc != -EINPROGRESS)
 		return rc;
 	if (plan.fault == FAILS_AFTER)
@@ -84,7 +84,7 @@ static int meet_fault(struct td_hybrid *nic, struct td_err *err)
 static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
 	if (!plan.armed || to != plan.to || phase != plan.phase)
-		return td_hybrid_transparent.begin(nic, to, phase, err);
+		return td_transparent_mode.begin(nic, to, phase, err);
 	plan.armed = false;
 	return meet_fault(nic, err);
 }
@@ -126,7 +126,7 @@ static void check_verdict(enum td_path from)
 static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault fault, bool waits)
 {
 	enum td_path from = other_than(to);
-	struct td_hybrid_mode mode = td_hybrid_transparent;
+	struct td_hybrid_mode mode = td_transparent_mode;
 
 	print_message("to %s, %s: %s%s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault], waits ? ", while it waits" : "");
 	plan.armed = false;

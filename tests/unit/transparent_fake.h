@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hybrid_fake.h"
+#include "nic/transparent/transparent.h"
 
 #define FAKE_TAIL 9U /* of the guest's transmit ring: frames 5 to 8 wait */
 
@@ -46,6 +47,8 @@ struct card {
 
 static struct guest guest;
 static struct card card;
+
+static const struct td_hybrid_mode *const fake_mode = &td_transparent_mode;
 
 static inline bool fake_model_is_still(void)
 {

@@ -205,11 +205,6 @@ void td_hw82576_counters(struct td_hw82576 *hw, uint64_t ret_counter[TD_VF82576_
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wunused-parameter"
-const struct td_hybrid_mode td_hybrid_failover;
-FAKE_UNUSED(void td_hybrid_on_emulated(struct td_hybrid *nic))
-FAKE_UNUSED(void td_hybrid_hold(struct td_hybrid *nic, bool hold))
-FAKE_UNUSED(void td_hybrid_driver_is_up(struct td_hybrid *nic))
-FAKE_UNUSED(void td_hybrid_look_at_standby(struct td_hybrid *nic, bool driver_away))
 FAKE_UNUSED(int td_virtio_net_create(
 	struct td_vm *vm, const struct td_virtio_net_config *config, struct td_virtio_net **ret_net, struct td_err *err))
 FAKE_UNUSED(const char *td_virtio_net_tap(const struct td_virtio_net *net))

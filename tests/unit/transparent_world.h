@@ -24,10 +24,10 @@ static inline void check_serving(void)
 
 	assert_false(td_flip_active(&nic->flip));
 	assert_false(nic->limit.armed);
-	assert_false(nic->transparent.parked);
-	assert_int_equal(nic->transparent.rest_ns, 0);
+	assert_false(td_transparent_of(nic)->parked);
+	assert_int_equal(td_transparent_of(nic)->rest_ns, 0);
 	assert_false(guest.tx_held || guest.lent);
-	assert_int_equal(nic->transparent.on_hardware, on_vf);
+	assert_int_equal(td_transparent_of(nic)->on_hardware, on_vf);
 	assert_int_equal(guest.model, on_vf ? FAKE_ON_HARDWARE : FAKE_GOES);
 	assert_int_equal(card.phase == TD_HW82576_RUNNING, on_vf);
 	assert_int_not_equal(card.phase, TD_HW82576_PREPARED); /* its PF was told of the guest's filters */
@@ -47,7 +47,7 @@ static inline void check_settled(void)
 	assert_false(card.quiet);
 	assert_false(fake.nic->lost || fake.nic->give_back);
 	assert_int_equal(guest.anew, 0); /* the guest's link has not moved */
-	assert_int_equal(fake.nic->settle_until_ns, 0);
+	assert_int_equal(td_transparent_of(fake.nic)->settle_until_ns, 0);
 	assert_true(fake.nic->path == TD_PATH_EMULATED || !guest.listening);
 }
 
