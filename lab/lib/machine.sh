@@ -2,7 +2,7 @@
 # What a lab host is: its initrd, its QEMU command line, the switch its NICs hang on.
 # needs common.sh, tree.sh, initrd.sh, $SCRATCH
 
-HOST_KERNEL=6.12
+HOST_KERNELS=(6.12 7.3) # that tests use; the first is the default
 HOST_MODULES=(9p 9pnet_virtio overlay kvm-amd kvm-intel vfio-pci vfio_iommu_type1 tun vhost_net bridge)
 HOST_NIC_MODULES=(igb e1000e virtio_net)
 
@@ -20,7 +20,7 @@ machine_accel() {
     fi
 }
 
-# machine_initrd: sets INITRD, made once for these inputs.
+# machine_initrd VERSION: sets INITRD of a lab host with that kernel, made once for these inputs.
 machine_initrd() {
     local version=$1 root
     INITRD=$CACHE/host-$(key <(echo "$TREE" "$version" "${HOST_MODULES[@]}" "${HOST_NIC_MODULES[@]}") \
@@ -74,9 +74,10 @@ switch_start() {
 
 # machine_arguments NUMBER CPUS MEMORY APPEND: fills ARGUMENTS for lab host NUMBER, whose files are in $SCRATCH/hostNUMBER.
 machine_arguments() {
-    local number=$1 cpus=$2 memory=$3 append=$4 dir=$SCRATCH/host$1 version accel cmdline nic name model byte
+    local number=$1 cpus=$2 memory=$3 append=$4 dir=$SCRATCH/host$1 kernel accel cmdline nic name model byte
     NIC_COUNT=0
-    version=$(tree_kernel "$HOST_KERNEL")
+    kernel=$TREE/usr/lib/modules/$HOST_VERSION/vmlinux
+    [[ -e $kernel ]] || kernel=${kernel%ux}uz
     accel=$(machine_accel)
     cmdline="console=ttyS0 quiet loglevel=5 panic=-1 intel_iommu=on iommu=pt mitigations=off ipv6.disable_ipv6=1 bonding.max_bonds=0"
     cmdline+=" cryptomgr.notests apparmor=0"
@@ -94,7 +95,7 @@ machine_arguments() {
     ARGUMENTS+=(-m "$memory" -M q35,kernel-irqchip=split,sata=off,smbus=off,usb=off,vmport=off
         -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off # less AML to run: 0.5 s of boot
         -device intel-iommu,intremap=on
-        -kernel "$TREE/boot/vmlinux-host" -initrd "$INITRD" -append "$cmdline$append"
+        -kernel "$kernel" -initrd "$INITRD" -append "$cmdline$append"
         -serial "file:$dir/console"
         -virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"
         -virtfs "local,path=$dir/io,mount_tag=io,security_model=none,multidevs=remap"

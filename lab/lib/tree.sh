@@ -6,12 +6,12 @@
 # shellcheck source=mend.sh
 . "$LAB_DIR/lib/mend.sh"
 
-TREE_FORMAT=3 # raised when what tree_make() makes changes
+TREE_FORMAT=4 # raised when what tree_make() makes changes
 TREE_PACKAGES=(qemu-system-x86/trixie-backports qemu-system-common/trixie-backports qemu-system-data/trixie-backports
-    seabios/trixie-backports linux-image-amd64/trixie vde2/trixie busybox-static/trixie kmod/trixie zstd/trixie)
-TREE_UNUSED=(usr/share/{doc,man,locale,icons,info,lintian,perl,perl5,bash-completion,zsh,fish,mime})
-TREE_UNUSED_6_1=(sound drivers/{gpu,hid,iio,infiniband,input,isdn,media,mfd,mmc,mtd,platform,scsi,staging,usb,video}
-    drivers/net/{can,wan,wireless})
+    seabios/trixie-backports vde2/trixie busybox-static/trixie kmod/trixie zstd/trixie)
+TREE_KERNELS=(6.1 6.12 7.3) # Debian 12's, Debian 13's, its backports'
+TREE_UNUSED=(usr/share/{bug,doc,man,locale,icons,info,lintian,perl,perl5,bash-completion,zsh,fish,mime})
+TREE_UNUSED_MODULES=(sound drivers/{gpu,hid,iio,isdn,media,mfd,mmc,mtd,platform,staging,usb,video} drivers/net/{can,wan,wireless})
 
 # archive_uris: where this machine gets Debian from, best guess first. apt itself reads both forms of its
 # configuration. Third-party archives may carry Debian's suite names: a path ending in /debian goes first.
@@ -62,22 +62,34 @@ tree_unpack() {
     find "$1" -name '*.deb' -print0 | xargs -0 -r -P2 -I{} dpkg-deb -x {} "$2"
 }
 
-# tree_add_bookworm APT INTO: adds Debian 12's kernel, with which guests are tested as well.
-tree_add_bookworm() {
-    local image
-    image=$(tree_apt "$1" apt-cache show linux-image-amd64 |
-        sed -n '/^Depends:.*linux-image-6\.1\.0-/{s/.*\(linux-image-6\.1\.0-[0-9]*-amd64\).*/\1/;p;q}')
-    [[ -n $image ]] || die "the archive has no Debian 12 kernel (linux-image-amd64 of bookworm)"
-    mkdir "$1/bookworm"
-    (cd "$1/bookworm" && tree_apt "$1" apt-get download "$image")
-    tree_unpack "$1/bookworm" "$1/bookworm/root"
-    mv "$1"/bookworm/root/boot/* "$2/boot/"
-    mv "$1"/bookworm/root/{usr/,}lib/modules/* "$2/usr/lib/modules/" 2>/dev/null || true
-    (cd "$2"/usr/lib/modules/6.1.*/kernel && rm -rf "${TREE_UNUSED_6_1[@]}")
+# tree_add_kernel APT INTO SERIES: adds the archive's newest kernel of a series, as of 7.2 Debian lays it out: vmlinuz, config and modules in
+# usr/lib/modules/VERSION. From there on linux-image-VERSION is empty, and depends on three packages that hold these.
+tree_add_kernel() {
+    local apt=$1 work=$1/kernel-$3 modules=usr/lib/modules version part packages
+    version=$(tree_apt "$apt" apt-cache pkgnames "linux-image-$3." |
+        sed -nE 's/^linux-image-([0-9.]+(-[0-9]+)?(\+[a-z0-9]+)?-amd64)$/\1/p' | sort -V | tail -n 1)
+    if [[ -z $version ]]; then
+        say "the archive has no kernel $3: the lab goes without"
+        return
+    fi
+    mapfile -t packages < <(for part in image binary base modules; do
+        tree_apt "$apt" apt-cache pkgnames "linux-$part-$version" | grep -xF "linux-$part-$version"
+    done)
+    mkdir "$work"
+    (cd "$work" && tree_apt "$apt" apt-get download "${packages[@]}")
+    tree_unpack "$work" "$work/root"
+    mkdir -p "$2/$modules"
+    [[ ! -d $work/root/lib/modules ]] || mv "$work/root/lib/modules/$version" "$2/$modules/" # Debian 12's
+    [[ ! -d $work/root/$modules ]] || mv "$work/root/$modules/$version" "$2/$modules/"
+    for part in vmlinuz config; do
+        [[ ! -e $work/root/boot/$part-$version ]] || mv "$work/root/boot/$part-$version" "$2/$modules/$version/$part"
+    done
+    [[ -e $2/$modules/$version/vmlinuz ]] || die "no vmlinuz in Debian's packages ${packages[*]}"
+    (cd "$2/$modules/$version/kernel" && rm -rf "${TREE_UNUSED_MODULES[@]}")
 }
 
-# tree_unpack_kernel VMLINUZ INTO: the ELF file inside; an emulated machine that needn't unpack its kernel starts 1 s
-# sooner. Where it is: Linux, Documentation/arch/x86/boot.rst, setup_sects, payload_offset, payload_length. The last
+# tree_unpack_kernel VMLINUZ INTO: the ELF file inside, if zstd packed it (Debian 12's is packed by xz, and is no lab host's); an emulated
+# machine that needn't unpack its kernel starts 1 s sooner. Where it is: Linux, Documentation/arch/x86/boot.rst, setup_sects, payload_offset, payload_length. The last
 # four bytes of the payload are the unpacked length.
 tree_unpack_kernel() {
     local lib=$TREE/usr/lib/x86_64-linux-gnu sectors offset length
@@ -93,13 +105,13 @@ tree_unpack_kernel() {
 
 # tree_make INTO: makes the tree, whole or not at all.
 tree_make() {
-    local into=$1 work version
+    local into=$1 work version series
     need apt-get apt
     need dpkg-deb dpkg
     need xz xz-utils
     need objdump binutils
     [[ $(uname -m) == x86_64 ]] || die "the lab runs on x86-64 machines only"
-    say "unpacking QEMU and kernels to $into (once, about half a minute)"
+    say "unpacking QEMU and kernels to $into (once, in a minute or less)"
     work=$(mktemp -d "$CACHE/making.XXXXXX")
     # shellcheck disable=SC2064 # now, not later
     trap "rm -rf -- '$work'" EXIT
@@ -107,12 +119,12 @@ tree_make() {
     tree_apt "$work/apt" apt-get install --yes --download-only "${TREE_PACKAGES[@]}" >/dev/null ||
         die "apt could not fetch the tree's packages (above)"
     tree_unpack "$work/apt/cache/archives" "$work/tree"
-    tree_add_bookworm "$work/apt" "$work/tree"
+    for series in "${TREE_KERNELS[@]}"; do tree_add_kernel "$work/apt" "$work/tree" "$series"; done
     (cd "$work/tree" && rm -rf "${TREE_UNUSED[@]}")
     TREE=$work/tree
-    tree_unpack_kernel "$TREE/boot"/vmlinuz-6.12.* "$TREE/boot/vmlinux-host"
     for version in "$TREE"/usr/lib/modules/*; do
         tree_kmod depmod -b "$TREE/usr" -m /lib/modules "${version##*/}"
+        [[ $version == */6.1.* ]] || tree_unpack_kernel "$version/vmlinuz" "$version/vmlinux"
     done
     if mend_qemu "$TREE/usr/bin/qemu-system-x86_64"; then
         : >"$TREE/mended"
@@ -131,11 +143,13 @@ tree_kmod() {
     "$lib/ld-linux-x86-64.so.2" --library-path "$lib" --argv0 "$name" "$TREE/usr/bin/kmod" "$@"
 }
 
-# tree_kernel SERIES: the version of the tree's kernel of that series (6.12, 6.1).
+# tree_kernel SERIES: the version of the tree's kernel of that series (7.3).
 tree_kernel() {
-    local found
-    for found in "$TREE/usr/lib/modules/$1".*-amd64; do
-        [[ -d $found ]] || die "no kernel $1 in the private tree: 6.12 and 6.1 are there"
+    local found there
+    for found in "$TREE/usr/lib/modules/$1".*; do
+        [[ $1 =~ ^[0-9]+\.[0-9]+$ && -d $found ]] && break
+        there=$(cd "$TREE/usr/lib/modules" && printf '%s\n' * | sort -V | sed -E 's/^([0-9]+\.[0-9]+).*/\1/' | paste -sd ' ')
+        die "no kernel $1: there are ${there// /, }"
     done
     printf '%s\n' "${found##*/}"
 }
@@ -143,7 +157,7 @@ tree_kernel() {
 # tree_find: sets TREE, making it if need be. Two first runs at once are fine.
 tree_find() {
     local lock
-    TREE=$CACHE/tree-$(key <(echo "$TREE_FORMAT" "${TREE_PACKAGES[@]}"))
+    TREE=$CACHE/tree-$(key <(echo "$TREE_FORMAT" "${TREE_PACKAGES[@]}" "${TREE_KERNELS[@]}"))
     [[ -d $TREE ]] && return 0
     mkdir -p "$CACHE" || die "no writable cache directory: set TANDEM_LAB_CACHE"
     exec {lock}>"$CACHE/lock"

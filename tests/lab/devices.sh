@@ -102,9 +102,9 @@ case_queues() {
 }
 
 case_pvh() {
-	local tree
-	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
-	vm_launch tandem run --name p --memory size=256M --kernel "$tree/boot/vmlinux-host" --initramfs "$WORK/initrd" --serial tty \
+	local kernel
+	kernel=$(kernel_dir 6.12)
+	vm_launch tandem run --name p --memory size=256M --kernel "$kernel/vmlinux" --initramfs "$WORK/initrd" --serial tty \
 		--cmdline "$VM_CMDLINE modules="
 	console_wait '@up' 90
 	check 'an ELF kernel boots by PVH, with its initrd' asked 'echo $((6 * 7))' 42

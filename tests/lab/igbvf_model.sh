@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# The software 82576 VF alone, under the guest's stock igbvf, kernels 6.1 and 6.12: frames small and large both ways, offloads on and off,
+# The software 82576 VF alone, under the guest's stock igbvf, kernels 6.1, 6.12 and 7.3: frames small and large both ways, offloads on and off,
 # ring and frame sizes, a VLAN, the interface and the driver up and down. No VF is in use in the host.
-# KERNELS ("6.12 6.1")
+# KERNELS ("6.12 6.1 7.3")
 # Alone: it keeps both CPUs busy
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -12,11 +12,11 @@ VLAN=100 VLAN_HOST=10.9.0.1 VLAN_GUEST=10.9.0.2
 
 # vlan_modules KERNEL: WORK/modules with what VLANs need in a guest.
 vlan_modules() {
-	local tree file
-	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
+	local kernel file
+	kernel=$(kernel_dir "$1")
 	mkdir -p "$WORK/modules"
 	for file in net/llc/llc net/802/stp net/802/mrp net/802/garp net/8021q/8021q; do
-		cp "$tree"/usr/lib/modules/"$1".*/kernel/$file.ko* "$WORK/modules/"
+		cp "$kernel/kernel/$file".ko* "$WORK/modules/"
 	done
 	for file in "$WORK/modules/"*.xz; do [ ! -e "$file" ] || xz -df "$file"; done
 }
@@ -120,5 +120,5 @@ ip address add "$HOST_ADDRESS/24" dev br0
 ip link add link br0 name br0.$VLAN type vlan id $VLAN
 ip address add $VLAN_HOST/24 dev br0.$VLAN
 ip link set br0.$VLAN up
-for kernel in ${KERNELS:-6.12 6.1}; do try "$kernel"; done
+for kernel in ${KERNELS:-6.12 6.1 7.3}; do try "$kernel"; done
 finish

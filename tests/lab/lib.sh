@@ -86,6 +86,14 @@ guest_image() {
 		--add "$CHECKOUT/tests/lab/guest-job:/job"
 }
 
+# kernel_dir SERIES: where the lab's kernel of that series is: vmlinuz, vmlinux (6.12 and later), kernel/.
+kernel_dir() (
+	. "$CHECKOUT/lab/lib/common.sh"
+	. "$CHECKOUT/lab/lib/tree.sh"
+	tree_find
+	version=$(tree_kernel "$1") && printf '%s\n' "$TREE/usr/lib/modules/$version"
+)
+
 # All that a VM takes from a host: VFs' drivers and settings, interfaces, bridge ports, groups, run directories, huge pages.
 host_state() {
 	ls -go --time-style=+ /sys/bus/pci/devices/*/driver

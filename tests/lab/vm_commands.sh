@@ -8,11 +8,11 @@ RSS_LIMIT_KIB=3072 # outside guest RAM
 
 # A guest with what listens to the power button.
 button_guest() {
-	local tree modules="$WORK/modules"
-	tree=$(. "$CHECKOUT/lab/lib/common.sh" && . "$CHECKOUT/lab/lib/tree.sh" && tree_find && printf '%s' "$TREE")
+	local drivers modules="$WORK/modules"
+	drivers=$(kernel_dir 6.12)/kernel/drivers
 	mkdir -p "$modules"
-	xz -dc "$tree"/usr/lib/modules/6.12*/kernel/drivers/acpi/button.ko.xz >"$modules/button.ko"
-	xz -dc "$tree"/usr/lib/modules/6.12*/kernel/drivers/input/evdev.ko.xz >"$modules/evdev.ko"
+	xz -dc "$drivers/acpi/button.ko.xz" >"$modules/button.ko"
+	xz -dc "$drivers/input/evdev.ko.xz" >"$modules/evdev.ko"
 	cat >"$WORK/job" <<-'END'
 		#!/bin/sh
 		stty -echo
