@@ -350,6 +350,7 @@ static void names_that_are_taken(void **state)
 {
 	struct server *server = *state;
 	struct td_control *control = NULL;
+	struct td_loop loop;
 	struct td_err err = {0};
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	char path[64];
@@ -370,8 +371,10 @@ static void names_that_are_taken(void **state)
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
-	assert_int_equal(td_control_create(&server->loop, path, commands, NULL, &control, &err), 0);
+	assert_int_equal(td_loop_init(&loop, NULL, &err), 0); /* the server's is its thread's */
+	assert_int_equal(td_control_create(&loop, path, commands, NULL, &control, &err), 0);
 	td_control_destroy(control);
+	td_loop_fini(&loop);
 	assert_int_equal(access(path, F_OK), -1);
 
 	char long_path[200];
