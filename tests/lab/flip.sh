@@ -9,6 +9,8 @@
 # machine's guest can take is lost at any time; bench/run flip has 1,000). The limits of unplug and plug are far above their
 # defaults: on a machine that runs other things too, the guest may take longer.
 # Alone: it counts packets
+# Also: -- KERNEL=6.1 FLIPS=6
+# Also: --kernel 7.3 -- KERNEL=7.3 FLIPS=6
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

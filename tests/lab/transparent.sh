@@ -5,6 +5,8 @@
 # FLIPS (12, of which every second is to the VF), RATE (500 packets/s each way), KERNEL (6.12), CPUS (2), PAUSE (0.4 s between flips),
 # TCP (25 blocks of 4 KiB a second), PING (10 ms between two), COLD (1: gives the VF back each time), RING (256 receive descriptors)
 # Alone: it counts packets
+# Also: -- KERNEL=6.1 FLIPS=6
+# Also: --kernel 7.3 -- KERNEL=7.3 FLIPS=6
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/transparent-tools"
