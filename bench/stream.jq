@@ -35,3 +35,13 @@ def arrivals($at; $before; $after): .arrivals as $a
 
 # How much of its pace a direction's sender kept, in per cent: less than 100 on a machine that is too busy.
 def pace: if .seconds > 0 then .peer_sent * 100 / (.rate * .seconds) else 0 end;
+
+# Packets lost, both ways, from the request of a flip of $records (as of `tandem nic switch --json`) until 0.3 s after its end, whereby the last
+# one that had begun decides.
+def lost_by($records):
+	[$records[] | .flip // . | select(.monotonic_s)] as $flips
+	| [$flips[].monotonic_s] as $begun
+	| def near: . as $at
+		| ($begun | bsearch($at) | if . < 0 then -2 - . else . end) as $last
+		| $last >= 0 and $at < ($flips[$last] | .monotonic_s + .total_ms / 1000 + 0.3);
+	[to_guest, from_guest | .losses[] | select(.at | near) | .count] | add // 0;

@@ -32,21 +32,9 @@ flip_measure() {
 	flip_samples "$kind" "$prefix" $((SWITCH_REQUESTED_US - offset_us))
 }
 
-# flip_samples KIND PREFIX REQUESTED: from the request (microseconds of CLOCK_MONOTONIC) to the stream's end; before it, what the machine
-# does by itself.
+# flip_samples KIND PREFIX REQUESTED
 flip_samples() {
-	jq -r -L "$CHECKOUT/bench" --argjson requested "$3" 'include "stream";
-		($requested / 1e6) as $at
-		| [to_guest, from_guest] as $ways
-		| [$ways[] | share($at; infinite)] as $after
-		| "lost \($after | map(.lost) | add)",
-		"from_lost \($after[1].lost)",
-		"duplicated \($after | map(.duplicated) | add)",
-		"reordered \($after | map(.reordered) | add)",
-		"blackout \($after | map(.blackout_ms) | max)",
-		"before_lost \([$ways[] | share(0; $at).lost] | add)",
-		"before_blackout \([$ways[] | share(0; $at).blackout_ms] | max)",
-		"pace \([$ways[] | pace] | min)"' "$WORK/stream.json" | samples flip "$1" "$2_"
+	jq -r -L "$CHECKOUT/bench" --argjson requested "$3" -f "$CHECKOUT/bench/inside/flip.jq" "$WORK/stream.json" | samples flip "$1" "$2_"
 }
 
 measure_flip() {

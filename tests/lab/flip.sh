@@ -53,9 +53,7 @@ jq -c '.flips[]' "$WORK/info.json" | {
 	number=0
 	while read -r record; do flip_row "$((number++))" "$record"; done
 }
-jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($d): sent \(.udp.peer_sent) lost \(.udp.lost) " +
-	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:12][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
-	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
+jq -r --argjson gaps 12 -f "$CHECKOUT/tests/lab/stream-told.jq" "$WORK/stream.json"
 say "of what was lost from the guest, and of its TCP, its own kernel dropped $dropped"
 check 'the guest answers' answers
 guest 'ip link; dmesg | tail -n 20' || true

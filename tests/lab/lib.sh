@@ -297,15 +297,9 @@ stream_check() {
 	check "few were lost, on a machine that may be busy: $lost" both_ways ".udp.lost * ${1:-10} <= .udp.peer_sent"
 }
 
-# lost_by_flips: packets of the ended stream that were lost from the request of a flip in WORK/flips.json until 0.3 s after its end, whereby
-# the last one that had begun decides. A busy lab host loses some at any time.
+# lost_by_flips: packets of the ended stream that the flips of WORK/flips.json lost (bench/stream.jq). A busy lab host loses some at any time.
 lost_by_flips() {
-	jq -n -L "$CHECKOUT/bench" --slurpfile stream "$WORK/stream.json" --slurpfile flips "$WORK/flips.json" 'include "stream";
-		[$flips[] | .flip // . | select(.monotonic_s)] as $flips
-		| [$flips[].monotonic_s] as $begun
-		| def near: . as $at | ($begun | bsearch($at) | if . < 0 then -2 - . else . end) as $last
-			| $last >= 0 and $at < ($flips[$last] | .monotonic_s + .total_ms / 1000 + 0.3);
-		[$stream[0] | to_guest, from_guest | .losses[] | select(.at | near) | .count] | add // 0'
+	jq -L "$CHECKOUT/bench" --slurpfile flips "$WORK/flips.json" 'include "stream"; lost_by($flips)' "$WORK/stream.json"
 }
 
 both_ways() { jq -e "[.server, .client] | all($1)" "$WORK/stream.json" >/dev/null; }

@@ -18,15 +18,10 @@ transparent_vm "${KERNEL:-6.12}" "${RING:-}"
 transparent_flips "$FLIPS" "${RATE:-500}" "${PAUSE:-0.4}"
 [[ -z ${LAB_OUT:-} ]] || cp "$WORK"/{info,stream,flips,noticed}.json "$WORK/console" "$WORK/errors" "$WORK/ping" "$LAB_OUT/"
 
-jq -s -r 'def median: sort | .[length / 2 | floor]; def side($to): map(select(.to == $to and .ok and .changed));
-	("vf", "emulated") as $to | side($to) | "to \($to): \(length) flips, pause median \(map(.pause_ms) | median) ms, worst \(map(.pause_ms) | max) ms, " +
-	"own work median \(map(.pause_cpu_ms) | median) ms, worst \(map(.pause_cpu_ms) | max) ms, at rest worst \(map(.rest_ms) | max) ms, sending held back median \(map(.tx_held_ms) | median) ms, worst \(map(.tx_held_ms) | max) ms, request to done median \(map(.total_ms) | median) ms, worst \(map(.total_ms) | max) ms"' \
-	"$WORK/flips.json"
+jq -s -r -f "$CHECKOUT/tests/lab/flips-told.jq" "$WORK/flips.json"
 jq -r '.flips[-12:][] | "to \(.to): pause \(.pause_ms) ms, own work \(.pause_cpu_ms) ms, total \(.total_ms) ms, blackout rx \(.blackout_rx_ms) tx \(.blackout_tx_ms), relayed \(.relayed), caught \(.caught), burned \(.burned)"' \
 	"$WORK/info.json"
-jq -r '["to guest", .server], ["from guest", .client] | .[0] as $d | .[1] | "\($d): sent \(.udp.peer_sent) lost \(.udp.lost) " +
-	"duplicated \(.udp.duplicated) reordered \(.udp.reordered), longest gaps \([.udp.gaps[:6][] | "\(.ms) ms (\(.missing))"] | join(", ")), " +
-	"TCP corrupt \(.tcp.corrupt), stall \(.tcp.gaps[0].ms // 0) ms"' "$WORK/stream.json"
+jq -r --argjson gaps 6 -f "$CHECKOUT/tests/lab/stream-told.jq" "$WORK/stream.json"
 tail -n 1 "$WORK/ping"
 jq -r '"\(.lost_by_flips) packets were lost within 0.3 s of a flip",
 	(.discarded | "discarded by full queues: in the guest \(.guest), the host \(.host), the tap \(.tap), the VF \(.vf), outside \(.peer), its NIC \(.wire)")' \
