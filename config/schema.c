@@ -4,10 +4,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+#include "host/sys/names.h"
 
 const char *td_schema_quote(const char *text, size_t len, char ret_text[56])
 {
@@ -227,45 +228,12 @@ static bool scan_bool(const char *text, bool *ret_value)
 	return false;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
+/* One that a NIC can have. */
 static bool scan_mac(const char *text, uint8_t mac[6])
 {
-	if (strlen(text) != 17)
-		return false;
-	uint8_t any = 0;
-	for (unsigned i = 0; i < 6; i++) {
-		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
-		if (high < 0 || low < 0 || (i < 5 && text[3 * i + 2] != ':'))
-			return false;
-		mac[i] = (uint8_t)(high * 16 + low);
-		any |= mac[i];
-	}
-	return any && !(mac[0] & 1);
-}
+	static const uint8_t none[6];
 
-/* "0000:3b:02.1", or without the domain. */
-static bool scan_bdf(const char *text, char ret_bdf[16])
-{
-	static const char shape[] = "xxxx:xx:xx.x";
-	size_t len = strlen(text);
-	if (len != 12 && len != 7)
-		return false;
-	snprintf(ret_bdf, 16, "%s%s", len == 7 ? "0000:" : "", text);
-	for (unsigned i = 0; i < 12; i++) {
-		int digit = hex_digit(ret_bdf[i]);
-		if (shape[i] == 'x' ? digit < 0 : ret_bdf[i] != shape[i])
-			return false;
-		if (digit >= 10)
-			ret_bdf[i] = (char)(ret_bdf[i] | 0x20);
-	}
-	return hex_digit(ret_bdf[8]) <= 1 && ret_bdf[11] <= '7'; /* a device is at most 0x1f, a function 7 */
+	return td_names_parse_mac(text, mac) && memcmp(mac, none, sizeof(none)) != 0 && !(mac[0] & 1);
 }
 
 static bool name_ok(const char *text, uint64_t max)
@@ -274,14 +242,6 @@ static bool name_ok(const char *text, uint64_t max)
 	if (!len || len > max || *text == '.' || *text == '-')
 		return false;
 	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
-}
-
-static bool ifname_ok(const char *text)
-{
-	size_t len = strlen(text);
-	if (!len || len >= IF_NAMESIZE || !strcmp(text, ".") || !strcmp(text, ".."))
-		return false;
-	return strcspn(text, "/:% \t\r\n\v\f") == len;
 }
 
 static bool put_string(char **member, const char *text)
@@ -324,7 +284,7 @@ static enum scanned put_word(const struct td_schema_key *key, void *member, cons
 
 static enum scanned put_text(const struct td_schema_key *key, void *member, const char *text)
 {
-	char bdf[16];
+	char bdf[TD_BDF_BYTES];
 	uint8_t mac[6];
 	bool good = true;
 	switch (key->kind) {
@@ -351,10 +311,10 @@ static enum scanned put_text(const struct td_schema_key *key, void *member, cons
 		good = name_ok(text, key->max);
 		break;
 	case TD_SCHEMA_IFNAME:
-		good = ifname_ok(text);
+		good = td_names_is_interface(text);
 		break;
 	case TD_SCHEMA_BDF:
-		good = scan_bdf(text, bdf);
+		good = td_names_parse_bdf(text, bdf);
 		text = bdf;
 		break;
 	case TD_SCHEMA_TABLE:

@@ -5,6 +5,7 @@
 
 #include "config/schema.h"
 #include "config/vm_schema.h"
+#include "host/sys/names.h"
 
 struct check {
 	const struct td_vm_file_config *config;
@@ -123,8 +124,8 @@ static int check_two_nets(const struct check *check, const struct td_vm_net_conf
 	if (same(a->id, b->id))
 		return fail(check, &b->id, &b->mark, "nic %s: two NICs have this id: give each its own", b->id);
 	if (!memcmp(a->mac, b->mac, sizeof(a->mac)))
-		return fail(check, &b->mac, &b->mark, "nic %s: mac %02x:%02x:%02x:%02x:%02x:%02x is nic %s's too: give each its own", b->id,
-			b->mac[0], b->mac[1], b->mac[2], b->mac[3], b->mac[4], b->mac[5], a->id);
+		return fail(check, &b->mac, &b->mark, "nic %s: mac %s is nic %s's too: give each its own", b->id,
+			td_names_format_mac(b->mac, (char[TD_MAC_TEXT_BYTES]){0}), a->id);
 	if (same(a->vf, b->vf))
 		return fail(check, &b->vf, &b->mark, "nic %s: vf %s is nic %s's too: give each its own", b->id, b->vf, a->id);
 	if (same(a->tap, b->tap))

@@ -9,6 +9,7 @@
 #include "core/log.h"
 #include "host/net/host_guard.h"
 #include "host/net/host_uplink.h"
+#include "host/sys/sysfs.h"
 #include "nic/hybrid_parts.h"
 
 #define LOOK_AFTER_NS 500000000ULL /* what an apply does comes in many parts */
@@ -123,7 +124,7 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 static void compare_vlans(const struct td_hybrid *nic)
 {
 	const struct td_vm_net_config *config = nic->config;
-	unsigned vlan = config->bridge ? td_host_uplink_vlan("/proc", TD_HOST_UPLINK_SYS, config->bridge) : 0;
+	unsigned vlan = config->bridge ? td_host_uplink_vlan("/proc", TD_SYSFS, config->bridge) : 0;
 
 	if (nic->mode && vlan && vlan != config->vlan)
 		td_warn("nic %s: %s is VLAN %u outside, and the VF gets %s: on its VF the guest is in another network; give the NIC vlan: "

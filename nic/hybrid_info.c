@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "host/sriov/sriov_netlink.h"
 #include "nic/hybrid_parts.h"
 
 static uint64_t grow(uint64_t *shown, uint64_t now)
@@ -15,11 +16,22 @@ static uint64_t grow(uint64_t *shown, uint64_t now)
 	return *shown;
 }
 
+void td_hybrid_count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
+{
+	const struct td_sriov_vf *vf = &nic->lease.vf;
+	struct td_sriov_stats stats = {0};
+
+	if (!td_vfio_pci_is_82576(nic->vf) && td_vfio_pci_state(nic->vf) != TD_VFIO_CLOSED &&
+		td_sriov_netlink_stats(vf->pf_name, vf->index, &stats, NULL) == 0 && stats.known)
+		td_vfio_pci_told(nic->vf, &(struct td_vfio_counters){stats.rx_packets, stats.rx_bytes, stats.tx_packets, stats.tx_bytes});
+	td_vfio_pci_counters(nic->vf, ret_vf);
+}
+
 static void count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
 {
 	*ret_vf = (struct td_vfio_counters){0};
 	if (nic->vf)
-		td_vfio_pci_counters(nic->vf, ret_vf);
+		td_hybrid_count_vf(nic, ret_vf);
 	else if (nic->mode && nic->mode->count_vf)
 		nic->mode->count_vf(nic, ret_vf);
 }
@@ -247,14 +259,12 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 	static const char *const modes[] = {
 		[TD_NIC_FAILOVER] = "failover", [TD_NIC_TRANSPARENT] = "transparent", [TD_NIC_EMULATED] = "emulated", [TD_NIC_VF] = "vf"};
 	const struct td_vm_net_config *config = nic->config;
-	const uint8_t *mac = config->mac;
-	char mac_text[18];
+	char mac[TD_MAC_TEXT_BYTES];
 	json_t *info;
 
-	snprintf(mac_text, sizeof(mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	info = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:o}", "id", td_json_text(config->id),
-		"mac", mac_text, "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted", td_path_name(nic->wanted), "state",
-		state_name(nic), "vf", vf_json(nic), "tap", td_json_text(tap_name(nic)), "bridge",
+		"mac", td_names_format_mac(config->mac, mac), "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted",
+		td_path_name(nic->wanted), "state", state_name(nic), "vf", vf_json(nic), "tap", td_json_text(tap_name(nic)), "bridge",
 		td_json_text(config->bridge ? config->bridge : ""), "vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby",
 		nic->standby, "counters", counters_json(nic), "reason", td_reason_name(nic->reason), "reason_text",
 		td_json_text(nic->reason_text), "flips_total", (json_int_t)nic->log_count, "flips", flips_json(nic));

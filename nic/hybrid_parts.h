@@ -234,6 +234,8 @@ void td_hybrid_pin(struct td_hybrid *nic);
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);
+/* What nic->vf has counted. Of VFs that do not count themselves the PF is asked, by netlink. */
+void td_hybrid_count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
 /* Packets over both paths to and from the guest, cheaply: for looking every millisecond. */
 void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx);

@@ -71,8 +71,11 @@ int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err)
 		return nic->mode->open_vf(nic, err);
 	if (!nic->vf)
 		rc = create_vf(nic, err);
-	if (rc == 0 && td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED)
+	if (rc == 0 && td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED) {
 		rc = td_vfio_pci_open(nic->vf, err);
+		if (rc == 0)
+			td_hybrid_count_vf(nic, &(struct td_vfio_counters){0}); /* what was counted before is not ours */
+	}
 	return rc < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : 0;
 }
 
@@ -80,7 +83,7 @@ static void keep_counters(struct td_hybrid *nic)
 {
 	struct td_vfio_counters last;
 
-	td_vfio_pci_counters(nic->vf, &last);
+	td_hybrid_count_vf(nic, &last);
 	nic->vf_before.rx_packets += last.rx_packets;
 	nic->vf_before.rx_bytes += last.rx_bytes;
 	nic->vf_before.tx_packets += last.tx_packets;

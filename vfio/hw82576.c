@@ -18,7 +18,7 @@
 
 #include "core/log.h"
 #include "core/vm.h"
-#include "host/sriov/sriov_sysfs.h"
+#include "host/sys/names.h"
 #include "vfio/hw82576_parts.h"
 #include "vfio/vfio_dev.h"
 
@@ -175,7 +175,7 @@ static void close_parts(struct td_hw82576 *hw)
 int td_hw82576_create(
 	struct td_vm *vm, struct td_iommu *iommu, const struct td_hw82576_config *config, struct td_hw82576 **ret_hw, struct td_err *err)
 {
-	if (config->group < 0 || !td_sriov_sysfs_bdf_ok(config->bdf))
+	if (config->group < 0 || !td_names_is_bdf(config->bdf))
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "%s: not a VF with an IOMMU group: %.32s", config->name, config->bdf);
 	struct td_hw82576 *hw = calloc(1, sizeof(*hw));
 	if (!hw)

@@ -19,7 +19,8 @@
 #include "core/log.h"
 #include "core/msix.h"
 #include "core/vm.h"
-#include "host/sriov/sriov_sysfs.h"
+#include "host/sys/iommu_group.h"
+#include "host/sys/sysfs.h"
 
 void td_vfio_open_init(struct td_vfio_open *open, struct td_vm *vm, struct td_iommu *iommu, const char *name, const char *bdf, int group)
 {
@@ -49,7 +50,7 @@ static int open_group(struct td_vfio_open *o, struct td_err *err)
 	if (ioctl(fd, VFIO_GROUP_GET_STATUS, &status) < 0)
 		return td_err_sys(err, errno, TD_REASON_VFIO, "vf %s: VFIO_GROUP_GET_STATUS", o->bdf);
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
-		int rc = td_sriov_sysfs_check_group(TD_SRIOV_SYS, o->bdf, err);
+		int rc = td_iommu_group_check(TD_SYSFS, o->bdf, err);
 
 		return rc < 0 ? rc : td_err_set(err, EPERM, TD_REASON_GROUP_NOT_VIABLE, "vf %s: group %d is not viable", o->bdf, o->group);
 	}

@@ -22,8 +22,7 @@
 
 #include "core/log.h"
 #include "core/vm.h"
-#include "host/sriov/sriov_netlink.h"
-#include "host/sriov/sriov_sysfs.h"
+#include "host/sys/names.h"
 #include "vfio/vfio_dev.h"
 
 #define POLL_FAST_NS   5000000ULL /* while the driver is awaited */
@@ -139,11 +138,9 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 
 void td_vfio_pci_close(struct td_vfio_pci *dev)
 {
-	struct td_vfio_counters last;
-
 	if (dev->state == TD_VFIO_CLOSED)
 		return;
-	td_vfio_pci_counters(dev, &last); /* adds up what was counted until now */
+	td_vfio_82576_sample(dev); /* adds up what was counted until now */
 	dev->intel.based = false;
 	dev->pf_based = false;
 	close_parts(dev);
@@ -185,7 +182,6 @@ static void entered(struct td_vfio_pci *dev)
 
 static int enter(struct td_vfio_pci *dev, bool hot, struct td_err *err)
 {
-	struct td_vfio_counters start;
 	int rc = 0;
 
 	if (dev->state != TD_VFIO_WARM)
@@ -197,7 +193,7 @@ static int enter(struct td_vfio_pci *dev, bool hot, struct td_err *err)
 	dev->plug_pending = hot && td_vfio_reset_runs(&dev->open);
 	if (!dev->plug_pending) {
 		td_vfio_reset_wait(&dev->open);
-		td_vfio_pci_counters(dev, &start); /* what was counted before is not ours */
+		td_vfio_82576_sample(dev); /* what was counted before is not ours */
 		rc = hot ? td_pci_plug(&dev->vm->pci, &dev->pci, err) : td_pci_attach(&dev->vm->pci, &dev->pci, -1, err);
 	}
 	if (rc < 0)
@@ -419,7 +415,7 @@ static const struct td_device_ops device_ops = {device_reset, device_quiesce, de
 int td_vfio_pci_create(
 	struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev, struct td_err *err)
 {
-	if (config->hide_carrier || config->group < 0 || !td_sriov_sysfs_bdf_ok(config->bdf))
+	if (config->hide_carrier || config->group < 0 || !td_names_is_bdf(config->bdf))
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "%s: not a VF with an IOMMU group: %.32s", config->name, config->bdf);
 	struct td_vfio_pci *dev = calloc(1, sizeof(*dev));
 	if (!dev)
@@ -462,25 +458,21 @@ bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known)
 	return *ret_known && td_vfio_82576_link_up(dev);
 }
 
-/* Of a VF whose registers are not known, the PF may tell: by netlink, so only when asked. */
-static void count_by_pf(struct td_vfio_pci *dev)
+void td_vfio_pci_told(struct td_vfio_pci *dev, const struct td_vfio_counters *now)
 {
-	struct td_sriov_stats stats = {0};
-	struct td_sriov_vf vf;
+	struct td_vfio_counters *last = &dev->pf_last;
 
-	if (dev->state == TD_VFIO_CLOSED || dev->open.lost || td_sriov_lookup(dev->open.bdf, &vf, NULL) < 0 || !vf.pf_name[0] ||
-		td_sriov_netlink_stats(vf.pf_name, vf.index, &stats, NULL) < 0 || !stats.known)
+	if (dev->state == TD_VFIO_CLOSED || dev->open.lost)
 		return;
-	struct td_vfio_counters now = {stats.rx_packets, stats.rx_bytes, stats.tx_packets, stats.tx_bytes}, *last = &dev->pf_last;
 	if (dev->pf_based) {
-#define ADD(field) dev->pf_sum.field += now.field >= last->field ? now.field - last->field : now.field
+#define ADD(field) dev->pf_sum.field += now->field >= last->field ? now->field - last->field : now->field
 		ADD(rx_packets);
 		ADD(rx_bytes);
 		ADD(tx_packets);
 		ADD(tx_bytes);
 #undef ADD
 	}
-	*last = now;
+	*last = *now;
 	dev->pf_based = true;
 }
 
@@ -491,7 +483,6 @@ void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_
 		*ret_counters = dev->intel.sum;
 		return;
 	}
-	count_by_pf(dev);
 	*ret_counters = dev->pf_sum;
 }
 

@@ -49,8 +49,8 @@ struct td_vfio_pci_config {
 	struct td_vfio_events events;
 };
 
-/* What passed through the hardware path, read from the device where its counters are known (82576: VFGPRC...), else from the PF (IFLA_STATS
- * VF). */
+/* What passed through the hardware path. Of 82576 VFs it is read from the device (VFGPRC...); of others the owner tells what the PF counts.
+ */
 struct td_vfio_counters {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 };
@@ -79,6 +79,9 @@ void td_vfio_pci_detach(struct td_vfio_pci *dev);		     /* plugged -> warm at on
 enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev);
 /* STATUS.LU of 82576 VFs (*ret_known false for others). Only while the guest's driver is up. */
 bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known);
+/* What the PF of a VF that is no 82576's has counted by now: growth since the last time is added, the first time after an open is the base.
+ */
+void td_vfio_pci_told(struct td_vfio_pci *dev, const struct td_vfio_counters *now);
 /* Since creation; monotonic over resets and flips. */
 void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters);
 /* Exits to user space that this device's trapped ranges caused: MSI-X table, configuration writes, a queue's set-up. None per packet. */

@@ -6,21 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/sys/names.h"
+
 #define PCI	      "/sys/bus/pci/devices/%s"
 #define CLASS_NETWORK 0x02U
 #define CLASS_BRIDGE  0x0604U
-
-/* "0000:3b:02.1" */
-static bool bdf_ok(const char *bdf)
-{
-	static const char form[] = "xxxx:xx:xx.x";
-	if (strlen(bdf) != sizeof(form) - 1)
-		return false;
-	for (unsigned i = 0; form[i]; i++)
-		if (form[i] == 'x' ? !isxdigit((unsigned char)bdf[i]) : bdf[i] != form[i])
-			return false;
-	return true;
-}
 
 static void copy_name(char *to, size_t room, const char *from)
 {
@@ -38,7 +28,7 @@ static void read_network(struct td_doctor_tree *tree, struct td_doctor_function 
 		function->device = (uint16_t)number;
 	copy_name(function->driver, sizeof(function->driver), td_doctor_tree_link(tree, PCI "/driver", bdf));
 	const char *pf = td_doctor_tree_link(tree, PCI "/physfn", bdf);
-	if (pf && bdf_ok(pf))
+	if (pf && td_names_is_bdf(pf))
 		copy_name(function->pf_bdf, sizeof(function->pf_bdf), pf);
 	td_auto_names struct td_doctor_names netdevs;
 	td_doctor_tree_list(tree, &netdevs, PCI "/net", bdf);
@@ -71,7 +61,7 @@ static void read_functions(struct td_doctor_tree *tree, struct td_doctor_host *h
 	host->function = calloc(names.count + 1, sizeof(*host->function));
 	for (unsigned i = 0; host->function && i < names.count; i++) {
 		uint64_t class;
-		if (!bdf_ok(names.name[i]) || !td_doctor_tree_number(tree, &class, PCI "/class", names.name[i]))
+		if (!td_names_is_bdf(names.name[i]) || !td_doctor_tree_number(tree, &class, PCI "/class", names.name[i]))
 			continue;
 		if (class >> 16 != CLASS_NETWORK && class >> 8 != CLASS_BRIDGE)
 			continue;

@@ -10,19 +10,18 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <netlink/msg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/log.h"
 #include "host/net/host_guard_parts.h"
 #include "host/net/host_uplink.h"
-#include "host/provision/host_state.h"
+#include "host/sys/names.h"
+#include "host/sys/sysfs.h"
 
 #define UPLINKS_MAX 64U
 #define SYNC_ROUNDS 5U
@@ -32,21 +31,10 @@ struct uplinks {
 	char name[UPLINKS_MAX][IF_NAMESIZE];
 };
 
-static bool read_link_text(const char *link, const char *file, char *text, size_t room)
-{
-	char path[96];
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/%s", link, file);
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-	text[len > 0 ? len : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return len >= 0;
-}
-
 static bool is_ours(const char *bridge, bool *ret_isolated)
 {
 	char mark[64];
-	bool ours = read_link_text(bridge, "ifalias", mark, sizeof(mark)) &&
+	bool ours = !td_sysfs_read(TD_SYSFS, mark, sizeof(mark), "/class/net/%s/ifalias", bridge) &&
 		    (!strcmp(mark, TD_HOST_MARK) || !strcmp(mark, TD_HOST_MARK " isolated"));
 	*ret_isolated = ours && strcmp(mark, TD_HOST_MARK) != 0;
 	return ours;
@@ -56,7 +44,7 @@ static bool is_ours(const char *bridge, bool *ret_isolated)
 static bool is_dead(const char *tap)
 {
 	char text[8];
-	return read_link_text(tap, "carrier", text, sizeof(text)) && !strcmp(text, "0");
+	return !td_sysfs_read(TD_SYSFS, text, sizeof(text), "/class/net/%s/carrier", tap) && !strcmp(text, "0");
 }
 
 /* Ports of the bridge that are no taps. */
@@ -68,7 +56,7 @@ static void list_uplinks(const char *bridge, struct uplinks *uplinks)
 	DIR *dir = opendir(path);
 	for (struct dirent *entry; dir && (entry = readdir(dir));) {
 		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE || uplinks->count == UPLINKS_MAX ||
-			td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, entry->d_name))
+			td_host_uplink_is_tap(TD_SYSFS, entry->d_name))
 			continue;
 		memcpy(uplinks->name[uplinks->count++], entry->d_name, strlen(entry->d_name) + 1);
 	}
@@ -107,13 +95,12 @@ static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t
 /* Not again where it is so: bridges tell everybody of it. */
 static void isolate(const char *tap)
 {
-	char path[64], now[8];
-	if (read_link_text(tap, "brport/isolated", now, sizeof(now)) && !strcmp(now, "1"))
+	char now[8];
+	if (!td_sysfs_read(TD_SYSFS, now, sizeof(now), "/class/net/%s/brport/isolated", tap) && !strcmp(now, "1"))
 		return;
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/brport/isolated", tap);
-	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "1", 1) < 0)
-		td_warn("tap %s: is not isolated from the network's other VMs: %s", tap, strerror(errno));
+	int r = td_sysfs_write(TD_SYSFS, "1", "/class/net/%s/brport/isolated", tap);
+	if (r)
+		td_warn("tap %s: is not isolated from the network's other VMs: %s", tap, strerror(-r));
 }
 
 /* 1: the VM's entry stands, and the socket is to be closed; 0: the bridge is another's. */
@@ -262,7 +249,7 @@ static void read_entry(struct nlmsghdr *header, void *opaque)
 		note_told(guarded, entry->ndm_ifindex, nla_data(attr[NDA_LLADDR]));
 	if (!(entry->ndm_flags & NTF_STICKY) || !(entry->ndm_state & NUD_NOARP) || !attr[NDA_MASTER] || nla_len(attr[NDA_MASTER]) < 4 ||
 		(int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge || guarded->count == TD_HOST_GUARD_MACS_MAX ||
-		!if_indextoname((unsigned)entry->ndm_ifindex, tap) || !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, tap))
+		!if_indextoname((unsigned)entry->ndm_ifindex, tap) || !td_host_uplink_is_tap(TD_SYSFS, tap))
 		return;
 	const uint8_t *mac = nla_data(attr[NDA_LLADDR]);
 	for (unsigned i = 0; i < guarded->count; i++)
@@ -381,9 +368,7 @@ int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6
 
 static bool has_master(const char *link)
 {
-	char path[64];
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/master", link);
-	return access(path, F_OK) == 0;
+	return td_sysfs_exists(TD_SYSFS, "/class/net/%s/master", link);
 }
 
 int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err)
@@ -412,7 +397,7 @@ void td_host_guard_left(int index)
 {
 	struct td_host_netlink netlink;
 	char name[IF_NAMESIZE];
-	if (!if_indextoname((unsigned)index, name) || td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name))
+	if (!if_indextoname((unsigned)index, name) || td_host_uplink_is_tap(TD_SYSFS, name))
 		return;
 	if (has_master(name) || td_host_netlink_open(&netlink, NULL))
 		return; /* it is another's port already, who looks after it */

@@ -25,6 +25,7 @@
 
 #include "core/log.h"
 #include "host/net/host_guard_parts.h"
+#include "host/sys/names.h"
 
 #define PRIORITY 0x7a17 /* of our filters, among others' on the same link */
 #define INGRESS	 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
@@ -161,9 +162,8 @@ void td_host_guard_tell(struct td_host_netlink *netlink, const char *uplink, con
 	struct nl_msg *msg = td_host_guard_fdb(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, NUD_PERMANENT, NTF_SELF, mac);
 	int r = td_host_netlink_change(netlink, msg, uplink, &err);
 	if (r && r != -EEXIST)
-		td_warn("%s: VMs on VFs of this card do not reach %02x:%02x:%02x:%02x:%02x:%02x on its emulated path: the card does not "
-			"take the address: %s",
-			uplink, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5], err.text);
+		td_warn("%s: VMs on VFs of this card do not reach %s on its emulated path: the card does not take the address: %s", uplink,
+			td_names_format_mac(mac, (char[TD_MAC_TEXT_BYTES]){0}), err.text);
 }
 
 int td_host_guard_filter(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6], struct td_err *err)

@@ -5,8 +5,6 @@
 
 #include "core/base.h"
 
-#define TD_HOST_UPLINK_SYS "/sys"
-
 /*
  * False: the tap's bridge has uplinks (NICs, or what stands on them: bonds, teams, VLANs) and none has a carrier. The kernel keeps a
  * bridge's own carrier up as long as any port has one, the tap itself among them, so it is the other ports that are looked at. Other

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "host/net/host_uplink.h"
+#include "host/sys/sysfs.h"
 
 #define MESSAGE_BYTES	 16384
 #define MESSAGES_AT_ONCE 64U
@@ -32,7 +33,7 @@ static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA
 		return false;
 	uint32_t event = nla_get_u32(attr[IFLA_EVENT]);
 	return (event == IFLA_EVENT_BONDING_FAILOVER || event == IFLA_EVENT_NOTIFY_PEERS) &&
-	       if_indextoname((unsigned)info->ifi_index, name) && td_host_uplink_is_below(TD_HOST_UPLINK_SYS, bridge, name);
+	       if_indextoname((unsigned)info->ifi_index, name) && td_host_uplink_is_below(TD_SYSFS, bridge, name);
 }
 
 /* Bridges speak of their ports in messages of their own family. VMs that come do not matter to others. */
@@ -42,7 +43,7 @@ static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const
 	if (info->ifi_family != AF_BRIDGE || !attr[IFLA_MASTER] || nla_len(attr[IFLA_MASTER]) < 4 ||
 		nla_get_u32(attr[IFLA_MASTER]) != if_nametoindex(bridge))
 		return false;
-	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_HOST_UPLINK_SYS, name));
+	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_SYSFS, name));
 }
 
 /* Each port that leaves is told by itself; of all else it matters that it was. */
@@ -83,7 +84,7 @@ static struct said read_messages(const struct td_host_watch *watch)
 
 static bool is_up(const struct td_host_watch *watch)
 {
-	return !watch->tap || td_host_uplink_is_up(TD_HOST_UPLINK_SYS, watch->tap);
+	return !watch->tap || td_host_uplink_is_up(TD_SYSFS, watch->tap);
 }
 
 static void ready(struct td_watch *base, uint32_t events)

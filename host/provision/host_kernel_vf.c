@@ -12,29 +12,16 @@
 #include "host/provision/host_words.h"
 #include "host/sriov/lease.h"
 #include "host/sriov/sriov.h"
+#include "host/sys/sysfs.h"
 
 #define APPEAR_MS 5000 /* VFs in sysfs after sriov_numvfs was written; a PF's link after that */
 #define LOOK_MS	  20
+#define AUTOPROBE "/bus/pci/devices/%s/sriov_drivers_autoprobe"
 
 static void sleep_ms(unsigned ms)
 {
 	struct timespec time = {.tv_nsec = (long)ms * 1000000L};
 	nanosleep(&time, NULL);
-}
-
-static bool write_text(const char *path, const char *text)
-{
-	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd >= 0 && write(fd, text, strlen(text)) >= 0;
-}
-
-static bool read_text(const char *path, char *text, size_t room)
-{
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-	text[len > 0 ? len : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return len > 0;
 }
 
 /* ---- locks: a VM that starts meanwhile must not take a VF that goes away or changes its driver ---- */
@@ -132,22 +119,20 @@ static int fail_probe(const struct td_sriov_vf *vf, struct td_err *err)
 /* With autoprobe off the kernel matches no driver to a VF: it is on for the moment. */
 static int bind_netdevice(const struct td_sriov_vf *vf, struct td_err *err)
 {
-	char path[96], alias[128], autoprobe[8] = "0";
+	char alias[256], autoprobe[8];
 	struct td_sriov_vf now;
 	if (vf->driver[0] && strcmp(vf->driver, "vfio-pci") != 0)
 		return 0;
 	int r = td_sriov_unbind_vfio(vf->bdf, "", err);
 	if (r)
 		return r;
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/modalias", vf->bdf);
-	if (read_text(path, alias, sizeof(alias)))
+	if (!td_sysfs_read(TD_SYSFS, alias, sizeof(alias), "/bus/pci/devices/%s/modalias", vf->bdf))
 		(void)td_host_kmod_load(alias, NULL); /* it may be built in, or loaded by udev meanwhile */
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/sriov_drivers_autoprobe", vf->pf_bdf);
-	(void)read_text(path, autoprobe, sizeof(autoprobe));
-	(void)write_text(path, "1");
-	bool probed = write_text("/sys/bus/pci/drivers_probe", vf->bdf);
-	(void)write_text(path, autoprobe);
-	if (!probed || td_sriov_lookup(vf->bdf, &now, NULL) || !now.driver[0])
+	bool known = !td_sysfs_read(TD_SYSFS, autoprobe, sizeof(autoprobe), AUTOPROBE, vf->pf_bdf);
+	(void)td_sysfs_write(TD_SYSFS, "1", AUTOPROBE, vf->pf_bdf);
+	r = td_sysfs_write(TD_SYSFS, vf->bdf, "/bus/pci/drivers_probe");
+	(void)td_sysfs_write(TD_SYSFS, known ? autoprobe : "0", AUTOPROBE, vf->pf_bdf);
+	if (r || td_sriov_lookup(vf->bdf, &now, NULL) || !now.driver[0])
 		return fail_probe(vf, err);
 	return 0;
 }
@@ -159,7 +144,7 @@ static int bind_vf(const struct td_sriov_vf *vf, const char *to, struct td_err *
 		return bind_netdevice(vf, err);
 	if (!strcmp(to, "none"))
 		return vf->driver[0] ? td_sriov_unbind_vfio(vf->bdf, "", err) : 0;
-	if (access("/sys/bus/pci/drivers/vfio-pci", F_OK))
+	if (!td_sysfs_exists(TD_SYSFS, "/bus/pci/drivers/vfio-pci"))
 		r = td_host_kmod_load("vfio-pci", err);
 	return r ? r : td_sriov_bind_vfio(vf->bdf, NULL, err);
 }

@@ -1,34 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host_observe_sysfs.c - PFs and VFs, huge pages and modules, by sysfs. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/provision/host_hold.h"
 #include "host/provision/host_kmod.h"
 #include "host/provision/host_observe.h"
 #include "host/sriov/sriov.h"
-
-static bool read_text(const char *path, char *text, size_t room)
-{
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-	if (len < 0)
-		return false;
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return true;
-}
+#include "host/sys/sysfs.h"
 
 static void put_device_text(struct td_host_state *is, const char *link, const char *file, enum td_host_attr attr)
 {
-	char path[128], text[32];
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device/%s", link, file);
-	if (read_text(path, text, sizeof(text)))
+	char text[32];
+	if (!td_sysfs_read(TD_SYSFS, text, sizeof(text), "/class/net/%s/device/%s", link, file))
 		td_host_state_set(is, TD_HOST_LINK, link, attr, strncmp(text, "0x", 2) ? text : text + 2);
 }
 
@@ -55,15 +41,11 @@ static void put_vfs(struct td_host_state *is, const char *pf)
 
 static void put_pf(struct td_host_state *is, const char *link)
 {
-	char path[128], target[PATH_MAX];
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device", link);
-	ssize_t len = readlink(path, target, sizeof(target) - 1);
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device/sriov_totalvfs", link);
-	if (len <= 0 || access(path, F_OK))
+	char bdf[TD_HOST_NAME_BYTES];
+	if (!td_sysfs_link(TD_SYSFS, bdf, sizeof(bdf), "/class/net/%s/device", link) ||
+		!td_sysfs_exists(TD_SYSFS, "/class/net/%s/device/sriov_totalvfs", link))
 		return;
-	target[len] = '\0';
-	const char *slash = strrchr(target, '/');
-	td_host_state_set(is, TD_HOST_LINK, link, TD_HOST_ATTR_BDF, slash ? slash + 1 : target);
+	td_host_state_set(is, TD_HOST_LINK, link, TD_HOST_ATTR_BDF, bdf);
 	put_device_text(is, link, "sriov_totalvfs", TD_HOST_ATTR_TOTAL_VFS);
 	put_device_text(is, link, "sriov_numvfs", TD_HOST_ATTR_NUM_VFS);
 	put_device_text(is, link, "vendor", TD_HOST_ATTR_VENDOR);
@@ -73,9 +55,8 @@ static void put_pf(struct td_host_state *is, const char *link)
 
 static void put_pages(struct td_host_state *is, const char *size, const char *directory)
 {
-	char path[128], text[32];
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/%s/nr_hugepages", directory);
-	if (read_text(path, text, sizeof(text)))
+	char text[32];
+	if (!td_sysfs_read(TD_SYSFS, text, sizeof(text), "/kernel/mm/hugepages/%s/nr_hugepages", directory))
 		td_host_state_set(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_PAGES, text);
 }
 

@@ -9,6 +9,7 @@
 #define TD_HOST_PROVISION_HOST_STATE_H
 
 #include "core/base.h"
+#include "host/sys/names.h"
 
 enum td_host_kind {
 	TD_HOST_MODULE,
@@ -64,7 +65,6 @@ enum td_host_attr {
 };
 
 #define TD_HOST_NAME_BYTES 64
-#define TD_HOST_MARK	   "tandem"
 
 struct td_host_object {
 	enum td_host_kind kind;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
-#include "host/sriov/sriov_sysfs.h"
+#include "host/sys/names.h"
 
 #define JOURNAL_VERSION 1
 #define JOURNAL_PREFIX	"undo"
@@ -19,7 +19,7 @@
 #define NEW_SUFFIX	".new"
 #define JOURNAL_FILE	JOURNAL_PREFIX "-%s" JOURNAL_SUFFIX
 #define JOURNAL_MAX	4096U
-#define FILE_ROOM	(sizeof(JOURNAL_FILE) + TD_SRIOV_BDF_LEN)
+#define FILE_ROOM	(sizeof(JOURNAL_FILE) + TD_BDF_BYTES)
 
 static const char *const link_names[] = {"auto", "enable", "disable"};
 static_assert(TD_COUNT(link_names) == TD_SRIOV_LINK_DISABLE + 1, "one name a state");
@@ -31,7 +31,7 @@ static void cleanup_json(json_t **json)
 
 #define auto_json __attribute__((cleanup(cleanup_json))) json_t
 
-bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN])
+bool td_journal_is_name(const char *file_name, char ret_bdf[TD_BDF_BYTES])
 {
 	const size_t prefix = strlen(JOURNAL_PREFIX), suffix = strlen(JOURNAL_SUFFIX);
 	size_t len = strlen(file_name);
@@ -41,10 +41,10 @@ bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN])
 		return false;
 	len -= prefix + suffix;
 	ret_bdf[0] = '\0';
-	if (len >= 1 && len <= TD_SRIOV_BDF_LEN && file_name[prefix] == '-') {
+	if (len >= 1 && len <= TD_BDF_BYTES && file_name[prefix] == '-') {
 		memcpy(ret_bdf, file_name + prefix + 1, len - 1);
 		ret_bdf[len - 1] = '\0';
-		if (!td_sriov_sysfs_bdf_ok(ret_bdf))
+		if (!td_names_is_bdf(ret_bdf))
 			ret_bdf[0] = '\0';
 	}
 	return true;
@@ -52,7 +52,7 @@ bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN])
 
 bool td_journal_is_unfinished(const char *file_name)
 {
-	char name[FILE_ROOM], bdf[TD_SRIOV_BDF_LEN];
+	char name[FILE_ROOM], bdf[TD_BDF_BYTES];
 	size_t len = strlen(file_name), suffix = strlen(NEW_SUFFIX);
 
 	if (len < suffix || len - suffix >= sizeof(name) || strcmp(file_name + len - suffix, NEW_SUFFIX) != 0)
@@ -65,13 +65,12 @@ bool td_journal_is_unfinished(const char *file_name)
 static json_t *pack_settings(const struct td_journal *journal)
 {
 	const struct td_sriov_vf_settings *s = &journal->settings;
-	char mac[18];
+	char mac[TD_MAC_TEXT_BYTES];
 
 	if (!journal->has_settings)
 		return json_null();
-	snprintf(mac, sizeof(mac), "%02x:%02x:%02x:%02x:%02x:%02x", s->mac[0], s->mac[1], s->mac[2], s->mac[3], s->mac[4], s->mac[5]);
-	return json_pack("{s:s, s:i, s:b, s:b, s:s}", "mac", mac, "vlan", (int)s->vlan, "spoofchk", (int)s->spoofchk, "trust",
-		(int)s->trust, "link", link_names[s->link_state]);
+	return json_pack("{s:s, s:i, s:b, s:b, s:s}", "mac", td_names_format_mac(s->mac, mac), "vlan", (int)s->vlan, "spoofchk",
+		(int)s->spoofchk, "trust", (int)s->trust, "link", link_names[s->link_state]);
 }
 
 static int write_all(int fd, const char *text, size_t len)
@@ -134,20 +133,6 @@ static bool copy_text(char *to, size_t room, const char *from)
 	return true;
 }
 
-static bool parse_mac(const char *text, uint8_t mac[6])
-{
-	unsigned byte[6];
-	int end = 0;
-
-	if (strlen(text) != 17 ||
-		sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4], &byte[5], &end) != 6 ||
-		end != 17)
-		return false;
-	for (unsigned i = 0; i < 6; i++)
-		mac[i] = (uint8_t)byte[i];
-	return true;
-}
-
 static bool unpack_settings(json_t *json, struct td_journal *journal)
 {
 	const char *mac, *link;
@@ -159,7 +144,7 @@ static bool unpack_settings(json_t *json, struct td_journal *journal)
 	if (json_unpack(json, "{s:s, s:i, s:b, s:b, s:s}", "mac", &mac, "vlan", &vlan, "spoofchk", &spoofchk, "trust", &trust, "link",
 		    &link) < 0)
 		return false;
-	if (!parse_mac(mac, journal->settings.mac) || vlan < 0 || vlan > 4095)
+	if (!td_names_parse_mac(mac, journal->settings.mac) || vlan < 0 || vlan > 4095)
 		return false;
 	journal->settings.vlan = (uint16_t)vlan;
 	journal->settings.spoofchk = spoofchk;
@@ -193,9 +178,9 @@ static bool unpack(json_t *root, struct td_journal *journal)
 	override = td_json_bytes_value(override_json);
 	if (!pf || !driver || (override_json && !override))
 		return false;
-	if (version != JOURNAL_VERSION || vf_index < 0 || !td_sriov_sysfs_bdf_ok(bdf) || !td_sriov_sysfs_bdf_ok(pf_bdf))
+	if (version != JOURNAL_VERSION || vf_index < 0 || !td_names_is_bdf(bdf) || !td_names_is_bdf(pf_bdf))
 		return false;
-	if (*pf && !td_sriov_sysfs_ifname_ok(pf))
+	if (*pf && !td_names_is_interface(pf))
 		return false;
 	journal->vf_index = (unsigned)vf_index;
 	return copy_text(journal->bdf, sizeof(journal->bdf), bdf) && copy_text(journal->pf_bdf, sizeof(journal->pf_bdf), pf_bdf) &&

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * journal.h - DIR/undo-BDF.json: what the lease of one VF changes on the host, written before it is changed. Private to vfio/ and its
+ * journal.h - DIR/undo-BDF.json: what the lease of one VF changes on the host, written before it is changed. Private to host/sriov/ and its
  * tests. The record holds the state from before, so undoing is bringing that state back, as often as one likes. The file is untrusted: it
  * may be cut off by a crash or written by anybody.
  */
@@ -12,8 +12,8 @@
 #include "host/sriov/sriov.h"
 
 struct td_journal {
-	char bdf[TD_SRIOV_BDF_LEN];
-	char pf_bdf[TD_SRIOV_BDF_LEN];
+	char bdf[TD_BDF_BYTES];
+	char pf_bdf[TD_BDF_BYTES];
 	char pf_name[IF_NAMESIZE]; /* as it was; "" when the PF had no interface, and then there are no settings */
 	unsigned vf_index;
 	char driver[32];   /* "": unbound */
@@ -24,7 +24,7 @@ struct td_journal {
 };
 
 /* Is it a journal's file name? ret_bdf: the VF it is about, or "" when the name says none: nobody can read that one, so it is damaged. */
-bool td_journal_is_name(const char *file_name, char ret_bdf[TD_SRIOV_BDF_LEN]);
+bool td_journal_is_name(const char *file_name, char ret_bdf[TD_BDF_BYTES]);
 /* The name of a VF's journal while it is being written? */
 bool td_journal_is_unfinished(const char *file_name);
 /* Replaces the VF's file as a whole; it is on disk when this returns 0. */

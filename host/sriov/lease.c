@@ -286,7 +286,7 @@ static int take_any(struct td_lease *lease, const char *root, const struct td_le
 
 bool td_lease_is_journal(const char *file_name)
 {
-	char bdf[TD_SRIOV_BDF_LEN];
+	char bdf[TD_BDF_BYTES];
 
 	return td_journal_is_name(file_name, bdf);
 }
@@ -334,7 +334,7 @@ static int recover_vf(const char *root, const char *dir, const char *bdf, const 
 /* All journals of such a directory. *ret_count grows by what was given back; what cannot be is left, and the first of it reported. */
 static int recover_dir(const char *root, const char *dir, const char *self, unsigned *ret_count, struct td_err *err)
 {
-	char bdf[TD_SRIOV_BDF_LEN];
+	char bdf[TD_BDF_BYTES];
 	struct td_err first = {0};
 	DIR *stream = opendir(dir);
 

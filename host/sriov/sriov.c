@@ -3,38 +3,39 @@
 #include "host/sriov/sriov.h"
 
 #include "host/sriov/sriov_sysfs.h"
+#include "host/sys/sysfs.h"
 
 int td_sriov_list(const char *pf_name, struct td_sriov_vf **ret_vfs, unsigned *ret_count, struct td_err *err)
 {
-	return td_sriov_sysfs_list(TD_SRIOV_SYS, pf_name, ret_vfs, ret_count, err);
+	return td_sriov_sysfs_list(TD_SYSFS, pf_name, ret_vfs, ret_count, err);
 }
 
 int td_sriov_lookup(const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *err)
 {
-	return td_sriov_sysfs_lookup(TD_SRIOV_SYS, bdf, ret_vf, err);
+	return td_sriov_sysfs_lookup(TD_SYSFS, bdf, ret_vf, err);
 }
 
 int td_sriov_set_count(const char *pf_name, unsigned count, struct td_err *err)
 {
-	return td_sriov_sysfs_set_count(TD_SRIOV_SYS, pf_name, count, err);
+	return td_sriov_sysfs_set_count(TD_SYSFS, pf_name, count, err);
 }
 
 int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
 {
-	return td_sriov_sysfs_link(TD_SRIOV_SYS, pf_name, ret_up, ret_carrier, err);
+	return td_sriov_sysfs_link(TD_SYSFS, pf_name, ret_up, ret_carrier, err);
 }
 
 int td_sriov_bind_vfio(const char *bdf, char *ret_old_driver, struct td_err *err)
 {
-	return td_sriov_sysfs_bind(TD_SRIOV_SYS, bdf, ret_old_driver, err);
+	return td_sriov_sysfs_bind(TD_SYSFS, bdf, ret_old_driver, err);
 }
 
 int td_sriov_unbind_vfio(const char *bdf, const char *driver, struct td_err *err)
 {
-	return td_sriov_sysfs_unbind(TD_SRIOV_SYS, bdf, driver, err);
+	return td_sriov_sysfs_unbind(TD_SYSFS, bdf, driver, err);
 }
 
 int td_sriov_give_back(const char *bdf, const char *driver, const char *driver_override, struct td_err *err)
 {
-	return td_sriov_sysfs_give_back(TD_SRIOV_SYS, bdf, driver, driver_override, err);
+	return td_sriov_sysfs_give_back(TD_SYSFS, bdf, driver, driver_override, err);
 }

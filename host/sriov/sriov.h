@@ -7,17 +7,15 @@
 #ifndef TD_HOST_SRIOV_SRIOV_H
 #define TD_HOST_SRIOV_SRIOV_H
 
-#include <net/if.h>
-
 #include "core/base.h"
 #include "core/err.h"
+#include "host/sys/names.h"
 
-#define TD_SRIOV_BDF_LEN      13 /* "0000:3b:02.1" and NUL */
 #define TD_SRIOV_OVERRIDE_LEN 64
 
 struct td_sriov_vf {
-	char bdf[TD_SRIOV_BDF_LEN];
-	char pf_bdf[TD_SRIOV_BDF_LEN];
+	char bdf[TD_BDF_BYTES];
+	char pf_bdf[TD_BDF_BYTES];
 	char pf_name[IF_NAMESIZE]; /* "" when the PF has no interface (unbound) */
 	unsigned index;		   /* among the PF's VFs */
 	uint16_t vendor, device;

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "host/sriov/sriov_sysfs.h"
+#include "host/sys/names.h"
 
 #ifndef SOL_NETLINK
 #define SOL_NETLINK 270
@@ -208,7 +208,7 @@ static int fail(const char *pf_name, unsigned vf_index, const char *what, int er
 
 static int check_name(const char *pf_name, struct td_err *err)
 {
-	if (td_sriov_sysfs_ifname_ok(pf_name))
+	if (td_names_is_interface(pf_name))
 		return 0;
 	return td_err_set(err, EINVAL, TD_REASON_PF_MISSING, "pf '%.32s': not a name of a network interface", pf_name);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sriov_netlink.h - what of rtnetlink's IFLA_VFINFO_LIST goes beyond sriov.h's settings. Private to vfio/ and its tests.
+ * sriov_netlink.h - what of rtnetlink's IFLA_VFINFO_LIST goes beyond sriov.h's settings. For host/sriov/, nic/ and tests.
  */
 #ifndef TD_HOST_SRIOV_SRIOV_NETLINK_H
 #define TD_HOST_SRIOV_SRIOV_NETLINK_H

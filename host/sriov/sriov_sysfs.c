@@ -5,113 +5,18 @@
  */
 #include "host/sriov/sriov_sysfs.h"
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/log.h"
+#include "host/sys/iommu_group.h"
+#include "host/sys/names.h"
+#include "host/sys/sysfs.h"
 
 #define DRIVER_BYTES 32
 #define VFS_MAX	     65535U
-
-bool td_sriov_sysfs_bdf_ok(const char *bdf)
-{
-	static const char form[] = "xxxx:xx:xx.7";
-
-	if (strlen(bdf) != sizeof(form) - 1)
-		return false;
-	for (unsigned i = 0; i < sizeof(form) - 1; i++) {
-		bool hex = isdigit((unsigned char)bdf[i]) || (bdf[i] >= 'a' && bdf[i] <= 'f');
-
-		if (form[i] == 'x' ? !hex : form[i] == '7' ? bdf[i] < '0' || bdf[i] > '7' : bdf[i] != form[i])
-			return false;
-	}
-	return true;
-}
-
-bool td_sriov_sysfs_ifname_ok(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (len == 0 || len >= IF_NAMESIZE || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (name[i] == '/' || isspace((unsigned char)name[i]))
-			return false;
-	return true;
-}
-
-static int make_path(char path[PATH_MAX], const char *sys, const char *fmt, ...) TD_PRINTF(3, 4);
-static int make_path(char path[PATH_MAX], const char *sys, const char *fmt, ...)
-{
-	va_list args;
-	int used = snprintf(path, PATH_MAX, "%s", sys);
-
-	if (used < 0 || used >= PATH_MAX)
-		return -ENAMETOOLONG;
-	va_start(args, fmt);
-	int more = vsnprintf(path + used, (size_t)(PATH_MAX - used), fmt, args);
-	va_end(args);
-	return more < 0 || more >= PATH_MAX - used ? -ENAMETOOLONG : 0;
-}
-
-static int read_text(const char *path, char *text, size_t room)
-{
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-
-	if (len < 0)
-		return -errno;
-	while (len > 0 && isspace((unsigned char)text[len - 1]))
-		len--;
-	text[len] = '\0';
-	return 0;
-}
-
-static int read_number(const char *path, int base, unsigned long *ret_number)
-{
-	char text[32], *end;
-	int rc = read_text(path, text, sizeof(text));
-
-	if (rc < 0)
-		return rc;
-	errno = 0;
-	unsigned long number = strtoul(text, &end, base);
-	if (errno || end == text || *end)
-		return -EINVAL;
-	*ret_number = number;
-	return 0;
-}
-
-static int write_text(const char *path, const char *text)
-{
-	td_auto_close int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		return -errno;
-	return 0;
-}
-
-/* The last component of what a link points to; "" when there is no such link. */
-static void link_name(const char *path, char *name, size_t room)
-{
-	char target[PATH_MAX];
-	ssize_t len = readlink(path, target, sizeof(target) - 1);
-
-	name[0] = '\0';
-	if (len <= 0)
-		return;
-	target[len] = '\0';
-	const char *slash = strrchr(target, '/');
-	const char *last = slash ? slash + 1 : target;
-	if (strlen(last) < room)
-		memcpy(name, last, strlen(last) + 1);
-}
 
 /* The first entry of the device's net/ directory. */
 static void read_netdev(const char *sys, const char *bdf, char name[IF_NAMESIZE])
@@ -119,11 +24,11 @@ static void read_netdev(const char *sys, const char *bdf, char name[IF_NAMESIZE]
 	char path[PATH_MAX];
 
 	name[0] = '\0';
-	DIR *dir = make_path(path, sys, "/bus/pci/devices/%s/net", bdf) < 0 ? NULL : opendir(path);
+	DIR *dir = td_sysfs_path(path, sys, "/bus/pci/devices/%s/net", bdf) < 0 ? NULL : opendir(path);
 	if (!dir)
 		return;
 	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (!td_sriov_sysfs_ifname_ok(entry->d_name))
+		if (!td_names_is_interface(entry->d_name))
 			continue;
 		memcpy(name, entry->d_name, strlen(entry->d_name) + 1);
 		break;
@@ -133,43 +38,28 @@ static void read_netdev(const char *sys, const char *bdf, char name[IF_NAMESIZE]
 
 static void read_driver(const char *sys, const char *bdf, char driver[DRIVER_BYTES])
 {
-	char path[PATH_MAX];
-
-	driver[0] = '\0';
-	if (make_path(path, sys, "/bus/pci/devices/%s/driver", bdf) == 0)
-		link_name(path, driver, DRIVER_BYTES);
+	(void)td_sysfs_link(sys, driver, DRIVER_BYTES, "/bus/pci/devices/%s/driver", bdf);
 }
 
 /* "(null)" is how the kernel writes none. */
 static int read_override(const char *sys, const char *bdf, char driver_override[TD_SRIOV_OVERRIDE_LEN])
 {
-	char path[PATH_MAX], text[TD_SRIOV_OVERRIDE_LEN + 1] = "";
-	int rc = make_path(path, sys, "/bus/pci/devices/%s/driver_override", bdf);
+	int rc = td_sysfs_read(sys, driver_override, TD_SRIOV_OVERRIDE_LEN, "/bus/pci/devices/%s/driver_override", bdf);
 
-	if (rc == 0)
-		rc = read_text(path, text, sizeof(text));
 	if (rc < 0 && rc != -ENOENT)
-		return rc;
-	text[strcspn(text, "\n")] = '\0';
-	if (strcmp(text, "(null)") == 0)
-		text[0] = '\0';
-	if (strlen(text) >= TD_SRIOV_OVERRIDE_LEN)
-		return -ENAMETOOLONG; /* it could not be brought back */
-	memcpy(driver_override, text, strlen(text) + 1);
+		return rc; /* one that is too long could not be brought back */
+	driver_override[strcspn(driver_override, "\n")] = '\0';
+	if (strcmp(driver_override, "(null)") == 0)
+		driver_override[0] = '\0';
 	return 0;
 }
 
 /* Which virtfnN of the PF is this VF? */
 static int find_index(const char *sys, const char *pf_bdf, const char *bdf, unsigned *ret_index)
 {
-	char path[PATH_MAX], name[TD_SRIOV_BDF_LEN];
+	char name[TD_BDF_BYTES];
 
-	for (unsigned i = 0; i < VFS_MAX; i++) {
-		if (make_path(path, sys, "/bus/pci/devices/%s/virtfn%u", pf_bdf, i) < 0)
-			break;
-		link_name(path, name, sizeof(name));
-		if (!name[0])
-			break;
+	for (unsigned i = 0; td_sysfs_link(sys, name, sizeof(name), "/bus/pci/devices/%s/virtfn%u", pf_bdf, i); i++) {
 		if (strcmp(name, bdf) == 0) {
 			*ret_index = i;
 			return 0;
@@ -180,38 +70,27 @@ static int find_index(const char *sys, const char *pf_bdf, const char *bdf, unsi
 
 static int read_ids(const char *sys, const char *bdf, struct td_sriov_vf *vf)
 {
-	char path[PATH_MAX], group[16];
 	unsigned long vendor, device;
 
-	if (make_path(path, sys, "/bus/pci/devices/%s/vendor", bdf) < 0 || read_number(path, 16, &vendor) < 0 || vendor > UINT16_MAX)
-		return -EIO;
-	if (make_path(path, sys, "/bus/pci/devices/%s/device", bdf) < 0 || read_number(path, 16, &device) < 0 || device > UINT16_MAX)
+	if (td_sysfs_read_number(sys, UINT16_MAX, &vendor, "/bus/pci/devices/%s/vendor", bdf) < 0 ||
+		td_sysfs_read_number(sys, UINT16_MAX, &device, "/bus/pci/devices/%s/device", bdf) < 0)
 		return -EIO;
 	vf->vendor = (uint16_t)vendor;
 	vf->device = (uint16_t)device;
-	vf->group = -1;
-	if (make_path(path, sys, "/bus/pci/devices/%s/iommu_group", bdf) < 0)
-		return -ENAMETOOLONG;
-	link_name(path, group, sizeof(group));
-	if (group[0])
-		vf->group = (int)strtol(group, NULL, 10);
+	vf->group = td_iommu_group_of(sys, bdf);
 	return 0;
 }
 
 int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *err)
 {
-	char path[PATH_MAX];
 	struct td_sriov_vf vf = {0};
 
-	if (!td_sriov_sysfs_bdf_ok(bdf))
+	if (!td_names_is_bdf(bdf))
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "vf %.32s: not a PCI address (write it as 0000:3b:02.1)", bdf);
 	memcpy(vf.bdf, bdf, sizeof(vf.bdf));
-	if (make_path(path, sys, "/bus/pci/devices/%s", bdf) < 0 || access(path, F_OK) < 0)
+	if (!td_sysfs_exists(sys, "/bus/pci/devices/%s", bdf))
 		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: no such PCI device", bdf);
-	if (make_path(path, sys, "/bus/pci/devices/%s/physfn", bdf) < 0)
-		return td_err_set(err, ENAMETOOLONG, TD_REASON_INTERNAL, "vf %s: path too long", bdf);
-	link_name(path, vf.pf_bdf, sizeof(vf.pf_bdf));
-	if (!td_sriov_sysfs_bdf_ok(vf.pf_bdf))
+	if (!td_sysfs_link(sys, vf.pf_bdf, sizeof(vf.pf_bdf), "/bus/pci/devices/%s/physfn", bdf) || !td_names_is_bdf(vf.pf_bdf))
 		return td_err_set(err, EINVAL, TD_REASON_NO_SRIOV, "vf %s: is a PCI device, but no virtual function of any PF", bdf);
 	int rc = find_index(sys, vf.pf_bdf, bdf, &vf.index);
 	if (rc == 0)
@@ -228,41 +107,31 @@ int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *
 }
 
 /* The PCI address behind an interface that has SR-IOV. */
-static int find_pf(const char *sys, const char *pf_name, char pf_bdf[TD_SRIOV_BDF_LEN], struct td_err *err)
+static int find_pf(const char *sys, const char *pf_name, char pf_bdf[TD_BDF_BYTES], struct td_err *err)
 {
-	char path[PATH_MAX];
-
-	if (!td_sriov_sysfs_ifname_ok(pf_name))
+	if (!td_names_is_interface(pf_name))
 		return td_err_set(err, EINVAL, TD_REASON_PF_MISSING, "pf '%.32s': not a name of a network interface", pf_name);
-	if (make_path(path, sys, "/class/net/%s", pf_name) < 0 || access(path, F_OK) < 0)
+	if (!td_sysfs_exists(sys, "/class/net/%s", pf_name))
 		return td_err_set(err, ENODEV, TD_REASON_PF_MISSING, "pf %s: no such network interface", pf_name);
-	if (make_path(path, sys, "/class/net/%s/device", pf_name) == 0)
-		link_name(path, pf_bdf, TD_SRIOV_BDF_LEN);
-	else
-		pf_bdf[0] = '\0';
-	if (!td_sriov_sysfs_bdf_ok(pf_bdf) || make_path(path, sys, "/bus/pci/devices/%s/sriov_numvfs", pf_bdf) < 0 ||
-		access(path, F_OK) < 0)
+	if (!td_sysfs_link(sys, pf_bdf, TD_BDF_BYTES, "/class/net/%s/device", pf_name) || !td_names_is_bdf(pf_bdf) ||
+		!td_sysfs_exists(sys, "/bus/pci/devices/%s/sriov_numvfs", pf_bdf))
 		return td_err_set(err, EOPNOTSUPP, TD_REASON_NO_SRIOV, "pf %s: its device has no SR-IOV", pf_name);
 	return 0;
 }
 
 static int read_count(const char *sys, const char *pf_bdf, const char *file, unsigned *ret_count)
 {
-	char path[PATH_MAX];
 	unsigned long number;
+	int rc = td_sysfs_read_number(sys, VFS_MAX, &number, "/bus/pci/devices/%s/%s", pf_bdf, file);
 
-	if (make_path(path, sys, "/bus/pci/devices/%s/%s", pf_bdf, file) < 0)
-		return -ENAMETOOLONG;
-	int rc = read_number(path, 10, &number);
-	if (rc < 0 || number > VFS_MAX)
-		return rc < 0 ? rc : -ERANGE;
-	*ret_count = (unsigned)number;
-	return 0;
+	if (rc == 0)
+		*ret_count = (unsigned)number;
+	return rc;
 }
 
 int td_sriov_sysfs_list(const char *sys, const char *pf_name, struct td_sriov_vf **ret_vfs, unsigned *ret_count, struct td_err *err)
 {
-	char pf_bdf[TD_SRIOV_BDF_LEN], bdf[TD_SRIOV_BDF_LEN], path[PATH_MAX];
+	char pf_bdf[TD_BDF_BYTES], bdf[TD_BDF_BYTES];
 	unsigned count;
 	int rc = find_pf(sys, pf_name, pf_bdf, err);
 
@@ -275,10 +144,7 @@ int td_sriov_sysfs_list(const char *sys, const char *pf_name, struct td_sriov_vf
 	if (!vfs)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: list of %u VFs", pf_name, count);
 	for (unsigned i = 0; i < count; i++) {
-		if (make_path(path, sys, "/bus/pci/devices/%s/virtfn%u", pf_bdf, i) == 0)
-			link_name(path, bdf, sizeof(bdf));
-		else
-			bdf[0] = '\0';
+		(void)td_sysfs_link(sys, bdf, sizeof(bdf), "/bus/pci/devices/%s/virtfn%u", pf_bdf, i);
 		rc = td_sriov_sysfs_lookup(sys, bdf, &vfs[i], err);
 		if (rc < 0)
 			return td_err_prefix(err, "pf %s: VF %u", pf_name, i);
@@ -290,12 +156,10 @@ int td_sriov_sysfs_list(const char *sys, const char *pf_name, struct td_sriov_vf
 
 static int write_count(const char *sys, const char *pf_bdf, const char *pf_name, unsigned count, struct td_err *err)
 {
-	char path[PATH_MAX], text[16];
+	char text[16];
 
-	if (make_path(path, sys, "/bus/pci/devices/%s/sriov_numvfs", pf_bdf) < 0)
-		return td_err_set(err, ENAMETOOLONG, TD_REASON_INTERNAL, "pf %s: path too long", pf_name);
 	snprintf(text, sizeof(text), "%u", count);
-	int rc = write_text(path, text);
+	int rc = td_sysfs_write(sys, text, "/bus/pci/devices/%s/sriov_numvfs", pf_bdf);
 	if (rc < 0)
 		return td_err_sys(err, -rc, rc == -ENOENT ? TD_REASON_NO_SRIOV : TD_REASON_SYSTEM, "pf %s: make %u VFs", pf_name, count);
 	return 0;
@@ -317,7 +181,7 @@ static int check_unused(const char *sys, const char *pf_name, struct td_err *err
 
 int td_sriov_sysfs_set_count(const char *sys, const char *pf_name, unsigned count, struct td_err *err)
 {
-	char pf_bdf[TD_SRIOV_BDF_LEN], path[PATH_MAX];
+	char pf_bdf[TD_BDF_BYTES];
 	unsigned now, total;
 	int rc = find_pf(sys, pf_name, pf_bdf, err);
 
@@ -337,69 +201,28 @@ int td_sriov_sysfs_set_count(const char *sys, const char *pf_name, unsigned coun
 			return rc;
 	}
 	/* Otherwise the host's own VF driver takes each VF as it appears, and names interfaces that nobody asked for. */
-	if (make_path(path, sys, "/bus/pci/devices/%s/sriov_drivers_autoprobe", pf_bdf) == 0 && write_text(path, "0") < 0)
+	if (td_sysfs_write(sys, "0", "/bus/pci/devices/%s/sriov_drivers_autoprobe", pf_bdf) < 0)
 		td_warn("pf %s: sriov_drivers_autoprobe stays as it is", pf_name);
 	return write_count(sys, pf_bdf, pf_name, count, err);
 }
 
 int td_sriov_sysfs_link(const char *sys, const char *name, bool *ret_up, bool *ret_carrier, struct td_err *err)
 {
-	char path[PATH_MAX];
 	unsigned long flags, carrier = 0;
 
-	if (!td_sriov_sysfs_ifname_ok(name) || make_path(path, sys, "/class/net/%s/flags", name) < 0 || read_number(path, 16, &flags) < 0)
+	if (!td_names_is_interface(name) || td_sysfs_read_number(sys, ULONG_MAX, &flags, "/class/net/%s/flags", name) < 0)
 		return td_err_set(err, ENODEV, TD_REASON_PF_MISSING, "pf %.32s: no such network interface", name);
 	*ret_up = (flags & IFF_UP) != 0;
 	/* Of an interface that is down the kernel refuses to read it. */
-	if (make_path(path, sys, "/class/net/%s/carrier", name) < 0 || read_number(path, 10, &carrier) < 0)
+	if (td_sysfs_read_number(sys, 1, &carrier, "/class/net/%s/carrier", name) < 0)
 		carrier = 0;
 	*ret_carrier = *ret_up && carrier == 1;
 	return 0;
 }
 
-/* Drivers that promise the kernel to leave DMA to user space (driver_managed_dma): VFIO's own, and those of bridges and stubs. */
-static bool driver_leaves_dma(const char *driver)
-{
-	static const char *const known[] = {"", "vfio-pci", "pci-stub", "pcieport", "shpchp"};
-	size_t len = strlen(driver);
-
-	for (unsigned i = 0; i < TD_COUNT(known); i++)
-		if (strcmp(driver, known[i]) == 0)
-			return true;
-	return len > 9 && (strcmp(driver + len - 9, "_vfio_pci") == 0 || strcmp(driver + len - 9, "-vfio-pci") == 0);
-}
-
-int td_sriov_sysfs_check_group(const char *sys, const char *bdf, struct td_err *err)
-{
-	char path[PATH_MAX], driver[DRIVER_BYTES], others[320] = "";
-	struct td_sriov_vf vf = {0};
-	size_t used = 0;
-
-	if (read_ids(sys, bdf, &vf) < 0 || vf.group < 0)
-		return td_err_set(err, ENODEV, TD_REASON_NO_IOMMU, "vf %s: has no IOMMU group", bdf);
-	DIR *dir = make_path(path, sys, "/kernel/iommu_groups/%d/devices", vf.group) < 0 ? NULL : opendir(path);
-	if (!dir)
-		return td_err_sys(err, errno, TD_REASON_NO_IOMMU, "vf %s: group %d", bdf, vf.group);
-	for (struct dirent *entry; (entry = readdir(dir));) {
-		if (!td_sriov_sysfs_bdf_ok(entry->d_name) || strcmp(entry->d_name, bdf) == 0)
-			continue;
-		read_driver(sys, entry->d_name, driver);
-		if (driver_leaves_dma(driver) || used + 64 > sizeof(others))
-			continue;
-		used += (size_t)snprintf(others + used, sizeof(others) - used, "%s%s (driver %s)", used ? ", " : "", entry->d_name, driver);
-	}
-	closedir(dir);
-	if (used)
-		return td_err_set(err, EPERM, TD_REASON_GROUP_NOT_VIABLE, "vf %s: group %d also holds %s", bdf, vf.group, others);
-	return 0;
-}
-
 static int write_device(const char *sys, const char *bdf, const char *file, const char *text)
 {
-	char path[PATH_MAX];
-	int rc = make_path(path, sys, "/bus/pci/devices/%s/%s", bdf, file);
-
-	return rc < 0 ? rc : write_text(path, text);
+	return td_sysfs_write(sys, text, "/bus/pci/devices/%s/%s", bdf, file);
 }
 
 static int write_override(const char *sys, const char *bdf, const char *driver)
@@ -416,7 +239,7 @@ static int write_override(const char *sys, const char *bdf, const char *driver)
  */
 static int change_driver(const char *sys, const char *bdf, const char *now, const char *driver, struct td_err *err)
 {
-	char path[PATH_MAX], then[DRIVER_BYTES];
+	char then[DRIVER_BYTES];
 	int rc = write_override(sys, bdf, driver);
 
 	if (rc < 0)
@@ -426,10 +249,8 @@ static int change_driver(const char *sys, const char *bdf, const char *now, cons
 		if (rc < 0 && rc != -ENODEV)
 			return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: unbind from %s", bdf, now);
 	}
-	if (*driver) {
-		rc = make_path(path, sys, "/bus/pci/drivers_probe");
-		rc = rc < 0 ? rc : write_text(path, bdf);
-	}
+	if (*driver)
+		rc = td_sysfs_write(sys, bdf, "/bus/pci/drivers_probe");
 	read_driver(sys, bdf, then);
 	if (strcmp(then, driver) != 0)
 		return td_err_set(err, rc < 0 ? -rc : EIO, strcmp(driver, "vfio-pci") == 0 ? TD_REASON_VFIO_DRIVER : TD_REASON_SYSTEM,
@@ -450,15 +271,14 @@ static int move_to_driver(const char *sys, const char *bdf, const char *driver, 
 
 int td_sriov_sysfs_bind(const char *sys, const char *bdf, char *ret_old_driver, struct td_err *err)
 {
-	char path[PATH_MAX];
 	struct td_sriov_vf vf;
 	int rc = td_sriov_sysfs_lookup(sys, bdf, &vf, err);
 
 	if (rc == 0)
-		rc = td_sriov_sysfs_check_group(sys, bdf, err);
+		rc = td_iommu_group_check(sys, bdf, err);
 	if (rc < 0)
 		return rc;
-	if (make_path(path, sys, "/bus/pci/drivers/vfio-pci") < 0 || access(path, F_OK) < 0)
+	if (!td_sysfs_exists(sys, "/bus/pci/drivers/vfio-pci"))
 		return td_err_set(err, ENOENT, TD_REASON_VFIO_DRIVER, "vf %s: the host's kernel has no driver vfio-pci loaded", bdf);
 	/* It keeps the override, so that nothing else takes the device when it is probed again. */
 	if (strcmp(vf.driver, "vfio-pci") != 0)

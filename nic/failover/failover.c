@@ -138,7 +138,7 @@ static int begin_verify(struct td_hybrid *nic)
 	struct td_vfio_counters vf;
 	struct td_net_counters net;
 
-	td_vfio_pci_counters(nic->vf, &vf);
+	td_hybrid_count_vf(nic, &vf);
 	td_virtio_net_counters(nic->net, &net);
 	nic->verify_vf_tx = vf.tx_packets;
 	nic->verify_net_tx = net.tx_packets;

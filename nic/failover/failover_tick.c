@@ -84,7 +84,7 @@ static bool sends_by_vf(struct td_hybrid *nic)
 {
 	struct td_vfio_counters vf;
 
-	td_vfio_pci_counters(nic->vf, &vf);
+	td_hybrid_count_vf(nic, &vf);
 	return vf.tx_packets != nic->verify_vf_tx;
 }
 

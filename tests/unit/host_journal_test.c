@@ -241,7 +241,7 @@ static void test_names(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
-		char vf_bdf[TD_SRIOV_BDF_LEN] = "?";
+		char vf_bdf[TD_BDF_BYTES] = "?";
 
 		if (td_journal_is_name(rows[i].name, vf_bdf) != (rows[i].bdf != NULL) ||
 			td_lease_is_journal(rows[i].name) != (rows[i].bdf != NULL))

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "host/sriov/sriov_sysfs.h"
+#include "host/sys/iommu_group.h"
 
 #define PF  "0000:01:00.0"
 #define VF0 "0000:01:10.0"
@@ -145,21 +146,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static void test_names(void **state)
-{
-	static const char *const bad[] = {
-		"", "0000:01:00", "0000:01:00.8", "0000:01:0g.0", "0000:01:00.0 ", "../../etc/pass", "0000:0A:00.0"};
-	static const char *const bad_if[] = {"", ".", "..", "a/b", "eth 0", "a23456789012345x"};
-
-	(void)state;
-	assert_true(td_sriov_sysfs_bdf_ok("0000:3b:02.1"));
-	for (unsigned i = 0; i < TD_COUNT(bad); i++)
-		assert_false(td_sriov_sysfs_bdf_ok(bad[i]));
-	assert_true(td_sriov_sysfs_ifname_ok("enp2s0f0np0"));
-	for (unsigned i = 0; i < TD_COUNT(bad_if); i++)
-		assert_false(td_sriov_sysfs_ifname_ok(bad_if[i]));
-}
-
 static void test_list(void **state)
 {
 	struct tree *tree = *state;
@@ -218,13 +204,13 @@ static void test_group(void **state)
 	struct tree *tree = *state;
 	struct td_err err = {0};
 
-	assert_int_equal(td_sriov_sysfs_check_group(tree->root, VF0, &err), 0);
+	assert_int_equal(td_iommu_group_check(tree->root, VF0, &err), 0);
 	put_file(tree, "kernel/iommu_groups/12/devices/0000:02:00.0", "");
 	put_file(tree, "bus/pci/devices/0000:02:00.0/x", "");
-	assert_int_equal(td_sriov_sysfs_check_group(tree->root, VF0, &err), 0);
+	assert_int_equal(td_iommu_group_check(tree->root, VF0, &err), 0);
 	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
 		put_driver(tree, "0000:02:00.0", rows[i].driver);
-		assert_int_equal(td_sriov_sysfs_check_group(tree->root, VF0, &err), rows[i].viable ? 0 : -EPERM);
+		assert_int_equal(td_iommu_group_check(tree->root, VF0, &err), rows[i].viable ? 0 : -EPERM);
 	}
 	assert_int_equal(err.reason, TD_REASON_GROUP_NOT_VIABLE);
 	assert_non_null(strstr(err.text, "group 12 also holds 0000:02:00.0 (driver igb)"));
@@ -238,9 +224,9 @@ static void test_group(void **state)
 		put_file(tree, name, "");
 		put_driver(tree, bdf, "a-driver-with-a-very-long-name");
 	}
-	assert_int_equal(td_sriov_sysfs_check_group(tree->root, VF0, &err), -EPERM);
+	assert_int_equal(td_iommu_group_check(tree->root, VF0, &err), -EPERM);
 	remove_file(tree, "bus/pci/devices/" VF1 "/iommu_group");
-	assert_int_equal(td_sriov_sysfs_check_group(tree->root, VF1, &err), -ENODEV);
+	assert_int_equal(td_iommu_group_check(tree->root, VF1, &err), -ENODEV);
 	assert_int_equal(err.reason, TD_REASON_NO_IOMMU);
 }
 
@@ -311,7 +297,6 @@ static void test_bind(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_names),
 		cmocka_unit_test_setup_teardown(test_list, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_missing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_group, set_up, tear_down),

@@ -21,6 +21,7 @@
 
 #include "core/log.h"
 #include "host/net/host_guard.h"
+#include "host/sriov/sriov_netlink.h"
 #include "nic/hybrid_parts.h"
 
 #define FAKE_TRACE  512U

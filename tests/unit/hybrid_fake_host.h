@@ -74,6 +74,15 @@ int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_sett
 	return fake_try("settings", err);
 }
 
+/* Its driver does not tell. */
+int td_sriov_netlink_stats(const char *pf_name, unsigned vf_index, struct td_sriov_stats *ret_stats, struct td_err *err)
+{
+	(void)vf_index, (void)err;
+	assert_string_equal(pf_name, "pf0");
+	*ret_stats = (struct td_sriov_stats){0};
+	return 0;
+}
+
 int td_sriov_pf_link(const char *pf_name, bool *ret_up, bool *ret_carrier, struct td_err *err)
 {
 	assert_string_equal(pf_name, fake.nic->lease.vf.pf_name);

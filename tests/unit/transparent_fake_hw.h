@@ -220,6 +220,8 @@ FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev))
 FAKE_UNUSED(bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known))
 FAKE_UNUSED(void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters))
+FAKE_UNUSED(void td_vfio_pci_told(struct td_vfio_pci *dev, const struct td_vfio_counters *now))
+FAKE_UNUSED(bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev))
 FAKE_UNUSED(uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev))
 FAKE_UNUSED(enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev))
 #pragma GCC diagnostic pop

@@ -318,6 +318,29 @@ static void test_registers_in_a_reset(void **state)
 	alarm(0);
 }
 
+/* The first thing told is the base; a PF that counts anew begins at zero. */
+static void test_told(void **state)
+{
+	static const struct {
+		uint64_t now, sum;
+	} rows[] = {{1000, 0}, {1007, 7}, {1007, 7}, {5, 12}, {6, 13}};
+	struct td_vfio_counters counters;
+
+	(void)state;
+	if (!vf->vm)
+		skip();
+	for (unsigned i = 0; i < TD_COUNT(rows); i++) {
+		td_vfio_pci_told(vf->dev, &(struct td_vfio_counters){.rx_packets = rows[i].now});
+		td_vfio_pci_counters(vf->dev, &counters);
+		assert_int_equal(counters.rx_packets, rows[i].sum);
+	}
+	vf->dev->open.lost = true;
+	td_vfio_pci_told(vf->dev, &(struct td_vfio_counters){.rx_packets = 99});
+	td_vfio_pci_counters(vf->dev, &counters);
+	assert_int_equal(counters.rx_packets, 13);
+	vf->dev->open.lost = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -326,6 +349,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_ready_in_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_opening, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers_in_a_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_told, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names.h - what the host calls things: PCI functions ("0000:3b:02.1"), network interfaces, MAC addresses, and the mark of links that
+ * tandem made. Pure: any thread, no allocation.
+ */
+#ifndef TD_HOST_SYS_NAMES_H
+#define TD_HOST_SYS_NAMES_H
+
+#include <net/if.h>
+
+#include "core/base.h"
+
+#define TD_BDF_BYTES	  13 /* "0000:3b:02.1" and NUL */
+#define TD_MAC_TEXT_BYTES 18 /* "52:54:00:12:34:56" and NUL */
+
+/* An interface whose alias is this, or begins with this and a blank, is tandem's: it may be changed and removed. */
+#define TD_HOST_MARK "tandem"
+
+/* "0000:3b:02.1", or "3b:02.1" for one in domain 0, in upper or lower case. ret_bdf: in full and in lower case. */
+bool td_names_parse_bdf(const char *text, char ret_bdf[TD_BDF_BYTES]);
+/* In full and in lower case, as sysfs writes it, and nothing else. */
+bool td_names_is_bdf(const char *text);
+
+/* One that the kernel takes: 1 to 15 bytes, no '/', ':', '%' or white space, not "." or "..". */
+bool td_names_is_interface(const char *text);
+
+/* Six pairs of hexadecimal digits with colons between them, and nothing else. Any address: zero and multicast, too. */
+bool td_names_parse_mac(const char *text, uint8_t ret_mac[6]);
+/* Returns `text`. */
+const char *td_names_format_mac(const uint8_t mac[6], char text[TD_MAC_TEXT_BYTES]);
+
+#endif
