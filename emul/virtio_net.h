@@ -69,7 +69,7 @@ bool td_virtio_net_guest_announce(struct td_virtio_net *net);
 int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, size_t len_bytes);
 
 /*
- * Holding: frames to the guest wait in the tap (500 a queue, later ones are dropped) and don't go to its rings; frames from the guest go
+ * Holding: frames to the guest wait in the tap (1,000 a queue, later ones are dropped) and don't go to its rings; frames from the guest go
  * on. For a guest that takes frames from elsewhere. A reset of the driver ends it. -errno: as before, or broken.
  */
 int td_virtio_net_hold_rx(struct td_virtio_net *net, bool hold);

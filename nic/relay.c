@@ -17,7 +17,7 @@
 
 #define BUFFER_BYTES	(TD_VIRTIO_NET_HEADER_BYTES + 65536U)
 #define RELAYED_A_RUN	256U
-#define DISCARDED_A_RUN 512U /* more than a queue of a tap holds */
+#define DISCARDED_A_RUN 512U /* half of what a queue of a tap holds: the rest at the next look */
 #define ADDRESSES_BYTES 12U
 #define TAG_BYTES	4U
 #define SOCKET_HEADER	sizeof(struct virtio_net_hdr) /* 10: without num_buffers */
