@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A static entry of a Linux bridge's FDB follows whoever sends with its address.
 #
-# Version:  Linux 6.12.117 (Debian 13, 6.12.117+deb13-amd64), iproute2 6.1.0 and 6.15.0.
+# Version:  Linux 6.12.117 (Debian 13, 6.12.117+deb13-amd64), iproute2 6.1.0.
 # Expected: "static" is the opposite of learned: an entry that an administrator made stands where it was put, as on any switch, and a
 #           frame that comes in with its address by another port changes nothing.
 # Seen:     static only keeps it from ageing. One frame with that source by another port moves it there, and it is still called static:

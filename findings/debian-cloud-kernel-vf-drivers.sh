@@ -14,7 +14,7 @@
 #               ena           yes    yes
 #               virtio_net    yes    yes
 #               net_failover  yes    yes
-# Do:       install linux-image-amd64 in such guests. (Debian 13's cloud kernels are the same in this.)
+# Do:       install linux-image-amd64 in such guests. (6.12.117's cloud kernel is the same in this.)
 #
 # Needs apt, dpkg, no privilege; fetches 95 MB.
 set -euo pipefail
