@@ -39,7 +39,7 @@ static struct td_igbvf *from_device(struct td_device *device)
 void td_igbvf_update_tap(struct td_igbvf *dev)
 {
 	const struct td_vf82576_state *state = &dev->state;
-	bool running = dev->link_up && td_igbvf_may_dma(dev) && state->handshaken && state->rx[0].control & TD_VF_QUEUE_ENABLE;
+	bool running = dev->link_up && td_igbvf_may_run(dev) && state->rx[0].control & TD_VF_QUEUE_ENABLE;
 
 	td_tap_set_silent(&dev->tap, !(dev->on_hardware ? dev->listen : running));
 }
@@ -53,12 +53,9 @@ void td_igbvf_reset(struct td_igbvf *dev)
 	memset(state->tx, 0, sizeof(state->tx));
 	memset(dev->tx_kept, 0, sizeof(dev->tx_kept));
 	state->psrtype = 0;
-	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		memset(dev->tx[i].context, 0, sizeof(dev->tx[i].context));
-		dev->tx[i].done = 0;
-	}
-	td_igbvf_mail_reset(dev);
-	td_igbvf_irq_reset(dev);
+	td_igbvf_tx_reset(&dev->tx);
+	td_igbvf_mail_reset(&dev->mail);
+	td_igbvf_irq_reset(&dev->irq);
 	td_igbvf_pages_update(dev, dev->pci.bar[TD_IGBVF_BAR_REGS].mapped);
 	dev->irq_unseen = dev->irq_refused = false;
 	td_igbvf_update_tap(dev);
@@ -171,13 +168,14 @@ static void destroy(struct td_igbvf *dev)
 	if (dev->pci.vm) {
 		td_pci_detach(&dev->pci);
 		td_igbvf_direct_fini(dev);
-		td_igbvf_mail_fini(dev);
+		td_igbvf_mail_fini(&dev->mail);
 		if (dev->msix_ready)
 			td_msix_fini(&dev->msix);
 		td_pci_dev_fini(&dev->pci);
 	}
+	td_igbvf_rx_fini(&dev->rx);
 	td_tap_close(&dev->tap);
-	pthread_mutex_destroy(&dev->irq.lock);
+	td_igbvf_irq_fini(&dev->irq);
 	pthread_mutex_destroy(&dev->io.lock);
 	pthread_cond_destroy(&dev->io.changed);
 	free(dev);
@@ -249,18 +247,68 @@ static int open_tap(struct td_igbvf *dev, const struct td_igbvf_config *config, 
 	return rc ? td_err_sys(err, -rc, TD_REASON_TAP, "tap %s: TUNSETOFFLOAD", dev->tap.name) : 0;
 }
 
-static void init_fields(struct td_igbvf *dev, const struct td_igbvf_config *config)
+static void wake_thread(void *opaque)
 {
-	memcpy(dev->mac, config->mac, sizeof(dev->mac));
+	td_igbvf_io_wake(opaque);
+}
+
+static void hold_frames(void *opaque)
+{
+	td_igbvf_io_hold(opaque, TD_IGBVF_HOLD_REGISTER);
+}
+
+static void release_frames(void *opaque)
+{
+	td_igbvf_update_tap(opaque);
+	td_igbvf_io_release(opaque, TD_IGBVF_HOLD_REGISTER);
+}
+
+static int ask_hardware(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	struct td_igbvf *dev = opaque;
+
+	return dev->hardware.mail(dev->hardware.opaque, words);
+}
+
+static void interrupt_by_mail(void *opaque)
+{
+	struct td_igbvf *dev = opaque;
+
+	if (dev->on_hardware)
+		td_msix_raise(&dev->msix, TD_VF82576_VECTORS - 1);
+	else
+		td_igbvf_irq_cause(&dev->irq, TD_IGBVF_CAUSE_MAILBOX);
+}
+
+static const struct td_igbvf_mail_ops mail_ops = {
+	.hold = hold_frames,
+	.release = release_frames,
+	.ask = ask_hardware,
+	.interrupt = interrupt_by_mail,
+};
+
+static void init_fields(struct td_igbvf *dev, struct td_vm *vm, const struct td_igbvf_config *config)
+{
 	memcpy(dev->state.mac, config->mac, sizeof(dev->state.mac));
 	dev->link_up = true;
 	dev->io.epoll_fd = dev->io.wake_fd = -1;
 	dev->held = TD_IGBVF_HOLD_REST; /* until all is there */
-	dev->irq.held = dev->io.park = true;
-	pthread_mutex_init(&dev->irq.lock, NULL);
+	dev->io.park = true;
 	pthread_mutex_init(&dev->io.lock, NULL);
 	pthread_cond_init(&dev->io.changed, NULL);
-	td_igbvf_mail_init(dev);
+	td_igbvf_irq_init(&dev->irq, &dev->state, &dev->msix, wake_thread, dev);
+	td_igbvf_mail_init(&dev->mail, &dev->state, &vm->loop, &dev->on_hardware, &mail_ops, dev);
+}
+
+static int open_datapath(struct td_igbvf *dev, struct td_err *err)
+{
+	const struct td_mem *mem = &dev->pci.vm->mem;
+	int tap_fd = dev->tap.fd[0], rc = td_igbvf_rx_init(&dev->rx, &dev->state, mem, td_igbvf_name(dev), tap_fd);
+
+	if (rc)
+		return td_err_sys(err, -rc, TD_REASON_NO_MEMORY, "%s: datapath", td_igbvf_name(dev));
+	td_igbvf_tx_init(&dev->tx, &dev->state, mem, td_igbvf_name(dev), tap_fd, &dev->link_up);
+	return td_igbvf_io_init(dev, tap_fd, err);
 }
 
 int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err)
@@ -273,13 +321,13 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
-	init_fields(dev, config);
+	init_fields(dev, vm, config);
 	td_igbvf_direct_init(dev);
 	rc = init_function(dev, vm, config->name, err);
 	if (!rc)
 		rc = open_tap(dev, config, err);
 	if (!rc)
-		rc = td_igbvf_io_init(dev, dev->tap.fd[0], err);
+		rc = open_datapath(dev, err);
 	if (!rc)
 		rc = td_pci_attach(&vm->pci, &dev->pci, -1, err);
 	if (rc) {
@@ -312,31 +360,44 @@ static uint64_t load(const uint64_t *counter)
 
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters)
 {
-	const struct td_net_counters *now = &dev->counters;
-
 	*ret_counters = (struct td_net_counters){
-		.rx_packets = load(&now->rx_packets),
-		.rx_bytes = load(&now->rx_bytes),
-		.tx_packets = load(&now->tx_packets),
-		.tx_bytes = load(&now->tx_bytes),
-		.rx_dropped = load(&now->rx_dropped),
-		.tx_dropped = load(&now->tx_dropped),
+		.rx_packets = load(&dev->rx.packets),
+		.rx_bytes = load(&dev->rx.bytes),
+		.tx_packets = load(&dev->tx.packets),
+		.tx_bytes = load(&dev->tx.bytes),
+		.rx_dropped = load(&dev->rx.dropped),
+		.tx_dropped = load(&dev->tx.dropped),
 	};
 }
 
 void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats)
 {
-	const struct td_igbvf_stats *now = &dev->stats;
-
 	*ret_stats = (struct td_igbvf_stats){
-		.traps = load(&now->traps),
-		.rx_frames = load(&now->rx_frames),
-		.tx_frames = load(&now->tx_frames),
-		.rx_no_buffer = load(&now->rx_no_buffer),
-		.interrupts = load(&now->interrupts),
-		.bad_descriptors = load(&now->bad_descriptors),
-		.direct = load(&now->direct),
+		.traps = load(&dev->traps),
+		.rx_frames = load(&dev->rx.packets),
+		.tx_frames = load(&dev->tx.packets),
+		.rx_no_buffer = load(&dev->rx.no_buffer),
+		.interrupts = load(&dev->irq.messages),
+		.bad_descriptors = load(&dev->rx.ring.breaks),
+		.direct = load(&dev->direct_count),
 	};
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
+		ret_stats->bad_descriptors += load(&dev->tx.queue[i].ring.breaks);
+}
+
+bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6])
+{
+	return td_igbvf_rx_hears(&dev->state, address);
+}
+
+void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	td_igbvf_mail_answer(&dev->mail, words);
+}
+
+void td_igbvf_pf_message(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+{
+	td_igbvf_mail_control(&dev->mail, words);
 }
 
 void td_igbvf_set_link(struct td_igbvf *dev, bool up)

@@ -68,7 +68,7 @@ static uint64_t load64(const uint64_t *at)
 /* Of one that has sent `packets` in `ns`, since it had got rx_frames. */
 static bool is_sender(const struct td_igbvf *dev, uint32_t packets, uint64_t rx_frames, uint64_t ns)
 {
-	return packets >= ASKED_FACTOR * (load64(&dev->stats.rx_frames) - rx_frames) || (uint64_t)packets * OFTEN_NS >= ns;
+	return packets >= ASKED_FACTOR * (load64(&dev->rx.packets) - rx_frames) || (uint64_t)packets * OFTEN_NS >= ns;
 }
 
 /* ---- in and out: with the VM's lock ---- */
@@ -89,7 +89,7 @@ static void enter(struct td_igbvf *dev)
 	}
 	if (td_kvm_slot_add(&dev->pci.vm->kvm, TD_GPA(bar->addr + PAGE_AT), TD_PAGE, direct->page, 0, &direct->memslot) < 0)
 		return;
-	td_igbvf_count(&dev->stats.direct, 1);
+	td_igbvf_count(&dev->direct_count, 1);
 	__atomic_store_n(&direct->on, true, __ATOMIC_RELEASE);
 	td_igbvf_io_wake(dev);
 }
@@ -126,7 +126,7 @@ void td_igbvf_direct_tail_written(struct td_igbvf *dev, unsigned queue, uint32_t
 	if (now - direct->since_ns > ENTER_NS) {
 		direct->since_ns = now;
 		direct->writes = 0;
-		direct->rx_frames = load64(&dev->stats.rx_frames);
+		direct->rx_frames = load64(&dev->rx.packets);
 	}
 	direct->writes++;
 	if (direct->writes >= ENTER_WRITES && is_sender(dev, direct->writes, direct->rx_frames, now - direct->since_ns))
@@ -159,12 +159,14 @@ static void begin(struct td_igbvf *dev)
 	direct->seen = true;
 	direct->nap_ns = NAP_MIN_NS;
 	direct->look_ns = td_now_ns();
-	direct->packets = direct->packets_at_look = direct->packets_at_nap = 0;
-	direct->rx_at_look = load64(&dev->stats.rx_frames);
+	direct->packets_at_look = direct->packets_at_nap = dev->tx.taken;
+	direct->rx_at_look = load64(&dev->rx.packets);
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {
-		dev->tx[queue].ring.tail = in_page(dev, TD_VF_TDT, queue);
-		dev->tx[queue].ring.head_shown = in_page(dev, TD_VF_TDH, queue);
-		td_igbvf_ring_set_head(&dev->tx[queue].ring, td_igbvf_ring_head(&dev->tx[queue].ring)); /* went on since enter() */
+		struct td_igbvf_ring *ring = &dev->tx.queue[queue].ring;
+
+		ring->tail = in_page(dev, TD_VF_TDT, queue);
+		ring->head_shown = in_page(dev, TD_VF_TDH, queue);
+		td_igbvf_ring_set_head(ring, td_igbvf_ring_head(ring)); /* went on since enter() */
 	}
 }
 
@@ -180,11 +182,11 @@ void td_igbvf_direct_round(struct td_igbvf *dev)
 		begin(dev);
 	now = td_now_ns();
 	if (now - direct->look_ns >= LEAVE_NS) {
-		uint32_t packets = direct->packets - direct->packets_at_look;
+		uint32_t packets = dev->tx.taken - direct->packets_at_look;
 
 		enough = packets >= LEAVE_PACKETS && is_sender(dev, packets, direct->rx_at_look, now - direct->look_ns);
-		direct->packets_at_look = direct->packets;
-		direct->rx_at_look = load64(&dev->stats.rx_frames);
+		direct->packets_at_look = dev->tx.taken;
+		direct->rx_at_look = load64(&dev->rx.packets);
 		direct->look_ns = now;
 	}
 	direct->frozen = is_changed(dev);
@@ -195,7 +197,7 @@ void td_igbvf_direct_round(struct td_igbvf *dev)
 uint64_t td_igbvf_direct_nap(struct td_igbvf *dev)
 {
 	struct td_igbvf_direct *direct = &dev->direct;
-	uint32_t found = direct->packets - direct->packets_at_nap;
+	uint32_t found = dev->tx.taken - direct->packets_at_nap;
 
 	if (!direct->seen || direct->frozen)
 		return TD_IGBVF_NEVER;
@@ -203,7 +205,7 @@ uint64_t td_igbvf_direct_nap(struct td_igbvf *dev)
 		direct->nap_ns = TD_MIN(direct->nap_ns * 2, NAP_MAX_NS);
 	else if (found > NAP_MANY)
 		direct->nap_ns = TD_MAX(direct->nap_ns / 2, NAP_MIN_NS);
-	direct->packets_at_nap = direct->packets;
+	direct->packets_at_nap = dev->tx.taken;
 	return td_now_ns() + direct->nap_ns;
 }
 

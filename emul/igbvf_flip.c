@@ -77,12 +77,12 @@ void td_igbvf_copy_state(struct td_igbvf *dev, struct td_vf82576_state *ret_stat
 	copy_filters(ret_state, from);
 	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
 		ret_state->counter[i] = __atomic_load_n(&from->counter[i], __ATOMIC_RELAXED);
-	td_igbvf_irq_copy(dev, ret_state);
+	td_igbvf_irq_copy(&dev->irq, ret_state);
 }
 
 bool td_igbvf_mail_pending(const struct td_igbvf *dev)
 {
-	return dev->mail_pending;
+	return dev->mail.pending;
 }
 
 void td_igbvf_kick(struct td_igbvf *dev, unsigned vector)
@@ -92,7 +92,7 @@ void td_igbvf_kick(struct td_igbvf *dev, unsigned vector)
 	if (dev->on_hardware)
 		td_msix_raise(&dev->msix, vector);
 	else
-		td_igbvf_irq_set_causes(dev, 1U << vector);
+		td_igbvf_irq_set_causes(&dev->irq, 1U << vector);
 }
 
 void td_igbvf_listen(struct td_igbvf *dev, bool on)
@@ -208,7 +208,7 @@ static const char *check_driver(const struct td_igbvf *dev)
 		why = td_igbvf_irq_unlike_igbvf(state->ivar0, state->eiac, state->eiam);
 	if (why)
 		return why;
-	if (!dev->on_hardware && dev->tx[0].context_kept)
+	if (!dev->on_hardware && dev->tx.queue[0].context_kept)
 		return "it keeps transmit contexts in the device";
 	return dev->rx.ring.why && !dev->on_hardware ? dev->rx.ring.why : NULL;
 }
@@ -256,11 +256,11 @@ int td_igbvf_burn_to_start(struct td_igbvf *dev, unsigned *ret_burned)
 {
 	unsigned ahead = __atomic_exchange_n(&dev->rx.burned_ahead, 0, __ATOMIC_RELAXED), burned = 0;
 
-	td_igbvf_rx_prepare(dev);
-	while (dev->rx.ring.desc && td_igbvf_ring_head(&dev->rx.ring) && td_igbvf_rx_burn(dev))
+	td_igbvf_rx_prepare(&dev->rx, td_igbvf_may_run(dev));
+	while (dev->rx.ring.desc && td_igbvf_ring_head(&dev->rx.ring) && td_igbvf_rx_burn(&dev->rx))
 		burned++;
 	if (burned)
-		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
+		td_igbvf_irq_note(&dev->irq, TD_IGBVF_CAUSE_RX(0));
 	*ret_burned = ahead + burned;
 	return dev->state.rx[0].head && dev->state.rx[0].control & TD_VF_QUEUE_ENABLE ? -EAGAIN : 0;
 }
@@ -317,7 +317,7 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 	if (!dev->on_hardware)
 		return;
 	if (dev->irq_unseen)
-		td_igbvf_irq_take_back(dev, rings);
+		td_igbvf_irq_take_back(&dev->irq, rings);
 	dev->irq_unseen = false;
 	td_igbvf_pages_update(dev, false);
 	dev->on_hardware = false;
@@ -332,9 +332,9 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 	dev->tx_held = dev->traps_all = false;
 	for (unsigned i = 0; i < TD_VF82576_COUNTERS; i++)
 		state->counter[i] += rings->counter[i];
-	td_igbvf_mail_unanswered(dev);
-	td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
-	td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_TX(0));
+	td_igbvf_mail_unanswered(&dev->mail);
+	td_igbvf_irq_note(&dev->irq, TD_IGBVF_CAUSE_RX(0));
+	td_igbvf_irq_note(&dev->irq, TD_IGBVF_CAUSE_TX(0));
 	td_igbvf_update_tap(dev);
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_HARDWARE | TD_IGBVF_HOLD_REST);
 	td_igbvf_tell_link(dev);
@@ -348,5 +348,5 @@ void td_igbvf_tell_link(struct td_igbvf *dev)
 	bool up = dev->on_hardware ? status & TD_VF_STATUS_LU : dev->link_up;
 
 	if (status != UINT32_MAX && up != dev->link_shown)
-		td_igbvf_mail_link_changed(dev);
+		td_igbvf_mail_link_changed(&dev->mail);
 }

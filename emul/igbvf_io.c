@@ -7,7 +7,6 @@
  * frames. Whoever changes the set-up parks the thread first, which it lets happen between two rounds; it holds no lock then.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -32,8 +31,8 @@ static bool idle(struct td_igbvf *dev)
 {
 	struct td_igbvf_io *io = &dev->io;
 
-	return !__atomic_load_n(&io->woken, __ATOMIC_SEQ_CST) && !asked(&io->park) && !asked(&io->stop) && !td_igbvf_tx_waiting(dev) &&
-	       !td_igbvf_rx_waiting(dev);
+	return !__atomic_load_n(&io->woken, __ATOMIC_SEQ_CST) && !asked(&io->park) && !asked(&io->stop) &&
+	       (dev->direct.frozen || !td_igbvf_tx_waiting(&dev->tx)) && !td_igbvf_rx_waiting(&dev->rx);
 }
 
 static void park(struct td_igbvf_io *io)
@@ -99,12 +98,29 @@ static bool poll_a_little(struct td_igbvf *dev)
 	return false;
 }
 
+/* Descriptors that were sent and of which the guest was not told: now, or when they are due. */
+static uint64_t tell_sent(struct td_igbvf *dev, bool now)
+{
+	uint32_t queues;
+	uint64_t next = td_igbvf_tx_tell(&dev->tx, now, &queues);
+
+	for (unsigned i = 0; queues >> i; i++)
+		if (queues >> i & 1)
+			td_igbvf_irq_note(&dev->irq, TD_IGBVF_CAUSE_TX(i));
+	return next;
+}
+
 /* True: something was done. */
 static bool work(struct td_igbvf *dev)
 {
-	bool did = td_igbvf_tx_round(dev);
+	bool did = false, tell = false;
 
-	did |= td_igbvf_rx_round(dev);
+	td_igbvf_direct_round(dev);
+	if (!dev->direct.frozen)
+		did = td_igbvf_tx_round(&dev->tx, &dev->io.park);
+	did |= td_igbvf_rx_round(&dev->rx, &dev->io.park, &tell);
+	if (tell)
+		td_igbvf_irq_note(&dev->irq, TD_IGBVF_CAUSE_RX(0));
 	return did;
 }
 
@@ -118,14 +134,14 @@ static void *run(void *opaque)
 		bool did;
 
 		if (asked(&io->park)) {
-			td_igbvf_tx_tell(dev, true);
+			tell_sent(dev, true);
 			park(io);
 			dev->rx.ready = true;
 		}
 		__atomic_store_n(&io->woken, false, __ATOMIC_SEQ_CST);
 		did = work(dev);
-		tell = td_igbvf_tx_tell(dev, false);
-		due = td_igbvf_irq_run(dev);
+		tell = tell_sent(dev, false);
+		due = td_igbvf_irq_run(&dev->irq);
 		if (did && poll_a_little(dev))
 			continue;
 		sleep_until(dev, TD_MIN(TD_MIN(due, tell), td_igbvf_direct_nap(dev)));
@@ -158,7 +174,7 @@ void td_igbvf_io_hold(struct td_igbvf *dev, uint32_t why)
 	while (io->thread_ready && !io->parked)
 		pthread_cond_wait(&io->changed, &io->lock);
 	pthread_mutex_unlock(&io->lock);
-	td_igbvf_irq_hold(dev, true);
+	td_igbvf_irq_hold(&dev->irq, true);
 	td_igbvf_direct_leave(dev);
 }
 
@@ -171,9 +187,9 @@ void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why)
 	dev->held &= ~why;
 	if (dev->held)
 		return;
-	td_igbvf_rx_prepare(dev);
-	td_igbvf_tx_prepare(dev);
-	td_igbvf_irq_hold(dev, false);
+	td_igbvf_rx_prepare(&dev->rx, td_igbvf_may_run(dev));
+	td_igbvf_tx_prepare(&dev->tx, td_igbvf_may_run(dev));
+	td_igbvf_irq_hold(&dev->irq, false);
 	pthread_mutex_lock(&io->lock);
 	__atomic_store_n(&io->park, false, __ATOMIC_SEQ_CST);
 	pthread_cond_broadcast(&io->changed);
@@ -192,9 +208,6 @@ int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
 	struct td_igbvf_io *io = &dev->io;
 	int rc;
 
-	io->scratch = malloc(TD_IGBVF_FRAME_MAX);
-	if (!io->scratch)
-		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s: I/O thread", td_igbvf_name(dev));
 	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	rc = io->epoll_fd < 0 || io->wake_fd < 0 ? -errno : watch(io, io->wake_fd);
@@ -222,6 +235,4 @@ void td_igbvf_io_fini(struct td_igbvf *dev)
 	td_cleanup_close(&io->epoll_fd);
 	td_cleanup_close(&io->wake_fd);
 	io->epoll_fd = io->wake_fd = -1;
-	free(io->scratch);
-	io->scratch = NULL;
 }

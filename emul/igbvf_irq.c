@@ -8,9 +8,9 @@
  * igbvf, going down, turns auto-clear off before its reset, and a handler that then unmasks its vector would be called for ever. (QEMU's
  * igb does repeat it then, and no handler of a driver that clears what it handles sees the difference.)
  */
-#include <string.h>
+#include "emul/igbvf_irq.h"
 
-#include "emul/igbvf_parts.h"
+#include <string.h>
 
 #define VECTORS_MASK  ((1U << TD_VF82576_VECTORS) - 1)
 #define QUEUE_VECTORS 3U /* igbvf has its third for the mailbox alone */
@@ -20,33 +20,45 @@
 #define NS_PER_US     1000U
 #define CAUSES_QUEUES (2U * TD_VF82576_QUEUES)
 
-static uint64_t interval_ns(const struct td_igbvf *dev, unsigned vector)
+void td_igbvf_irq_init(
+	struct td_igbvf_irq *irq, struct td_vf82576_state *regs, struct td_msix *msix, void (*wake)(void *opaque), void *opaque)
 {
-	return (uint64_t)((dev->state.eitr[vector] & EITR_BITS) >> EITR_SHIFT) * NS_PER_US;
+	*irq = (struct td_igbvf_irq){.regs = regs, .msix = msix, .wake = wake, .opaque = opaque, .held = true};
+	pthread_mutex_init(&irq->lock, NULL);
 }
 
-static void send_message(struct td_igbvf *dev, unsigned vector, uint64_t now)
+void td_igbvf_irq_fini(struct td_igbvf_irq *irq)
 {
-	struct td_vf82576_state *state = &dev->state;
+	pthread_mutex_destroy(&irq->lock);
+}
+
+static uint64_t interval_ns(const struct td_igbvf_irq *irq, unsigned vector)
+{
+	return (uint64_t)((irq->regs->eitr[vector] & EITR_BITS) >> EITR_SHIFT) * NS_PER_US;
+}
+
+static void send_message(struct td_igbvf_irq *irq, unsigned vector, uint64_t now)
+{
+	struct td_vf82576_state *state = irq->regs;
 	uint32_t bit = 1U << vector;
 
-	dev->irq.next_ns[vector] = now + interval_ns(dev, vector);
-	dev->irq.sent |= bit & ~state->eiac;
+	irq->next_ns[vector] = now + interval_ns(irq, vector);
+	irq->sent |= bit & ~state->eiac;
 	state->eicr &= ~(bit & state->eiac);
 	state->eims &= ~(bit & state->eiam);
-	td_igbvf_count(&dev->stats.interrupts, 1);
-	td_msix_raise(&dev->msix, vector);
+	td_igbvf_count(&irq->messages, 1);
+	td_msix_raise(irq->msix, vector);
 }
 
-static uint32_t sendable(const struct td_igbvf *dev)
+static uint32_t sendable(const struct td_igbvf_irq *irq)
 {
-	return dev->irq.held ? 0 : dev->state.eicr & dev->state.eims & ~dev->irq.sent;
+	return irq->held ? 0 : irq->regs->eicr & irq->regs->eims & ~irq->sent;
 }
 
-/* Under irq.lock. */
-static uint64_t evaluate(struct td_igbvf *dev)
+/* Under the lock. */
+static uint64_t evaluate(struct td_igbvf_irq *irq)
 {
-	uint32_t vectors = sendable(dev);
+	uint32_t vectors = sendable(irq);
 	uint64_t next = TD_IGBVF_NEVER, now;
 
 	if (!vectors)
@@ -55,81 +67,81 @@ static uint64_t evaluate(struct td_igbvf *dev)
 	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
 		if (!(vectors & 1U << i))
 			continue;
-		if (dev->irq.next_ns[i] <= now)
-			send_message(dev, i, now);
+		if (irq->next_ns[i] <= now)
+			send_message(irq, i, now);
 		else
-			next = TD_MIN(next, dev->irq.next_ns[i]);
+			next = TD_MIN(next, irq->next_ns[i]);
 	}
 	return next;
 }
 
-static void evaluate_and_unlock(struct td_igbvf *dev)
+static void evaluate_and_unlock(struct td_igbvf_irq *irq)
 {
-	uint64_t next = evaluate(dev);
+	uint64_t next = evaluate(irq);
 
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_unlock(&irq->lock);
 	if (next != TD_IGBVF_NEVER)
-		td_igbvf_io_wake(dev);
+		irq->wake(irq->opaque);
 }
 
-/* Under irq.lock. */
-static void add_causes(struct td_igbvf *dev, uint32_t vectors)
+/* Under the lock. */
+static void add_causes(struct td_igbvf_irq *irq, uint32_t vectors)
 {
-	dev->state.eicr |= vectors & VECTORS_MASK;
-	dev->irq.sent &= ~vectors;
+	irq->regs->eicr |= vectors & VECTORS_MASK;
+	irq->sent &= ~vectors;
 }
 
-void td_igbvf_irq_set_causes(struct td_igbvf *dev, uint32_t vectors)
+void td_igbvf_irq_set_causes(struct td_igbvf_irq *irq, uint32_t vectors)
 {
-	pthread_mutex_lock(&dev->irq.lock);
-	add_causes(dev, vectors);
-	evaluate_and_unlock(dev);
+	pthread_mutex_lock(&irq->lock);
+	add_causes(irq, vectors);
+	evaluate_and_unlock(irq);
 }
 
-/* Under irq.lock. The vector's bit, or 0 when the driver assigned none. */
-static uint32_t vector_of(const struct td_igbvf *dev, unsigned cause)
+/* Under the lock. The vector's bit, or 0 when the driver assigned none. */
+static uint32_t vector_of(const struct td_igbvf_irq *irq, unsigned cause)
 {
-	uint32_t ivar = cause < CAUSES_QUEUES ? dev->state.ivar0 >> (8 * cause) : dev->state.ivar_misc;
+	uint32_t ivar = cause < CAUSES_QUEUES ? irq->regs->ivar0 >> (8 * cause) : irq->regs->ivar_misc;
 
 	return ivar & TD_VF_IVAR_VALID ? 1U << (ivar & IVAR_VECTOR) & VECTORS_MASK : 0;
 }
 
-void td_igbvf_irq_cause(struct td_igbvf *dev, unsigned cause)
+void td_igbvf_irq_cause(struct td_igbvf_irq *irq, unsigned cause)
 {
-	pthread_mutex_lock(&dev->irq.lock);
-	add_causes(dev, vector_of(dev, cause));
-	evaluate_and_unlock(dev);
+	pthread_mutex_lock(&irq->lock);
+	add_causes(irq, vector_of(irq, cause));
+	evaluate_and_unlock(irq);
 }
 
-void td_igbvf_irq_note(struct td_igbvf *dev, unsigned cause)
+void td_igbvf_irq_note(struct td_igbvf_irq *irq, unsigned cause)
 {
-	pthread_mutex_lock(&dev->irq.lock);
-	add_causes(dev, vector_of(dev, cause));
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
+	add_causes(irq, vector_of(irq, cause));
+	pthread_mutex_unlock(&irq->lock);
 }
 
-uint64_t td_igbvf_irq_run(struct td_igbvf *dev)
+uint64_t td_igbvf_irq_run(struct td_igbvf_irq *irq)
 {
 	uint64_t next;
 
-	pthread_mutex_lock(&dev->irq.lock);
-	next = evaluate(dev);
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
+	next = evaluate(irq);
+	pthread_mutex_unlock(&irq->lock);
 	return next;
 }
 
-void td_igbvf_irq_hold(struct td_igbvf *dev, bool held)
+void td_igbvf_irq_hold(struct td_igbvf_irq *irq, bool held)
 {
-	pthread_mutex_lock(&dev->irq.lock);
-	dev->irq.held = held;
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
+	irq->held = held;
+	pthread_mutex_unlock(&irq->lock);
 }
 
-void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to)
+void td_igbvf_irq_copy(struct td_igbvf_irq *irq, struct td_vf82576_state *to)
 {
-	const struct td_vf82576_state *from = &dev->state;
+	const struct td_vf82576_state *from = irq->regs;
 
-	pthread_mutex_lock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
 	to->eims = from->eims;
 	to->eiac = from->eiac;
 	to->eiam = from->eiam;
@@ -137,20 +149,20 @@ void td_igbvf_irq_copy(struct td_igbvf *dev, struct td_vf82576_state *to)
 	memcpy(to->eitr, from->eitr, sizeof(to->eitr));
 	to->ivar0 = from->ivar0;
 	to->ivar_misc = from->ivar_misc;
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_unlock(&irq->lock);
 }
 
-void td_igbvf_irq_reset(struct td_igbvf *dev)
+void td_igbvf_irq_reset(struct td_igbvf_irq *irq)
 {
-	struct td_vf82576_state *state = &dev->state;
+	struct td_vf82576_state *state = irq->regs;
 
-	pthread_mutex_lock(&dev->irq.lock);
-	state->eims = state->eiac = state->eiam = state->eicr = state->ivar0 = state->ivar_misc = dev->irq.sent = 0;
+	pthread_mutex_lock(&irq->lock);
+	state->eims = state->eiac = state->eiam = state->eicr = state->ivar0 = state->ivar_misc = irq->sent = 0;
 	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
 		state->eitr[i] = 0;
-		dev->irq.next_ns[i] = 0;
+		irq->next_ns[i] = 0;
 	}
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_unlock(&irq->lock);
 }
 
 const char *td_igbvf_irq_unlike_igbvf(uint32_t ivar0, uint32_t eiac, uint32_t eiam)
@@ -164,36 +176,36 @@ const char *td_igbvf_irq_unlike_igbvf(uint32_t ivar0, uint32_t eiac, uint32_t ei
 }
 
 /* Of vector 2 the hardware has what is ours there (vfio/hw82576.h). */
-void td_igbvf_irq_take_back(struct td_igbvf *dev, const struct td_vf82576_state *read)
+void td_igbvf_irq_take_back(struct td_igbvf_irq *irq, const struct td_vf82576_state *read)
 {
-	struct td_vf82576_state *state = &dev->state;
+	struct td_vf82576_state *state = irq->regs;
 
-	pthread_mutex_lock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
 	state->ivar0 = read->ivar0;
 	state->eiac = (read->eiac & QUEUE_VECTORS) | (state->eiac & ~QUEUE_VECTORS);
 	state->eiam = (read->eiam & QUEUE_VECTORS) | (state->eiam & ~QUEUE_VECTORS);
 	for (unsigned i = 0; 1U << i & QUEUE_VECTORS; i++)
 		state->eitr[i] = read->eitr[i] & EITR_BITS; /* beside it, hardware has its counters there */
-	state->eims |= vector_of(dev, TD_IGBVF_CAUSE_RX(0)) | vector_of(dev, TD_IGBVF_CAUSE_TX(0)) | vector_of(dev, TD_IGBVF_CAUSE_MAILBOX);
-	pthread_mutex_unlock(&dev->irq.lock);
+	state->eims |= vector_of(irq, TD_IGBVF_CAUSE_RX(0)) | vector_of(irq, TD_IGBVF_CAUSE_TX(0)) | vector_of(irq, TD_IGBVF_CAUSE_MAILBOX);
+	pthread_mutex_unlock(&irq->lock);
 }
 
-/* Under irq.lock. */
-static uint32_t take_causes(struct td_igbvf *dev, uint32_t causes)
+/* Under the lock. */
+static uint32_t take_causes(struct td_igbvf_irq *irq, uint32_t causes)
 {
-	uint32_t taken = dev->state.eicr & causes;
+	uint32_t taken = irq->regs->eicr & causes;
 
-	dev->state.eicr &= ~causes;
-	dev->irq.sent &= ~causes;
+	irq->regs->eicr &= ~causes;
+	irq->sent &= ~causes;
 	return taken;
 }
 
-uint32_t td_igbvf_irq_read(struct td_igbvf *dev, uint32_t reg)
+uint32_t td_igbvf_irq_read(struct td_igbvf_irq *irq, uint32_t reg)
 {
-	const struct td_vf82576_state *state = &dev->state;
+	const struct td_vf82576_state *state = irq->regs;
 	uint32_t value = 0;
 
-	pthread_mutex_lock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
 	switch (reg) {
 	case TD_VF_EIMS:
 		value = state->eims;
@@ -205,7 +217,7 @@ uint32_t td_igbvf_irq_read(struct td_igbvf *dev, uint32_t reg)
 		value = state->eiam;
 		break;
 	case TD_VF_EICR:
-		value = take_causes(dev, VECTORS_MASK);
+		value = take_causes(irq, VECTORS_MASK);
 		break;
 	case TD_VF_IVAR0:
 		value = state->ivar0;
@@ -219,18 +231,18 @@ uint32_t td_igbvf_irq_read(struct td_igbvf *dev, uint32_t reg)
 		value = state->eitr[(reg - TD_VF_EITR0) / 4];
 		break;
 	}
-	pthread_mutex_unlock(&dev->irq.lock);
+	pthread_mutex_unlock(&irq->lock);
 	return value;
 }
 
-void td_igbvf_irq_write(struct td_igbvf *dev, uint32_t reg, uint32_t value)
+void td_igbvf_irq_write(struct td_igbvf_irq *irq, uint32_t reg, uint32_t value)
 {
-	struct td_vf82576_state *state = &dev->state;
+	struct td_vf82576_state *state = irq->regs;
 
-	pthread_mutex_lock(&dev->irq.lock);
+	pthread_mutex_lock(&irq->lock);
 	switch (reg) {
 	case TD_VF_EICS: /* EIAM: what is set by software is unmasked too (§8.8.8) */
-		add_causes(dev, value);
+		add_causes(irq, value);
 		state->eims |= value & state->eiam;
 		break;
 	case TD_VF_EIMS:
@@ -246,7 +258,7 @@ void td_igbvf_irq_write(struct td_igbvf *dev, uint32_t reg, uint32_t value)
 		state->eiam = value & VECTORS_MASK;
 		break;
 	case TD_VF_EICR:
-		take_causes(dev, value);
+		take_causes(irq, value);
 		break;
 	case TD_VF_IVAR0:
 		state->ivar0 = value;
@@ -260,5 +272,5 @@ void td_igbvf_irq_write(struct td_igbvf *dev, uint32_t reg, uint32_t value)
 		state->eitr[(reg - TD_VF_EITR0) / 4] = value;
 		break;
 	}
-	evaluate_and_unlock(dev);
+	evaluate_and_unlock(irq);
 }

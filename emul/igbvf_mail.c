@@ -7,11 +7,9 @@
  * which the driver finds when it looks; no interrupt is sent for that. What the PF says by itself (its link changed) would overwrite an
  * answer that the driver has not read yet, so it waits until the driver has left the mailbox alone for a while.
  */
-#include <errno.h>
-#include <string.h>
+#include "emul/igbvf_mail.h"
 
-#include "core/vm.h"
-#include "emul/igbvf_parts.h"
+#include <string.h>
 
 #define READ_TO_CLEAR	  (TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK | TD_VF_MAIL_RSTD)
 #define REQUEST_MASK	  0xffffU
@@ -27,10 +25,10 @@ static unsigned count_of(uint32_t word)
 	return (word & INFO_MASK) >> TD_VF_MAIL_COUNT_SHIFT;
 }
 
-static void put_answer(struct td_igbvf *dev, const uint32_t *words, unsigned count)
+static void put_answer(struct td_igbvf_mail *mail, const uint32_t *words, unsigned count)
 {
-	memcpy(dev->state.mail, words, count * sizeof(*words));
-	dev->state.mailbox |= TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK;
+	memcpy(mail->regs->mail, words, count * sizeof(*words));
+	mail->regs->mailbox |= TD_VF_MAIL_PFSTS | TD_VF_MAIL_PFACK;
 }
 
 /* ---- what the PF does ---- */
@@ -44,13 +42,13 @@ static void forget_filters(struct td_vf82576_state *state)
 	state->promisc = 0;
 }
 
-static bool is_own_mac(const struct td_igbvf *dev, const uint32_t *words)
+static bool is_own_mac(const struct td_igbvf_mail *mail, const uint32_t *words)
 {
-	return !memcmp(&words[1], dev->mac, sizeof(dev->mac));
+	return !memcmp(&words[1], mail->regs->mac, sizeof(mail->regs->mac));
 }
 
 /* Would a PF agree? Only the request and what it carries are looked at. */
-static bool check(const struct td_igbvf *dev, const uint32_t *words)
+static bool check(const struct td_igbvf_mail *mail, const uint32_t *words)
 {
 	unsigned count = count_of(words[0]);
 
@@ -58,7 +56,7 @@ static bool check(const struct td_igbvf *dev, const uint32_t *words)
 	case TD_VF_MAIL_RESET:
 		return true;
 	case TD_VF_MAIL_SET_MAC: /* more MACs than one: not for a VF whose MAC the administrator has set, but that there are none is fine */
-		return count ? (words[0] & INFO_MASK) == MAC_FILTER_CLEAR : is_own_mac(dev, words);
+		return count ? (words[0] & INFO_MASK) == MAC_FILTER_CLEAR : is_own_mac(mail, words);
 	case TD_VF_MAIL_SET_MULTICAST:
 		return count <= TD_VF82576_HASHES_MAX;
 	case TD_VF_MAIL_SET_VLAN:
@@ -80,11 +78,11 @@ static void set_vlan(struct td_vf82576_state *state, uint32_t id, bool add)
 }
 
 /* A message that was agreed to. The I/O thread reads the filters, so it is parked. */
-static void apply(struct td_igbvf *dev, const uint32_t *words)
+static void apply(struct td_igbvf_mail *mail, const uint32_t *words)
 {
-	struct td_vf82576_state *state = &dev->state;
+	struct td_vf82576_state *state = mail->regs;
 
-	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	mail->ops->hold(mail->opaque);
 	switch (words[0] & REQUEST_MASK) {
 	case TD_VF_MAIL_RESET:
 		forget_filters(state);
@@ -105,191 +103,184 @@ static void apply(struct td_igbvf *dev, const uint32_t *words)
 		state->promisc = words[0];
 		break;
 	}
-	td_igbvf_update_tap(dev);
-	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	mail->ops->release(mail->opaque);
 }
 
 /* ---- requests ---- */
 
-static void answer_nack(struct td_igbvf *dev, const uint32_t *words)
+static void answer_nack(struct td_igbvf_mail *mail, const uint32_t *words)
 {
-	uint32_t word = words[0] | TD_VF_MAIL_ANSWER_NACK | (dev->state.handshaken ? TD_VF_MAIL_ANSWER_CTS : 0);
+	uint32_t word = words[0] | TD_VF_MAIL_ANSWER_NACK | (mail->regs->handshaken ? TD_VF_MAIL_ANSWER_CTS : 0);
 
-	put_answer(dev, &word, 1);
+	put_answer(mail, &word, 1);
 }
 
 /* As the PF of the software path. A successful RESET carries no CTS: the driver compares the whole word. */
-static void answer_ack(struct td_igbvf *dev, const uint32_t *words)
+static void answer_ack(struct td_igbvf_mail *mail, const uint32_t *words)
 {
 	uint32_t answer[3] = {words[0] | TD_VF_MAIL_ANSWER_ACK};
 
 	if ((words[0] & REQUEST_MASK) == TD_VF_MAIL_RESET) {
 		answer[0] = TD_VF_MAIL_RESET | TD_VF_MAIL_ANSWER_ACK;
-		memcpy(&answer[1], dev->mac, sizeof(dev->mac));
-		put_answer(dev, answer, TD_COUNT(answer));
+		memcpy(&answer[1], mail->regs->mac, sizeof(mail->regs->mac));
+		put_answer(mail, answer, TD_COUNT(answer));
 	} else {
 		answer[0] |= TD_VF_MAIL_ANSWER_CTS;
-		put_answer(dev, answer, 1);
+		put_answer(mail, answer, 1);
 	}
 }
 
-static void ask_hardware(struct td_igbvf *dev)
+static void ask_hardware(struct td_igbvf_mail *mail)
 {
-	memcpy(dev->mail_asked, dev->state.mail, sizeof(dev->mail_asked));
-	dev->mail_pending = true;
-	if (dev->hardware.mail(dev->hardware.opaque, dev->mail_asked) >= 0)
+	memcpy(mail->asked, mail->regs->mail, sizeof(mail->asked));
+	mail->pending = true;
+	if (mail->ops->ask(mail->opaque, mail->asked) >= 0)
 		return;
-	dev->mail_pending = false;
-	answer_nack(dev, dev->mail_asked);
+	mail->pending = false;
+	answer_nack(mail, mail->asked);
 }
 
-static void request(struct td_igbvf *dev)
+static void request(struct td_igbvf_mail *mail)
 {
-	uint32_t *words = dev->state.mail;
+	uint32_t *words = mail->regs->mail;
 	bool reset = (words[0] & REQUEST_MASK) == TD_VF_MAIL_RESET;
 
-	if (dev->mail_pending) {
-		dev->mail_again = true;
+	if (mail->pending) {
+		mail->again = true;
 		return;
 	}
-	if (!check(dev, words) || (!reset && !dev->state.handshaken)) {
-		answer_nack(dev, words);
+	if (!check(mail, words) || (!reset && !mail->regs->handshaken)) {
+		answer_nack(mail, words);
 		return;
 	}
-	if (dev->on_hardware) {
-		ask_hardware(dev);
+	if (*mail->on_hardware) {
+		ask_hardware(mail);
 		return;
 	}
-	apply(dev, words);
-	answer_ack(dev, words);
+	apply(mail, words);
+	answer_ack(mail, words);
 }
 
-void td_igbvf_mail_unanswered(struct td_igbvf *dev)
+void td_igbvf_mail_unanswered(struct td_igbvf_mail *mail)
 {
-	if (!dev->mail_pending)
+	if (!mail->pending)
 		return;
-	bool due = dev->mail_again || !dev->mail_stale;
+	bool due = mail->again || !mail->stale;
 
-	dev->mail_pending = dev->mail_again = dev->mail_stale = false;
+	mail->pending = mail->again = mail->stale = false;
 	if (due)
-		request(dev);
+		request(mail);
 }
 
-void td_igbvf_answer(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+void td_igbvf_mail_answer(struct td_igbvf_mail *mail, const uint32_t words[TD_VF_MAIL_WORDS])
 {
-	if (!dev->mail_pending)
+	if (!mail->pending)
 		return;
-	if (dev->mail_again || dev->mail_stale) { /* the driver reset itself meanwhile, and no longer waits for this one */
-		td_igbvf_mail_unanswered(dev);
+	if (mail->again || mail->stale) { /* the driver reset itself meanwhile, and no longer waits for this one */
+		td_igbvf_mail_unanswered(mail);
 		return;
 	}
-	dev->mail_pending = false;
+	mail->pending = false;
 	if (words[0] & TD_VF_MAIL_ANSWER_ACK && !(words[0] & TD_VF_MAIL_ANSWER_NACK))
-		apply(dev, dev->mail_asked);
-	put_answer(dev, words, TD_VF_MAIL_WORDS);
+		apply(mail, mail->asked);
+	put_answer(mail, words, TD_VF_MAIL_WORDS);
 }
 
 /* ---- registers ---- */
 
-uint32_t td_igbvf_mail_read(struct td_igbvf *dev)
+uint32_t td_igbvf_mail_read(struct td_igbvf_mail *mail)
 {
-	uint32_t value = dev->state.mailbox;
+	uint32_t value = mail->regs->mailbox;
 
-	dev->state.mailbox &= ~READ_TO_CLEAR;
-	dev->mail_ns = td_now_ns();
+	mail->regs->mailbox &= ~READ_TO_CLEAR;
+	mail->touched_ns = td_now_ns();
 	return value;
 }
 
-void td_igbvf_mail_write(struct td_igbvf *dev, uint32_t value)
+void td_igbvf_mail_write(struct td_igbvf_mail *mail, uint32_t value)
 {
-	dev->mail_ns = td_now_ns();
+	mail->touched_ns = td_now_ns();
 	/* Without VFU the buffer is given back; while the PF reads it, it is not to be had. */
 	if (!(value & TD_VF_MAIL_VFU))
-		dev->state.mailbox &= ~TD_VF_MAIL_VFU;
-	else if (!dev->mail_pending)
-		dev->state.mailbox |= TD_VF_MAIL_VFU;
+		mail->regs->mailbox &= ~TD_VF_MAIL_VFU;
+	else if (!mail->pending)
+		mail->regs->mailbox |= TD_VF_MAIL_VFU;
 	if (value & TD_VF_MAIL_REQ)
-		request(dev);
+		request(mail);
 }
 
 /* ---- what the PF says by itself ---- */
 
-static bool may_speak(const struct td_igbvf *dev, uint64_t now)
+static bool may_speak(const struct td_igbvf_mail *mail, uint64_t now)
 {
-	if (now - dev->control_since_ns > PATIENCE_NS)
-		return !dev->mail_pending;
-	return !dev->mail_pending && !(dev->state.mailbox & TD_VF_MAIL_VFU) && now - dev->mail_ns >= QUIET_NS;
+	if (now - mail->control_since_ns > PATIENCE_NS)
+		return !mail->pending;
+	return !mail->pending && !(mail->regs->mailbox & TD_VF_MAIL_VFU) && now - mail->touched_ns >= QUIET_NS;
 }
 
-static void speak(struct td_igbvf *dev)
+static void speak(struct td_igbvf_mail *mail)
 {
-	if (!dev->control_due)
+	if (!mail->control_due)
 		return;
-	if (!may_speak(dev, td_now_ns())) {
-		td_loop_arm(&dev->pci.vm->loop, &dev->control_timer, QUIET_NS);
+	if (!may_speak(mail, td_now_ns())) {
+		td_loop_arm(mail->loop, &mail->control_timer, QUIET_NS);
 		return;
 	}
-	dev->control_due = false;
-	memcpy(dev->state.mail, dev->control, sizeof(dev->control));
-	dev->state.mailbox |= TD_VF_MAIL_PFSTS;
-	if (dev->on_hardware)
-		td_msix_raise(&dev->msix, TD_VF82576_VECTORS - 1);
-	else
-		td_igbvf_irq_cause(dev, TD_IGBVF_CAUSE_MAILBOX);
+	mail->control_due = false;
+	memcpy(mail->regs->mail, mail->control, sizeof(mail->control));
+	mail->regs->mailbox |= TD_VF_MAIL_PFSTS;
+	mail->ops->interrupt(mail->opaque);
 }
 
 static void speak_later(struct td_timer *timer)
 {
-	speak(TD_CONTAINER_OF(timer, struct td_igbvf, control_timer));
+	speak(TD_CONTAINER_OF(timer, struct td_igbvf_mail, control_timer));
 }
 
-void td_igbvf_mail_control(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
+void td_igbvf_mail_control(struct td_igbvf_mail *mail, const uint32_t words[TD_VF_MAIL_WORDS])
 {
-	memcpy(dev->control, words, sizeof(dev->control));
-	if (!dev->control_due)
-		dev->control_since_ns = td_now_ns();
-	dev->control_due = true;
-	speak(dev);
+	if (!words[0]) { /* the PF was reset: it knows nothing of us */
+		mail->regs->mailbox |= TD_VF_MAIL_RSTD;
+		mail->regs->handshaken = false;
+	}
+	memcpy(mail->control, words, sizeof(mail->control));
+	if (!mail->control_due)
+		mail->control_since_ns = td_now_ns();
+	mail->control_due = true;
+	speak(mail);
 }
 
-void td_igbvf_mail_link_changed(struct td_igbvf *dev)
+void td_igbvf_mail_link_changed(struct td_igbvf_mail *mail)
 {
 	uint32_t words[TD_VF_MAIL_WORDS] = {TD_VF_MAIL_PF_CONTROL | TD_VF_MAIL_ANSWER_CTS};
 
-	if (dev->state.handshaken)
-		td_igbvf_mail_control(dev, words);
-}
-
-void td_igbvf_pf_message(struct td_igbvf *dev, const uint32_t words[TD_VF_MAIL_WORDS])
-{
-	if (!words[0]) { /* the PF was reset: it knows nothing of us */
-		dev->state.mailbox |= TD_VF_MAIL_RSTD;
-		dev->state.handshaken = false;
-	}
-	td_igbvf_mail_control(dev, words);
+	if (mail->regs->handshaken)
+		td_igbvf_mail_control(mail, words);
 }
 
 /* ---- life ---- */
 
-void td_igbvf_mail_init(struct td_igbvf *dev)
+void td_igbvf_mail_init(struct td_igbvf_mail *mail, struct td_vf82576_state *regs, struct td_loop *loop, const bool *on_hardware,
+	const struct td_igbvf_mail_ops *ops, void *opaque)
 {
-	dev->control_timer.expired = speak_later;
-	forget_filters(&dev->state);
+	*mail = (struct td_igbvf_mail){.regs = regs, .loop = loop, .on_hardware = on_hardware, .ops = ops, .opaque = opaque};
+	mail->control_timer.expired = speak_later;
+	forget_filters(regs);
 }
 
-void td_igbvf_mail_fini(struct td_igbvf *dev)
+void td_igbvf_mail_fini(struct td_igbvf_mail *mail)
 {
-	td_loop_disarm(&dev->pci.vm->loop, &dev->control_timer);
+	td_loop_disarm(mail->loop, &mail->control_timer);
 }
 
 /* Also on a vCPU's thread, so the timer is let run: it finds nothing due. */
-void td_igbvf_mail_reset(struct td_igbvf *dev)
+void td_igbvf_mail_reset(struct td_igbvf_mail *mail)
 {
-	dev->state.mailbox = 0;
-	memset(dev->state.mail, 0, sizeof(dev->state.mail));
-	dev->state.handshaken = false;
-	dev->control_due = false;
-	dev->mail_again = false;
-	dev->mail_stale = dev->mail_pending;
-	forget_filters(&dev->state);
+	mail->regs->mailbox = 0;
+	memset(mail->regs->mail, 0, sizeof(mail->regs->mail));
+	mail->regs->handshaken = false;
+	mail->control_due = false;
+	mail->again = false;
+	mail->stale = mail->pending;
+	forget_filters(mail->regs);
 }

@@ -9,10 +9,14 @@
 #include <sys/uio.h>
 
 #include "core/base.h"
-#include "emul/igbvf_parts.h"
 
 #define TD_IGBVF_SEGMENTS_MAX 64U
 #define TD_IGBVF_PACKET_MAX   (65535U + 128U) /* an IP packet behind the longest MAC header */
+
+/* What a context descriptor said (datasheet §7.2.2.2.3). */
+struct td_igbvf_context {
+	uint32_t vlan_macip_lens, type_tucmd, mss_l4len;
+};
 
 struct td_igbvf_packet {
 	struct iovec segment[TD_IGBVF_SEGMENTS_MAX];

@@ -84,13 +84,13 @@ static void write_mbmem(struct td_igbvf *dev, const struct reg *reg, unsigned in
 static uint32_t read_mailbox(struct td_igbvf *dev, const struct reg *reg, unsigned index)
 {
 	(void)reg, (void)index;
-	return td_igbvf_mail_read(dev);
+	return td_igbvf_mail_read(&dev->mail);
 }
 
 static void write_mailbox(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t value)
 {
 	(void)reg, (void)index;
-	td_igbvf_mail_write(dev, value);
+	td_igbvf_mail_write(&dev->mail, value);
 }
 
 static uint32_t read_psrtype(struct td_igbvf *dev, const struct reg *reg, unsigned index)
@@ -125,12 +125,12 @@ static uint32_t read_frtimer(struct td_igbvf *dev, const struct reg *reg, unsign
 
 static uint32_t read_irq(struct td_igbvf *dev, const struct reg *reg, unsigned index)
 {
-	return td_igbvf_irq_read(dev, address_of(reg, index));
+	return td_igbvf_irq_read(&dev->irq, address_of(reg, index));
 }
 
 static void write_irq(struct td_igbvf *dev, const struct reg *reg, unsigned index, uint32_t value)
 {
-	td_igbvf_irq_write(dev, address_of(reg, index), value);
+	td_igbvf_irq_write(&dev->irq, address_of(reg, index), value);
 }
 
 /* ---- rings ---- */
@@ -328,7 +328,7 @@ enum td_result td_igbvf_regs_access(struct td_igbvf *dev, struct td_access *acce
 	const struct reg *reg;
 	unsigned index;
 
-	td_igbvf_count(&dev->stats.traps, 1);
+	td_igbvf_count(&dev->traps, 1);
 	if (access->width != 4 || at % 4)
 		return TD_FAULT;
 	reg = find(at, &index);

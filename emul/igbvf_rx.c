@@ -8,15 +8,18 @@
  * there. With headers split, which the driver uses for jumbo frames, it goes by a buffer of our own. A frame is never taken off the tap
  * before there is room for the largest, so none is lost for want of buffers: it waits in the tap.
  */
+#include "emul/igbvf_rx.h"
+
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/virtio_net.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
-#include "core/vm.h"
 #include "emul/igbvf_frame.h"
-#include "emul/igbvf_parts.h"
+#include "emul/tap.h"
 
 #define ROUND_FRAMES	    64U
 #define NEED_MAX	    16U
@@ -71,20 +74,32 @@ static void fit_frames(struct td_igbvf_rx *rx)
 	rx->frame_max = TD_MIN(rx->frame_max, rx->need * rx->buffer_bytes);
 }
 
-void td_igbvf_rx_prepare(struct td_igbvf *dev)
+int td_igbvf_rx_init(struct td_igbvf_rx *rx, struct td_vf82576_state *regs, const struct td_mem *mem, const char *device, int tap_fd)
 {
-	struct td_igbvf_rx *rx = &dev->rx;
-	struct td_vf82576_ring *state = &dev->state.rx[0];
+	*rx = (struct td_igbvf_rx){.regs = regs, .tap_fd = tap_fd, .scratch = malloc(TD_IGBVF_FRAME_MAX)};
+	td_igbvf_ring_init(&rx->ring, mem, device, "receive");
+	return rx->scratch ? 0 : -ENOMEM;
+}
+
+void td_igbvf_rx_fini(struct td_igbvf_rx *rx)
+{
+	free(td_take_ptr(rx->scratch));
+}
+
+void td_igbvf_rx_prepare(struct td_igbvf_rx *rx, bool may_run)
+{
+	const struct td_vf82576_state *regs = rx->regs;
+	struct td_vf82576_ring *state = &rx->regs->rx[0];
 	uint32_t type = state->srrctl & SRRCTL_TYPE;
 
-	td_igbvf_ring_prepare(dev, &rx->ring, state);
-	rx->frame_max = TD_MIN(TD_MAX(dev->state.frame_max_bytes, TD_IGBVF_FRAME_MIN), TD_IGBVF_FRAME_MAX) - TD_IGBVF_CRC_BYTES;
+	td_igbvf_ring_prepare(&rx->ring, state, may_run);
+	rx->frame_max = TD_MIN(TD_MAX(regs->frame_max_bytes, TD_IGBVF_FRAME_MIN), TD_IGBVF_FRAME_MAX) - TD_IGBVF_CRC_BYTES;
 	rx->buffer_bytes = (state->srrctl & SRRCTL_PACKET) * TD_KIB;
 	rx->header_bytes = type == SRRCTL_SPLIT_ALWAYS ? (state->srrctl & SRRCTL_HEADER) >> SRRCTL_HEADER_SHIFT : 0;
 	if (!rx->ring.desc)
 		return;
 	if ((type != SRRCTL_ONE_BUFFER && type != SRRCTL_SPLIT_ALWAYS) || !rx->buffer_bytes)
-		td_igbvf_ring_break(dev, &rx->ring, "descriptors of a kind that is not supported");
+		td_igbvf_ring_break(&rx->ring, "descriptors of a kind that is not supported");
 	else
 		fit_frames(rx);
 }
@@ -96,62 +111,60 @@ static uint32_t available(const struct td_igbvf_ring *ring, uint32_t tail)
 	return tail >= head ? tail - head : tail + ring->count - head;
 }
 
-bool td_igbvf_rx_waiting(struct td_igbvf *dev)
+bool td_igbvf_rx_waiting(const struct td_igbvf_rx *rx)
 {
-	struct td_igbvf_ring *ring = &dev->rx.ring;
+	const struct td_igbvf_ring *ring = &rx->ring;
 
-	return ring->desc && dev->rx.ready && __atomic_load_n(ring->tail, __ATOMIC_ACQUIRE) != ring->seen;
+	return ring->desc && rx->ready && __atomic_load_n(ring->tail, __ATOMIC_ACQUIRE) != ring->seen;
 }
 
 /* ---- what a VF hears ---- */
 
-static bool hash_matches(const struct td_vf82576_state *state, const uint8_t address[ETH_ALEN])
+static bool hash_matches(const struct td_vf82576_state *regs, const uint8_t address[ETH_ALEN])
 {
 	uint16_t hash = td_igbvf_frame_hash(address);
 
-	for (unsigned i = 0; i < state->hash_count; i++)
-		if (state->hash[i] == hash)
+	for (unsigned i = 0; i < regs->hash_count; i++)
+		if (regs->hash[i] == hash)
 			return true;
 	return false;
 }
 
-bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6])
+bool td_igbvf_rx_hears(const struct td_vf82576_state *regs, const uint8_t address[6])
 {
 	static const uint8_t broadcast[ETH_ALEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
-	const struct td_vf82576_state *state = &dev->state;
 
 	if (!memcmp(address, broadcast, ETH_ALEN))
 		return true;
 	if (address[0] & 1)
-		return state->promisc & PROMISC_MULTICAST || hash_matches(state, address);
-	return state->promisc & PROMISC_UNICAST || !memcmp(address, dev->mac, ETH_ALEN);
+		return regs->promisc & PROMISC_MULTICAST || hash_matches(regs, address);
+	return regs->promisc & PROMISC_UNICAST || !memcmp(address, regs->mac, ETH_ALEN);
 }
 
-static bool is_heard(const struct td_igbvf *dev, const struct frame *frame)
+static bool is_heard(const struct td_igbvf_rx *rx, const struct frame *frame)
 {
 	unsigned vid = frame->info.tci & VID_MASK;
 
-	if (frame->len < ETH_HLEN || !td_igbvf_hears(dev, frame->head))
+	if (frame->len < ETH_HLEN || !td_igbvf_rx_hears(rx->regs, frame->head))
 		return false;
-	return !frame->info.tagged || dev->state.vlan[vid / 32] & 1U << vid % 32;
+	return !frame->info.tagged || rx->regs->vlan[vid / 32] & 1U << vid % 32;
 }
 
 /* ---- reading ---- */
 
 /* The buffers of the next descriptors, as many as the largest frame takes. */
-static bool fill_pieces(struct td_igbvf *dev, struct frame *frame)
+static bool fill_pieces(struct td_igbvf_rx *rx, struct frame *frame)
 {
-	struct td_igbvf_rx *rx = &dev->rx;
 	uint32_t at = td_igbvf_ring_head(&rx->ring);
 	size_t left = rx->frame_max;
 
 	for (frame->pieces = 0; left; at = td_igbvf_ring_next(&rx->ring, at)) {
 		uint64_t gpa = __atomic_load_n(&rx->ring.desc[2 * at], __ATOMIC_RELAXED);
 		size_t bytes = TD_MIN(left, rx->buffer_bytes);
-		void *host = td_mem_ptr(&dev->pci.vm->mem, TD_GPA(gpa), bytes);
+		void *host = td_mem_ptr(rx->ring.mem, TD_GPA(gpa), bytes);
 
 		if (!host) {
-			td_igbvf_ring_break(dev, &rx->ring, "a receive buffer outside RAM");
+			td_igbvf_ring_break(&rx->ring, "a receive buffer outside RAM");
 			return false;
 		}
 		frame->piece[frame->pieces++] = (struct iovec){host, bytes};
@@ -161,7 +174,7 @@ static bool fill_pieces(struct td_igbvf *dev, struct frame *frame)
 }
 
 /* The frame's length, -EMSGSIZE for one that is too long (it is gone), or -errno. */
-static ssize_t read_frame(struct td_igbvf *dev, struct frame *frame, struct virtio_net_hdr_v1 *header)
+static ssize_t read_frame(struct td_igbvf_rx *rx, struct frame *frame, struct virtio_net_hdr_v1 *header)
 {
 	struct iovec iov[NEED_MAX + 2];
 	uint8_t spill[SPILL_BYTES];
@@ -170,17 +183,17 @@ static ssize_t read_frame(struct td_igbvf *dev, struct frame *frame, struct virt
 	iov[0] = (struct iovec){header, HEADER_BYTES};
 	memcpy(&iov[1], frame->piece, frame->pieces * sizeof(iov[0]));
 	iov[frame->pieces + 1] = (struct iovec){spill, sizeof(spill)};
-	got = readv(dev->tap.fd[0], iov, (int)frame->pieces + 2);
+	got = readv(rx->tap_fd, iov, (int)frame->pieces + 2);
 	if (got < 0)
 		return -errno;
 	if (got < (ssize_t)HEADER_BYTES)
 		return -EAGAIN;
 	frame->len = (size_t)got - HEADER_BYTES;
-	return frame->len > dev->rx.frame_max ? -EMSGSIZE : (ssize_t)frame->len;
+	return frame->len > rx->frame_max ? -EMSGSIZE : (ssize_t)frame->len;
 }
 
 /* The tag goes: what stands behind it moves up. */
-static void strip_tag(struct td_igbvf *dev, struct frame *frame)
+static void strip_tag(struct td_igbvf_rx *rx, struct frame *frame)
 {
 	if (frame->pieces == 1) {
 		uint8_t *at = (uint8_t *)frame->piece[0].iov_base + TAG_AT;
@@ -188,9 +201,9 @@ static void strip_tag(struct td_igbvf *dev, struct frame *frame)
 		memmove(at, at + TAG_BYTES, frame->len - TAG_AT - TAG_BYTES);
 	} else {
 		size_t bytes = td_igbvf_frame_copy_out(
-			frame->piece, frame->pieces, TAG_AT + TAG_BYTES, dev->io.scratch, frame->len - TAG_AT - TAG_BYTES);
+			frame->piece, frame->pieces, TAG_AT + TAG_BYTES, rx->scratch, frame->len - TAG_AT - TAG_BYTES);
 
-		td_igbvf_frame_copy_in(frame->piece, frame->pieces, TAG_AT, dev->io.scratch, bytes);
+		td_igbvf_frame_copy_in(frame->piece, frame->pieces, TAG_AT, rx->scratch, bytes);
 	}
 	frame->len -= TAG_BYTES;
 	frame->info.header_bytes = (uint16_t)(frame->info.header_bytes - TAG_BYTES);
@@ -224,9 +237,8 @@ static uint32_t status_of(const struct frame *frame)
 	return status | (frame->l4_ok && frame->info.proto != TD_IGBVF_PROTO_NONE ? RXD_L4CS : 0);
 }
 
-static void give(struct td_igbvf *dev, const struct frame *frame)
+static void give(struct td_igbvf_rx *rx, const struct frame *frame)
 {
-	struct td_igbvf_rx *rx = &dev->rx;
 	uint64_t low = packet_type(&frame->info);
 	size_t left = frame->len;
 
@@ -245,12 +257,11 @@ static size_t split_at(const struct td_igbvf_rx *rx, const struct frame *frame)
 }
 
 /* The frame is in one piece of our own. False: a buffer is outside RAM, and the ring broken. */
-static bool give_split(struct td_igbvf *dev, const struct frame *frame)
+static bool give_split(struct td_igbvf_rx *rx, const struct frame *frame)
 {
-	struct td_igbvf_rx *rx = &dev->rx;
 	const uint8_t *from = frame->piece[0].iov_base;
 	size_t header = split_at(rx, frame), done = header;
-	const struct td_mem *mem = &dev->pci.vm->mem;
+	const struct td_mem *mem = rx->ring.mem;
 
 	for (bool first = true; first || done < frame->len; first = false) {
 		uint32_t at = td_igbvf_ring_head(&rx->ring);
@@ -261,7 +272,7 @@ static bool give_split(struct td_igbvf *dev, const struct frame *frame)
 
 		if ((first && !td_mem_write(mem, TD_GPA(header_gpa & ~1ULL), from, header)) ||
 			(bytes && !td_mem_write(mem, TD_GPA(packet_gpa), from + done, bytes))) {
-			td_igbvf_ring_break(dev, &rx->ring, "a receive buffer outside RAM");
+			td_igbvf_ring_break(&rx->ring, "a receive buffer outside RAM");
 			return false;
 		}
 		done += bytes;
@@ -277,76 +288,74 @@ static bool give_split(struct td_igbvf *dev, const struct frame *frame)
 
 /* ---- rounds ---- */
 
-static void count_frame(struct td_igbvf *dev, const struct frame *frame, size_t wire_bytes)
+static void count_frame(struct td_igbvf_rx *rx, const struct frame *frame, size_t wire_bytes)
 {
-	uint64_t *counter = dev->state.counter;
+	uint64_t *counter = rx->regs->counter;
 
 	td_igbvf_count(&counter[TD_VF_COUNT_GPRC], 1);
 	td_igbvf_count(&counter[TD_VF_COUNT_GORC], wire_bytes + TD_IGBVF_CRC_BYTES);
 	if (frame->head[0] & 1)
 		td_igbvf_count(&counter[TD_VF_COUNT_MPRC], 1);
-	td_igbvf_count(&dev->stats.rx_frames, 1);
-	td_igbvf_count(&dev->counters.rx_packets, 1);
-	td_igbvf_count(&dev->counters.rx_bytes, wire_bytes);
+	td_igbvf_count(&rx->packets, 1);
+	td_igbvf_count(&rx->bytes, wire_bytes);
 }
 
 /* A frame that was read: to the guest, if it is for it. False: it was not given. */
-static bool deliver(struct td_igbvf *dev, struct frame *frame, const struct virtio_net_hdr_v1 *header)
+static bool deliver(struct td_igbvf_rx *rx, struct frame *frame, const struct virtio_net_hdr_v1 *header)
 {
 	size_t wire_bytes = frame->len;
 
 	td_igbvf_frame_parse(frame->head,
 		td_igbvf_frame_copy_out(frame->piece, frame->pieces, 0, frame->head, TD_MIN(frame->len, sizeof(frame->head))),
 		&frame->info);
-	if (!is_heard(dev, frame))
+	if (!is_heard(rx, frame))
 		return false;
 	frame->l4_ok = header->flags & VIRTIO_NET_HDR_F_DATA_VALID;
 	if (header->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM)
 		frame->l4_ok = td_igbvf_frame_complete(frame->piece, frame->pieces, frame->len, header->csum_start, header->csum_offset);
 	if (frame->info.tagged)
-		strip_tag(dev, frame);
-	if (!dev->rx.header_bytes)
-		give(dev, frame);
-	else if (!give_split(dev, frame))
+		strip_tag(rx, frame);
+	if (!rx->header_bytes)
+		give(rx, frame);
+	else if (!give_split(rx, frame))
 		return false;
-	count_frame(dev, frame, wire_bytes);
+	count_frame(rx, frame, wire_bytes);
 	return true;
 }
 
 /* 1: a frame was taken off the tap; 0: none there, or no buffers. *given counts those that the guest got. */
-static int receive(struct td_igbvf *dev, unsigned *given)
+static int receive(struct td_igbvf_rx *rx, unsigned *given)
 {
-	struct td_igbvf_rx *rx = &dev->rx;
 	struct virtio_net_hdr_v1 header;
 	struct frame frame;
 	uint32_t tail;
 	ssize_t len;
 
-	if (!td_igbvf_ring_tail(dev, &rx->ring, &tail))
+	if (!td_igbvf_ring_tail(&rx->ring, &tail))
 		return 0;
 	if (available(&rx->ring, tail) < rx->need) {
-		td_igbvf_count(&dev->stats.rx_no_buffer, rx->ring.seen != tail);
+		td_igbvf_count(&rx->no_buffer, rx->ring.seen != tail);
 		rx->ring.seen = tail;
 		return 0;
 	}
 	rx->ring.seen = UINT32_MAX;
 	frame.len = 0;
 	if (rx->header_bytes) {
-		frame.piece[0] = (struct iovec){dev->io.scratch, rx->frame_max};
+		frame.piece[0] = (struct iovec){rx->scratch, rx->frame_max};
 		frame.pieces = 1;
-	} else if (!fill_pieces(dev, &frame)) {
+	} else if (!fill_pieces(rx, &frame)) {
 		return 0;
 	}
-	len = read_frame(dev, &frame, &header);
+	len = read_frame(rx, &frame, &header);
 	if (len == -EMSGSIZE) {
-		td_igbvf_count(&dev->counters.rx_dropped, 1);
+		td_igbvf_count(&rx->dropped, 1);
 		return 1;
 	}
 	if (len < 0) {
 		rx->ready = len == -EINTR;
 		return rx->ready;
 	}
-	*given += deliver(dev, &frame, &header);
+	*given += deliver(rx, &frame, &header);
 	return 1;
 }
 
@@ -356,42 +365,41 @@ uint32_t td_igbvf_rx_rest(uint32_t count)
 }
 
 /* Of a ring that is well filled, so that frames find buffers all the time. */
-static unsigned burn_ahead(struct td_igbvf *dev)
+static unsigned burn_ahead(struct td_igbvf_rx *rx)
 {
-	struct td_igbvf_ring *ring = &dev->rx.ring;
+	struct td_igbvf_ring *ring = &rx->ring;
 	unsigned burned = 0;
 	uint32_t tail, head;
 
-	while (burned < BURN_PORTION && td_igbvf_ring_tail(dev, ring, &tail) && available(ring, tail) > ring->count - ring->count / 4) {
+	while (burned < BURN_PORTION && td_igbvf_ring_tail(ring, &tail) && available(ring, tail) > ring->count - ring->count / 4) {
 		head = td_igbvf_ring_head(ring);
 		if (head == 0 || head >= ring->count - td_igbvf_rx_rest(ring->count))
 			break;
-		__atomic_fetch_add(&dev->rx.burned_ahead, 1, __ATOMIC_RELAXED); /* before the head shows it */
-		(void)td_igbvf_rx_burn(dev);
+		__atomic_fetch_add(&rx->burned_ahead, 1, __ATOMIC_RELAXED); /* before the head shows it */
+		(void)td_igbvf_rx_burn(rx);
 		burned++;
 	}
 	return burned;
 }
 
-bool td_igbvf_rx_round(struct td_igbvf *dev)
+bool td_igbvf_rx_round(struct td_igbvf_rx *rx, const bool *stop, bool *ret_tell)
 {
 	unsigned given = 0, taken = 0;
 
-	while (taken < ROUND_FRAMES && !td_igbvf_io_asked(dev) && dev->rx.ready && receive(dev, &given))
+	while (taken < ROUND_FRAMES && !td_igbvf_ring_asked(stop) && rx->ready && receive(rx, &given))
 		taken++;
-	if (__atomic_exchange_n(&dev->rx.burn_ahead, false, __ATOMIC_ACQUIRE))
-		given += burn_ahead(dev);
-	if (given)
-		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_RX(0));
+	if (__atomic_exchange_n(&rx->burn_ahead, false, __ATOMIC_ACQUIRE))
+		given += burn_ahead(rx);
+	*ret_tell = given;
 	return taken != 0;
 }
 
-bool td_igbvf_rx_burn(struct td_igbvf *dev)
+bool td_igbvf_rx_burn(struct td_igbvf_rx *rx)
 {
 	uint32_t tail;
 
-	if (!td_igbvf_ring_tail(dev, &dev->rx.ring, &tail) || tail == td_igbvf_ring_head(&dev->rx.ring))
+	if (!td_igbvf_ring_tail(&rx->ring, &tail) || tail == td_igbvf_ring_head(&rx->ring))
 		return false;
-	write_back(&dev->rx.ring, 0, RXD_DD | RXD_EOP | RXD_RXE, 0, 0);
+	write_back(&rx->ring, 0, RXD_DD | RXD_EOP | RXD_RXE, 0, 0);
 	return true;
 }

@@ -154,8 +154,8 @@ static void gather(struct td_igbvf *dev, struct saved *saved)
 	saved->vf = dev->state;
 	saved->sent = dev->irq.sent;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		memcpy(saved->tx[i].context, dev->tx[i].context, sizeof(saved->tx[i].context));
-		saved->tx[i].context_kept = dev->tx[i].context_kept;
+		memcpy(saved->tx[i].context, dev->tx.queue[i].context, sizeof(saved->tx[i].context));
+		saved->tx[i].context_kept = dev->tx.queue[i].context_kept;
 	}
 	td_msix_bar_access(&dev->msix, TD_IGBVF_BAR_MSIX, &pending, &result);
 	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
@@ -215,7 +215,7 @@ static const char *check(const struct td_igbvf *dev, const struct saved *saved)
 {
 	const struct td_vf82576_state *vf = &saved->vf;
 
-	if (memcmp(vf->mac, dev->mac, sizeof(dev->mac)) != 0)
+	if (memcmp(vf->mac, dev->state.mac, sizeof(vf->mac)) != 0)
 		return "is of a NIC with another MAC";
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
 		if (!ring_ok(&vf->rx[i]) || !ring_ok(&vf->tx[i]))
@@ -290,8 +290,8 @@ int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, s
 	dev->state = saved.vf;
 	dev->irq.sent = saved.sent;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		memcpy(dev->tx[i].context, saved.tx[i].context, sizeof(dev->tx[i].context));
-		dev->tx[i].context_kept = saved.tx[i].context_kept;
+		memcpy(dev->tx.queue[i].context, saved.tx[i].context, sizeof(dev->tx.queue[i].context));
+		dev->tx.queue[i].context_kept = saved.tx[i].context_kept;
 	}
 	dev->link_shown = saved.link_shown;
 	commit_function(dev, &saved);

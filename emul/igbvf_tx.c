@@ -7,9 +7,9 @@
  * Theory of operation. A packet is taken when all of its descriptors are there, from its context descriptors to its last data descriptor,
  * so that the head never stands inside one: a flip to hardware may come between any two. Each descriptor is loaded once.
  */
-#include "core/vm.h"
-#include "emul/igbvf_packet.h"
-#include "emul/igbvf_parts.h"
+#include "emul/igbvf_tx.h"
+
+#include <string.h>
 
 #define ROUND_PACKETS	 64U
 #define TELL_DESCRIPTORS 64U /* done, before the guest is told */
@@ -44,12 +44,28 @@ struct gathered {
 	uint32_t report[REPORTS_MAX]; /* descriptors that want to be told done */
 };
 
-void td_igbvf_tx_prepare(struct td_igbvf *dev)
+void td_igbvf_tx_init(struct td_igbvf_tx *tx, struct td_vf82576_state *regs, const struct td_mem *mem, const char *device, int tap_fd,
+	const bool *link_up)
+{
+	*tx = (struct td_igbvf_tx){.regs = regs, .tap_fd = tap_fd, .link_up = link_up};
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
+		td_igbvf_ring_init(&tx->queue[i].ring, mem, device, "transmit");
+}
+
+void td_igbvf_tx_reset(struct td_igbvf_tx *tx)
 {
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		td_igbvf_ring_prepare(dev, &dev->tx[i].ring, &dev->state.tx[i]);
-		if (!dev->tx[i].ring.desc)
-			dev->tx[i].context_kept = false;
+		memset(tx->queue[i].context, 0, sizeof(tx->queue[i].context));
+		tx->queue[i].done = 0;
+	}
+}
+
+void td_igbvf_tx_prepare(struct td_igbvf_tx *tx, bool may_run)
+{
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
+		td_igbvf_ring_prepare(&tx->queue[i].ring, &tx->regs->tx[i], may_run);
+		if (!tx->queue[i].ring.desc)
+			tx->queue[i].context_kept = false;
 	}
 }
 
@@ -63,10 +79,10 @@ static bool ring_waiting(const struct td_igbvf_ring *ring)
 	return tail != td_igbvf_ring_head(ring) && tail != ring->seen;
 }
 
-bool td_igbvf_tx_waiting(struct td_igbvf *dev)
+bool td_igbvf_tx_waiting(const struct td_igbvf_tx *tx)
 {
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
-		if (!dev->direct.frozen && ring_waiting(&dev->tx[i].ring))
+		if (ring_waiting(&tx->queue[i].ring))
 			return true;
 	return false;
 }
@@ -83,7 +99,7 @@ static void take_context(struct gathered *g, uint64_t low, uint64_t high)
 }
 
 /* NULL, or what is wrong. */
-static const char *take_data(struct td_igbvf *dev, struct gathered *g, uint64_t addr, uint32_t cmd, uint32_t olinfo)
+static const char *take_data(const struct td_igbvf_ring *ring, struct gathered *g, uint64_t addr, uint32_t cmd, uint32_t olinfo)
 {
 	uint32_t len = cmd & CMD_LEN;
 	void *host;
@@ -97,7 +113,7 @@ static const char *take_data(struct td_igbvf *dev, struct gathered *g, uint64_t 
 		return NULL;
 	if (g->packet.segments == TD_IGBVF_SEGMENTS_MAX || g->packet.len + len > TD_IGBVF_PACKET_MAX)
 		return "a packet that is too long";
-	host = td_mem_ptr(&dev->pci.vm->mem, TD_GPA(addr), len);
+	host = td_mem_ptr(ring->mem, TD_GPA(addr), len);
 	if (!host)
 		return "a packet outside RAM";
 	g->packet.segment[g->packet.segments++] = (struct iovec){host, len};
@@ -105,7 +121,7 @@ static const char *take_data(struct td_igbvf *dev, struct gathered *g, uint64_t 
 	return NULL;
 }
 
-static const char *take_descriptor(struct td_igbvf *dev, struct td_igbvf_ring *ring, struct gathered *g, bool *ret_end)
+static const char *take_descriptor(const struct td_igbvf_ring *ring, struct gathered *g, bool *ret_end)
 {
 	uint64_t low = __atomic_load_n(&ring->desc[2 * g->next], __ATOMIC_RELAXED);
 	uint64_t high = __atomic_load_n(&ring->desc[2 * g->next + 1], __ATOMIC_RELAXED);
@@ -124,7 +140,7 @@ static const char *take_descriptor(struct td_igbvf *dev, struct td_igbvf_ring *r
 			return "a context descriptor inside a packet";
 		take_context(g, low, high);
 	} else {
-		why = take_data(dev, g, low, cmd, (uint32_t)(high >> 32));
+		why = take_data(ring, g, low, cmd, (uint32_t)(high >> 32));
 		*ret_end = cmd & CMD_EOP;
 	}
 	g->next = td_igbvf_ring_next(ring, g->next);
@@ -132,7 +148,7 @@ static const char *take_descriptor(struct td_igbvf *dev, struct td_igbvf_ring *r
 }
 
 /* 1: a whole packet; 0: not all of it is there yet (or contexts alone, which are taken); -1: the ring is broken. */
-static int gather(struct td_igbvf *dev, struct td_igbvf_tx *tx, uint32_t tail, struct gathered *g)
+static int gather(struct td_igbvf_tx_queue *queue, uint32_t tail, struct gathered *g)
 {
 	bool end = false;
 
@@ -141,100 +157,100 @@ static int gather(struct td_igbvf *dev, struct td_igbvf_tx *tx, uint32_t tail, s
 	g->context_new[0] = g->context_new[1] = false;
 	g->data = false;
 	g->reports = 0;
-	g->next = td_igbvf_ring_head(&tx->ring);
+	g->next = td_igbvf_ring_head(&queue->ring);
 	while (!end && g->next != tail) {
-		const char *why = take_descriptor(dev, &tx->ring, g, &end);
+		const char *why = take_descriptor(&queue->ring, g, &end);
 
 		if (why) {
-			td_igbvf_ring_break(dev, &tx->ring, why);
+			td_igbvf_ring_break(&queue->ring, why);
 			return -1;
 		}
 	}
 	for (unsigned i = 0; (end || !g->data) && i < TD_COUNT(g->context_new); i++)
 		if (g->context_new[i])
-			tx->context[i] = g->context[i];
+			queue->context[i] = g->context[i];
 	if (!end && !g->data)
-		td_igbvf_ring_set_head(&tx->ring, g->next);
+		td_igbvf_ring_set_head(&queue->ring, g->next);
 	return end;
 }
 
 /* ---- sending ---- */
 
-static void set_offloads(struct td_igbvf_tx *tx, struct gathered *g)
+static void set_offloads(struct td_igbvf_tx_queue *queue, struct gathered *g)
 {
 	struct td_igbvf_packet *packet = &g->packet;
 	unsigned idx = g->olinfo >> IDX_SHIFT & IDX_MASK;
 	bool wanted = g->cmd & (CMD_VLE | CMD_TSE) || g->olinfo & (POPTS_IXSM | POPTS_TXSM);
 
-	packet->context = tx->context[idx];
+	packet->context = queue->context[idx];
 	packet->insert_tag = g->cmd & CMD_VLE;
 	packet->segment_tcp = g->cmd & CMD_TSE;
 	packet->sum_ip = g->olinfo & POPTS_IXSM;
 	packet->sum_l4 = g->olinfo & POPTS_TXSM;
-	tx->context_kept |= wanted && !g->context_new[idx];
+	queue->context_kept |= wanted && !g->context_new[idx];
 }
 
-static void count_packet(struct td_igbvf *dev, bool sent, const struct td_igbvf_packet *packet)
+static void count_packet(struct td_igbvf_tx *tx, bool sent, const struct td_igbvf_packet *packet)
 {
-	uint64_t *counter = dev->state.counter;
+	uint64_t *counter = tx->regs->counter;
 
 	if (!sent) {
-		td_igbvf_count(&dev->counters.tx_dropped, 1);
+		td_igbvf_count(&tx->dropped, 1);
 		return;
 	}
 	td_igbvf_count(&counter[TD_VF_COUNT_GPTC], packet->wire_frames);
 	td_igbvf_count(&counter[TD_VF_COUNT_GOTC], packet->wire_bytes + (uint64_t)packet->wire_frames * TD_IGBVF_CRC_BYTES);
-	td_igbvf_count(&dev->stats.tx_frames, packet->wire_frames);
-	td_igbvf_count(&dev->counters.tx_packets, packet->wire_frames);
-	td_igbvf_count(&dev->counters.tx_bytes, packet->wire_bytes);
+	td_igbvf_count(&tx->packets, packet->wire_frames);
+	td_igbvf_count(&tx->bytes, packet->wire_bytes);
 }
 
-static void report_done(struct td_igbvf_tx *tx, const struct gathered *g)
+static void report_done(struct td_igbvf_tx_queue *queue, const struct gathered *g)
 {
-	uint32_t head = td_igbvf_ring_head(&tx->ring), descriptors = g->next >= head ? g->next - head : g->next + tx->ring.count - head;
+	uint32_t head = td_igbvf_ring_head(&queue->ring),
+		 descriptors = g->next >= head ? g->next - head : g->next + queue->ring.count - head;
 
 	for (unsigned i = 0; i < g->reports; i++) {
-		uint32_t *status = (uint32_t *)&tx->ring.desc[2 * g->report[i] + 1] + 1;
+		uint32_t *status = (uint32_t *)&queue->ring.desc[2 * g->report[i] + 1] + 1;
 
 		__atomic_store_n(status, STATUS_DD, __ATOMIC_RELEASE);
 	}
-	if (g->reports && !tx->done)
-		tx->done_ns = td_now_ns();
-	tx->done += g->reports ? descriptors : 0;
-	tx->done_bytes += g->reports ? g->packet.len : 0;
+	if (g->reports && !queue->done)
+		queue->done_ns = td_now_ns();
+	queue->done += g->reports ? descriptors : 0;
+	queue->done_bytes += g->reports ? g->packet.len : 0;
 }
 
-static bool transmit(struct td_igbvf *dev, struct td_igbvf_tx *tx)
+static bool transmit(struct td_igbvf_tx *tx, struct td_igbvf_tx_queue *queue)
 {
+	struct td_igbvf_ring *ring = &queue->ring;
 	struct gathered g;
 	uint32_t tail;
 	int rc;
 
-	if (!td_igbvf_ring_tail(dev, &tx->ring, &tail) || tail == td_igbvf_ring_head(&tx->ring))
+	if (!td_igbvf_ring_tail(ring, &tail) || tail == td_igbvf_ring_head(ring))
 		return false;
-	rc = gather(dev, tx, tail, &g);
+	rc = gather(queue, tail, &g);
 	if (rc <= 0) {
-		tx->ring.seen = tail;
+		ring->seen = tail;
 		return false;
 	}
-	tx->ring.seen = UINT32_MAX;
-	set_offloads(tx, &g);
-	count_packet(dev, __atomic_load_n(&dev->link_up, __ATOMIC_RELAXED) && td_igbvf_packet_send(&g.packet, dev->tap.fd[0]), &g.packet);
-	report_done(tx, &g);
-	dev->direct.packets++;
-	td_igbvf_ring_set_head(&tx->ring, g.next);
+	ring->seen = UINT32_MAX;
+	set_offloads(queue, &g);
+	count_packet(tx, __atomic_load_n(tx->link_up, __ATOMIC_RELAXED) && td_igbvf_packet_send(&g.packet, tx->tap_fd), &g.packet);
+	report_done(queue, &g);
+	tx->taken++;
+	td_igbvf_ring_set_head(ring, g.next);
 	return true;
 }
 
-bool td_igbvf_tx_round(struct td_igbvf *dev)
+bool td_igbvf_tx_round(struct td_igbvf_tx *tx, const bool *stop)
 {
 	bool did = false;
 
-	td_igbvf_direct_round(dev);
-	for (unsigned i = 0; i < TD_VF82576_QUEUES && !dev->direct.frozen; i++) {
+	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
 		unsigned sent = 0;
 
-		while (sent < ROUND_PACKETS && !td_igbvf_io_asked(dev) && transmit(dev, &dev->tx[i]))
+		while (sent < ROUND_PACKETS && !td_igbvf_ring_asked(stop) && transmit(tx, &tx->queue[i]))
 			sent++;
 		did |= sent != 0;
 	}
@@ -245,27 +261,28 @@ bool td_igbvf_tx_round(struct td_igbvf *dev)
  * An interrupt costs the guest several exits, and the driver only frees memory by it. So it is told of a few small packets together; of
  * large ones at once, for TCP sends no more while its last ones are not known to have left.
  */
-static bool is_due(const struct td_igbvf_tx *tx)
+static bool is_due(const struct td_igbvf_tx_queue *queue)
 {
-	return tx->done >= TD_MIN(TELL_DESCRIPTORS, tx->ring.count / 4) || tx->done_bytes >= TELL_BYTES;
+	return queue->done >= TD_MIN(TELL_DESCRIPTORS, queue->ring.count / 4) || queue->done_bytes >= TELL_BYTES;
 }
 
-uint64_t td_igbvf_tx_tell(struct td_igbvf *dev, bool now)
+uint64_t td_igbvf_tx_tell(struct td_igbvf_tx *tx, bool now, uint32_t *ret_queues)
 {
 	uint64_t next = TD_IGBVF_NEVER;
 
+	*ret_queues = 0;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
-		struct td_igbvf_tx *tx = &dev->tx[i];
+		struct td_igbvf_tx_queue *queue = &tx->queue[i];
 
-		if (!tx->done)
+		if (!queue->done)
 			continue;
-		if (!now && !is_due(tx) && td_now_ns() < tx->done_ns + TELL_NS) {
-			next = TD_MIN(next, tx->done_ns + TELL_NS);
+		if (!now && !is_due(queue) && td_now_ns() < queue->done_ns + TELL_NS) {
+			next = TD_MIN(next, queue->done_ns + TELL_NS);
 			continue;
 		}
-		tx->done = 0;
-		tx->done_bytes = 0;
-		td_igbvf_irq_note(dev, TD_IGBVF_CAUSE_TX(i));
+		queue->done = 0;
+		queue->done_bytes = 0;
+		*ret_queues |= 1U << i;
 	}
 	return next;
 }

@@ -391,10 +391,8 @@ static int device_quiesce(struct td_device *device)
 
 	td_vfio_reset_wait(&dev->open);
 	sync_after_reset(dev);
-	if (dev->state == TD_VFIO_PLUGGED && dev->open.bus_master) {
-		return -EBUSY; /* and goes on receiving while the vCPUs stand still */
-	}
-	return 0;
+	/* One in use goes on receiving while the vCPUs stand still. */
+	return dev->state == TD_VFIO_PLUGGED && dev->open.bus_master ? -EBUSY : 0;
 }
 
 static void device_resume(struct td_device *device)

@@ -252,7 +252,7 @@ static void send_frame(struct machine *m, const struct step *step)
 	memset(frame, 0, 12);
 	frame[0] = step->how & 3;
 	memcpy(frame + 6, &step->at, 4);
-	memcpy(frame + 12, m->dev->mac, 6);
+	memcpy(frame + 12, m->dev->state.mac, 6);
 	memcpy(frame + 24, step->how & 4 ? "\x81\x00\x00\x01\x08\x00\x45" : "\x08\x00\x45\x00\x00\x00\x00", 7);
 	(void)!write(m->wire, frame, len);
 }

@@ -204,7 +204,7 @@ static void test_long_frames(void **state)
 	expect_heard(d, frame, 1518);
 	expect_filtered(d, frame, 1519);
 	expect_filtered(d, frame, 9300);
-	assert_int_equal(d->dev->counters.rx_dropped, 2);
+	assert_int_equal(d->dev->rx.dropped, 2);
 	driver_mail1(d, TD_VF_MAIL_SET_LPE, 9238);
 	driver_wire_send(d, NULL, frame, 9234);
 	for (size_t at = 0; at < 9234; at += DRIVER_BUFFER) {
@@ -289,14 +289,14 @@ static void test_short_ring(void **state)
 		driver_write(d, TD_VF_RXDCTL, TD_VF_QUEUE_ENABLE);
 		driver_write(d, TD_VF_RDT, COUNT - 1);
 		memcpy(driver_ram(d, theirs), untouched, sizeof(untouched));
-		dropped = d->dev->counters.rx_dropped;
+		dropped = d->dev->rx.dropped;
 		driver_wire_send(d, NULL, frame, sizeof(frame));
 		driver_wire_send(d, NULL, frame, FULL + 1);
 		driver_wire_send(d, NULL, frame, FULL);
 		for (d->rx_next = 0; !(driver_rx_wait(d) & RXD_EOP); d->rx_next++)
 			assert_int_not_equal(driver_rx_wait(d), 0);
 		assert_int_equal(d->rx_next, COUNT - 2);
-		assert_int_equal(d->dev->counters.rx_dropped - dropped, 2);
+		assert_int_equal(d->dev->rx.dropped - dropped, 2);
 		assert_memory_equal(driver_ram(d, theirs), untouched, sizeof(untouched));
 		assert_false(d->rx[2 * (COUNT - 1) + 1] & RXD_DD);
 	}
@@ -471,7 +471,7 @@ static void test_tiny_segments(void **state)
 	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), len);
 	assert_int_equal(header.gso_size, 36);
 	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 50), -1);
-	assert_int_equal(d->dev->counters.tx_dropped, 2);
+	assert_int_equal(d->dev->tx.dropped, 2);
 }
 
 static void test_nonsense_is_dropped(void **state)
@@ -514,8 +514,8 @@ static void test_nonsense_is_dropped(void **state)
 	driver_tx_go(d);
 	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), 200);
 	assert_true(driver_tx_last_done(d));
-	assert_int_equal(d->dev->counters.tx_dropped, TD_COUNT(nonsense) + 2);
-	assert_int_equal(d->dev->stats.bad_descriptors, 0);
+	assert_int_equal(d->dev->tx.dropped, TD_COUNT(nonsense) + 2);
+	assert_int_equal(d->dev->tx.queue[0].ring.breaks, 0);
 }
 
 /* Not before its last descriptor is there; many in one go. */
@@ -537,7 +537,7 @@ static void test_descriptors(void **state)
 	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), 304);
 	assert_true(driver_tx_done(d, 2));
 	assert_true(driver_reads(d, TD_VF_TDH, 3));
-	assert_false(d->dev->tx[0].context_kept);
+	assert_false(d->dev->tx.queue[0].context_kept);
 	for (unsigned round = 0; round < 5; round++) {
 		for (unsigned i = 0; i < 50; i++)
 			driver_tx_frame(d, 0, 60 + i);
@@ -551,7 +551,7 @@ static void test_descriptors(void **state)
 	assert_int_equal(driver_wire_take(d, &header, got, sizeof(got), 1000), 204);
 	assert_true(driver_tx_last_done(d));
 	assert_int_equal(get16(got + 14), 5);
-	assert_true(d->dev->tx[0].context_kept);
+	assert_true(d->dev->tx.queue[0].context_kept);
 	assert_int_equal(td_igbvf_check(d->dev, NULL), -EOPNOTSUPP);
 }
 

@@ -48,8 +48,8 @@ static void make_busy(struct driver *d)
 	d->dev->irq.sent = 5;
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
 		for (unsigned n = 0; n < 2; n++)
-			d->dev->tx[i].context[n] = (struct td_igbvf_context){0x11110000U + i, 0x22220000U + n, 0x3333U};
-	d->dev->tx[1].context_kept = true;
+			d->dev->tx.queue[i].context[n] = (struct td_igbvf_context){0x11110000U + i, 0x22220000U + n, 0x3333U};
+	d->dev->tx.queue[1].context_kept = true;
 	d->dev->link_shown = true;
 }
 
