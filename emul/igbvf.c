@@ -24,14 +24,14 @@
 #define FRAME_PAD_BYTES	 60U
 #define INJECT_MAX_BYTES 1514U
 
-static struct td_igbvf *from_pci(struct td_pci_dev *pci)
+static struct td_igbvf *igbvf_from_pci(struct td_pci_dev *pci)
 {
 	return TD_CONTAINER_OF(pci, struct td_igbvf, pci);
 }
 
-static struct td_igbvf *from_device(struct td_device *device)
+static struct td_igbvf *igbvf_from_device(struct td_device *device)
 {
-	return from_pci(TD_CONTAINER_OF(device, struct td_pci_dev, device));
+	return igbvf_from_pci(TD_CONTAINER_OF(device, struct td_pci_dev, device));
 }
 
 /* ---- reset ---- */
@@ -87,9 +87,9 @@ static void reset_function(struct td_igbvf *dev)
 
 /* ---- PCI ---- */
 
-static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
+static enum td_result igbvf_bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
 {
-	struct td_igbvf *dev = from_pci(pci);
+	struct td_igbvf *dev = igbvf_from_pci(pci);
 	enum td_result result;
 
 	if (bar == TD_IGBVF_BAR_REGS)
@@ -102,9 +102,9 @@ static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td
 	return TD_DONE;
 }
 
-static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
+static void igbvf_bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 {
-	struct td_igbvf *dev = from_pci(pci);
+	struct td_igbvf *dev = igbvf_from_pci(pci);
 
 	if (bar != TD_IGBVF_BAR_REGS)
 		return;
@@ -113,9 +113,9 @@ static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
 }
 
-static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
+static void igbvf_config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
 {
-	struct td_igbvf *dev = from_pci(pci);
+	struct td_igbvf *dev = igbvf_from_pci(pci);
 	unsigned at = dev->pcie_cap + PCI_EXP_DEVCTL;
 	uint16_t control = td_pci_get16(pci->config, at);
 
@@ -129,40 +129,40 @@ static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned wid
 	update_bus_master(dev);
 }
 
-static void ejected(struct td_pci_dev *pci)
+static void igbvf_ejected(struct td_pci_dev *pci)
 {
-	reset_function(from_pci(pci));
+	reset_function(igbvf_from_pci(pci));
 }
 
 static const struct td_pci_ops pci_ops = {
-	.bar_access = bar_access,
-	.bar_mapped = bar_mapped,
-	.config_written = config_written,
-	.ejected = ejected,
+	.bar_access = igbvf_bar_access,
+	.bar_mapped = igbvf_bar_mapped,
+	.config_written = igbvf_config_written,
+	.ejected = igbvf_ejected,
 };
 
 /* ---- the device's life ---- */
 
-static void device_reset(struct td_device *device)
+static void igbvf_device_reset(struct td_device *device)
 {
-	reset_function(from_device(device));
+	reset_function(igbvf_from_device(device));
 }
 
-static int device_quiesce(struct td_device *device)
+static int igbvf_device_quiesce(struct td_device *device)
 {
-	struct td_igbvf *dev = from_device(device);
+	struct td_igbvf *dev = igbvf_from_device(device);
 
 	/* On hardware too: it may come back to the model while the VM is paused. */
 	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_QUIESCE);
 	return dev->on_hardware ? -EBUSY : 0;
 }
 
-static void device_resume(struct td_device *device)
+static void igbvf_device_resume(struct td_device *device)
 {
-	td_igbvf_io_release(from_device(device), TD_IGBVF_HOLD_QUIESCE);
+	td_igbvf_io_release(igbvf_from_device(device), TD_IGBVF_HOLD_QUIESCE);
 }
 
-static void destroy(struct td_igbvf *dev)
+static void igbvf_destroy(struct td_igbvf *dev)
 {
 	td_igbvf_io_fini(dev);
 	if (dev->pci.vm) {
@@ -181,21 +181,21 @@ static void destroy(struct td_igbvf *dev)
 	free(dev);
 }
 
-static void device_destroy(struct td_device *device)
+static void igbvf_device_destroy(struct td_device *device)
 {
-	destroy(from_device(device));
+	igbvf_destroy(igbvf_from_device(device));
 }
 
 static const struct td_device_ops device_ops = {
-	.reset = device_reset,
-	.quiesce = device_quiesce,
-	.resume = device_resume,
-	.destroy = device_destroy,
+	.reset = igbvf_device_reset,
+	.quiesce = igbvf_device_quiesce,
+	.resume = igbvf_device_resume,
+	.destroy = igbvf_device_destroy,
 };
 
 /* ---- set-up ---- */
 
-static int add_pcie(struct td_igbvf *dev, struct td_err *err)
+static int igbvf_add_pcie(struct td_igbvf *dev, struct td_err *err)
 {
 	int cap = td_pci_add_cap(&dev->pci, PCI_CAP_ID_EXP, PCIE_CAP_BYTES);
 
@@ -225,7 +225,7 @@ static int init_function(struct td_igbvf *dev, struct td_vm *vm, const char *nam
 		return rc;
 	td_pci_dev_set_bar(&dev->pci, TD_IGBVF_BAR_REGS, TD_PCI_BAR_MEM64, true, TD_VF82576_BAR0_BYTES);
 	td_pci_dev_set_bar(&dev->pci, TD_IGBVF_BAR_MSIX, TD_PCI_BAR_MEM64, true, TD_VF82576_BAR3_BYTES);
-	rc = add_pcie(dev, err);
+	rc = igbvf_add_pcie(dev, err);
 	if (!rc)
 		rc = td_msix_init(
 			&dev->msix, &dev->pci, TD_VF82576_VECTORS, TD_IGBVF_BAR_MSIX, 0, TD_IGBVF_BAR_MSIX, TD_VF82576_PBA_OFFSET, err);
@@ -233,7 +233,7 @@ static int init_function(struct td_igbvf *dev, struct td_vm *vm, const char *nam
 	return rc;
 }
 
-static int open_tap(struct td_igbvf *dev, const struct td_igbvf_config *config, struct td_err *err)
+static int igbvf_open_tap(struct td_igbvf *dev, const struct td_igbvf_config *config, struct td_err *err)
 {
 	struct td_tap_config tap = {.name = config->tap_name, .bridge = config->bridge, .mtu = config->mtu, .queue_count = 1};
 	int rc;
@@ -263,7 +263,7 @@ static void release_frames(void *opaque)
 	td_igbvf_io_release(opaque, TD_IGBVF_HOLD_REGISTER);
 }
 
-static int ask_hardware(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
+static int igbvf_ask_hardware(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct td_igbvf *dev = opaque;
 
@@ -283,11 +283,11 @@ static void interrupt_by_mail(void *opaque)
 static const struct td_igbvf_mail_ops mail_ops = {
 	.hold = hold_frames,
 	.release = release_frames,
-	.ask = ask_hardware,
+	.ask = igbvf_ask_hardware,
 	.interrupt = interrupt_by_mail,
 };
 
-static void init_fields(struct td_igbvf *dev, struct td_vm *vm, const struct td_igbvf_config *config)
+static void igbvf_init_fields(struct td_igbvf *dev, struct td_vm *vm, const struct td_igbvf_config *config)
 {
 	memcpy(dev->state.mac, config->mac, sizeof(dev->state.mac));
 	dev->link_up = true;
@@ -321,18 +321,18 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 	dev = calloc(1, sizeof(*dev));
 	if (!dev)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
-	init_fields(dev, vm, config);
+	igbvf_init_fields(dev, vm, config);
 	td_igbvf_direct_init(dev);
 	rc = init_function(dev, vm, config->name, err);
 	if (!rc)
-		rc = open_tap(dev, config, err);
+		rc = igbvf_open_tap(dev, config, err);
 	if (!rc)
 		rc = open_datapath(dev, err);
 	if (!rc)
 		rc = td_pci_attach(&vm->pci, &dev->pci, -1, err);
 	if (rc) {
 		dev->pci.vm = vm;
-		destroy(dev);
+		igbvf_destroy(dev);
 		return rc;
 	}
 	td_vm_add_device(vm, &dev->pci.device);
@@ -353,7 +353,7 @@ int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector)
 	return td_msix_fd(&dev->msix, vector);
 }
 
-static uint64_t load(const uint64_t *counter)
+static uint64_t igbvf_load(const uint64_t *counter)
 {
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
@@ -361,28 +361,28 @@ static uint64_t load(const uint64_t *counter)
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters)
 {
 	*ret_counters = (struct td_net_counters){
-		.rx_packets = load(&dev->rx.packets),
-		.rx_bytes = load(&dev->rx.bytes),
-		.tx_packets = load(&dev->tx.packets),
-		.tx_bytes = load(&dev->tx.bytes),
-		.rx_dropped = load(&dev->rx.dropped),
-		.tx_dropped = load(&dev->tx.dropped),
+		.rx_packets = igbvf_load(&dev->rx.packets),
+		.rx_bytes = igbvf_load(&dev->rx.bytes),
+		.tx_packets = igbvf_load(&dev->tx.packets),
+		.tx_bytes = igbvf_load(&dev->tx.bytes),
+		.rx_dropped = igbvf_load(&dev->rx.dropped),
+		.tx_dropped = igbvf_load(&dev->tx.dropped),
 	};
 }
 
 void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats)
 {
 	*ret_stats = (struct td_igbvf_stats){
-		.traps = load(&dev->traps),
-		.rx_frames = load(&dev->rx.packets),
-		.tx_frames = load(&dev->tx.packets),
-		.rx_no_buffer = load(&dev->rx.no_buffer),
-		.interrupts = load(&dev->irq.messages),
-		.bad_descriptors = load(&dev->rx.ring.breaks),
-		.direct = load(&dev->direct_count),
+		.traps = igbvf_load(&dev->traps),
+		.rx_frames = igbvf_load(&dev->rx.packets),
+		.tx_frames = igbvf_load(&dev->tx.packets),
+		.rx_no_buffer = igbvf_load(&dev->rx.no_buffer),
+		.interrupts = igbvf_load(&dev->irq.messages),
+		.bad_descriptors = igbvf_load(&dev->rx.ring.breaks),
+		.direct = igbvf_load(&dev->direct_count),
 	};
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++)
-		ret_stats->bad_descriptors += load(&dev->tx.queue[i].ring.breaks);
+		ret_stats->bad_descriptors += igbvf_load(&dev->tx.queue[i].ring.breaks);
 }
 
 bool td_igbvf_hears(const struct td_igbvf *dev, const uint8_t address[6])

@@ -55,12 +55,12 @@ static uint32_t *in_ring(struct td_igbvf *dev, size_t field, unsigned queue)
 	return (uint32_t *)(void *)((char *)&dev->state.tx[queue] + field);
 }
 
-static uint32_t load(const uint32_t *at)
+static uint32_t direct_load(const uint32_t *at)
 {
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
 
-static uint64_t load64(const uint64_t *at)
+static uint64_t direct_load64(const uint64_t *at)
 {
 	return __atomic_load_n(at, __ATOMIC_RELAXED);
 }
@@ -68,12 +68,12 @@ static uint64_t load64(const uint64_t *at)
 /* Of one that has sent `packets` in `ns`, since it had got rx_frames. */
 static bool is_sender(const struct td_igbvf *dev, uint32_t packets, uint64_t rx_frames, uint64_t ns)
 {
-	return packets >= ASKED_FACTOR * (load64(&dev->rx.packets) - rx_frames) || (uint64_t)packets * OFTEN_NS >= ns;
+	return packets >= ASKED_FACTOR * (direct_load64(&dev->rx.packets) - rx_frames) || (uint64_t)packets * OFTEN_NS >= ns;
 }
 
 /* ---- in and out: with the VM's lock ---- */
 
-static void enter(struct td_igbvf *dev)
+static void direct_enter(struct td_igbvf *dev)
 {
 	struct td_igbvf_direct *direct = &dev->direct;
 	const struct td_pci_bar *bar = &dev->pci.bar[TD_IGBVF_BAR_REGS];
@@ -84,8 +84,8 @@ static void enter(struct td_igbvf *dev)
 	memset(direct->page, 0, TD_PAGE);
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {
 		for (unsigned i = 0; i < TD_COUNT(fields); i++)
-			*in_page(dev, fields[i].at, queue) = load(in_ring(dev, fields[i].field, queue));
-		*in_page(dev, TD_VF_TDT, queue) = load(&dev->state.tx[queue].tail);
+			*in_page(dev, fields[i].at, queue) = direct_load(in_ring(dev, fields[i].field, queue));
+		*in_page(dev, TD_VF_TDT, queue) = direct_load(&dev->state.tx[queue].tail);
 	}
 	if (td_kvm_slot_add(&dev->pci.vm->kvm, TD_GPA(bar->addr + PAGE_AT), TD_PAGE, direct->page, 0, &direct->memslot) < 0)
 		return;
@@ -104,8 +104,8 @@ void td_igbvf_direct_leave(struct td_igbvf *dev)
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {
 		for (unsigned i = 0; i < TD_COUNT(fields); i++)
 			if (fields[i].at != TD_VF_TDH || direct->seen) /* else the thread went on past the head in the page */
-				td_igbvf_regs_set(dev, fields[i].at + queue * QUEUE_STEP, load(in_page(dev, fields[i].at, queue)));
-		td_igbvf_regs_set(dev, TD_VF_TDT + queue * QUEUE_STEP, load(in_page(dev, TD_VF_TDT, queue)));
+				td_igbvf_regs_set(dev, fields[i].at + queue * QUEUE_STEP, direct_load(in_page(dev, fields[i].at, queue)));
+		td_igbvf_regs_set(dev, TD_VF_TDT + queue * QUEUE_STEP, direct_load(in_page(dev, TD_VF_TDT, queue)));
 	}
 	direct->on = direct->seen = direct->frozen = false;
 	direct->writes = 0;
@@ -126,11 +126,11 @@ void td_igbvf_direct_tail_written(struct td_igbvf *dev, unsigned queue, uint32_t
 	if (now - direct->since_ns > ENTER_NS) {
 		direct->since_ns = now;
 		direct->writes = 0;
-		direct->rx_frames = load64(&dev->rx.packets);
+		direct->rx_frames = direct_load64(&dev->rx.packets);
 	}
 	direct->writes++;
 	if (direct->writes >= ENTER_WRITES && is_sender(dev, direct->writes, direct->rx_frames, now - direct->since_ns))
-		enter(dev);
+		direct_enter(dev);
 }
 
 static void leave_now(struct td_work *work)
@@ -147,12 +147,12 @@ static bool is_changed(struct td_igbvf *dev)
 {
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++)
 		for (unsigned i = 0; i < TD_COUNT(fields); i++)
-			if (load(in_page(dev, fields[i].at, queue)) != load(in_ring(dev, fields[i].field, queue)))
+			if (direct_load(in_page(dev, fields[i].at, queue)) != direct_load(in_ring(dev, fields[i].field, queue)))
 				return true;
 	return false;
 }
 
-static void begin(struct td_igbvf *dev)
+static void direct_begin(struct td_igbvf *dev)
 {
 	struct td_igbvf_direct *direct = &dev->direct;
 
@@ -160,13 +160,13 @@ static void begin(struct td_igbvf *dev)
 	direct->nap_ns = NAP_MIN_NS;
 	direct->look_ns = td_now_ns();
 	direct->packets_at_look = direct->packets_at_nap = dev->tx.taken;
-	direct->rx_at_look = load64(&dev->rx.packets);
+	direct->rx_at_look = direct_load64(&dev->rx.packets);
 	for (unsigned queue = 0; queue < TD_VF82576_QUEUES; queue++) {
 		struct td_igbvf_ring *ring = &dev->tx.queue[queue].ring;
 
 		ring->tail = in_page(dev, TD_VF_TDT, queue);
 		ring->head_shown = in_page(dev, TD_VF_TDH, queue);
-		td_igbvf_ring_set_head(ring, td_igbvf_ring_head(ring)); /* went on since enter() */
+		td_igbvf_ring_set_head(ring, td_igbvf_ring_head(ring)); /* went on since direct_enter() */
 	}
 }
 
@@ -179,14 +179,14 @@ void td_igbvf_direct_round(struct td_igbvf *dev)
 	if (!__atomic_load_n(&direct->on, __ATOMIC_ACQUIRE) || direct->frozen)
 		return;
 	if (!direct->seen)
-		begin(dev);
+		direct_begin(dev);
 	now = td_now_ns();
 	if (now - direct->look_ns >= LEAVE_NS) {
 		uint32_t packets = dev->tx.taken - direct->packets_at_look;
 
 		enough = packets >= LEAVE_PACKETS && is_sender(dev, packets, direct->rx_at_look, now - direct->look_ns);
 		direct->packets_at_look = dev->tx.taken;
-		direct->rx_at_look = load64(&dev->rx.packets);
+		direct->rx_at_look = direct_load64(&dev->rx.packets);
 		direct->look_ns = now;
 	}
 	direct->frozen = is_changed(dev);

@@ -129,14 +129,14 @@ ssize_t td_igbvf_take_rx(struct td_igbvf *dev, void *frame, size_t room_bytes)
 
 /* ---- can it be moved? ---- */
 
-static uint32_t read_reg(const struct td_igbvf *dev, uint32_t reg)
+static uint32_t flip_read_reg(const struct td_igbvf *dev, uint32_t reg)
 {
 	return dev->hardware.read(dev->hardware.opaque, reg);
 }
 
 bool td_igbvf_driver_up(const struct td_igbvf *dev)
 {
-	uint32_t rxdctl = dev->on_hardware ? read_reg(dev, TD_VF_RXDCTL) : dev->state.rx[0].control;
+	uint32_t rxdctl = dev->on_hardware ? flip_read_reg(dev, TD_VF_RXDCTL) : dev->state.rx[0].control;
 
 	return td_igbvf_may_dma(dev) && dev->state.handshaken && rxdctl != UINT32_MAX && rxdctl & TD_VF_QUEUE_ENABLE;
 }
@@ -148,20 +148,20 @@ static void read_rings(const struct td_igbvf *dev, struct td_vf82576_ring *rx, s
 		uint32_t step = i * QUEUE_STEP;
 
 		rx[i] = (struct td_vf82576_ring){
-			.base = read_reg(dev, TD_VF_RDBAL + step) | (uint64_t)read_reg(dev, TD_VF_RDBAH + step) << 32,
-			.len_bytes = read_reg(dev, TD_VF_RDLEN + step),
-			.head = read_reg(dev, TD_VF_RDH + step),
-			.tail = read_reg(dev, TD_VF_RDT + step),
-			.control = read_reg(dev, TD_VF_RXDCTL + step),
-			.srrctl = read_reg(dev, TD_VF_SRRCTL + step),
+			.base = flip_read_reg(dev, TD_VF_RDBAL + step) | (uint64_t)flip_read_reg(dev, TD_VF_RDBAH + step) << 32,
+			.len_bytes = flip_read_reg(dev, TD_VF_RDLEN + step),
+			.head = flip_read_reg(dev, TD_VF_RDH + step),
+			.tail = flip_read_reg(dev, TD_VF_RDT + step),
+			.control = flip_read_reg(dev, TD_VF_RXDCTL + step),
+			.srrctl = flip_read_reg(dev, TD_VF_SRRCTL + step),
 		};
 		tx[i] = (struct td_vf82576_ring){
-			.base = read_reg(dev, TD_VF_TDBAL + step) | (uint64_t)read_reg(dev, TD_VF_TDBAH + step) << 32,
-			.len_bytes = read_reg(dev, TD_VF_TDLEN + step),
-			.head = read_reg(dev, TD_VF_TDH + step),
-			.tail = read_reg(dev, TD_VF_TDT + step),
-			.control = read_reg(dev, TD_VF_TXDCTL + step),
-			.writeback = read_reg(dev, TD_VF_TDWBAL + step),
+			.base = flip_read_reg(dev, TD_VF_TDBAL + step) | (uint64_t)flip_read_reg(dev, TD_VF_TDBAH + step) << 32,
+			.len_bytes = flip_read_reg(dev, TD_VF_TDLEN + step),
+			.head = flip_read_reg(dev, TD_VF_TDH + step),
+			.tail = flip_read_reg(dev, TD_VF_TDT + step),
+			.control = flip_read_reg(dev, TD_VF_TXDCTL + step),
+			.writeback = flip_read_reg(dev, TD_VF_TDWBAL + step),
 		};
 	}
 }
@@ -203,7 +203,8 @@ static const char *check_driver(const struct td_igbvf *dev)
 	const char *why;
 
 	if (dev->irq_unseen)
-		why = td_igbvf_irq_unlike_igbvf(read_reg(dev, TD_VF_IVAR0), read_reg(dev, TD_VF_EIAC), read_reg(dev, TD_VF_EIAM));
+		why = td_igbvf_irq_unlike_igbvf(
+			flip_read_reg(dev, TD_VF_IVAR0), flip_read_reg(dev, TD_VF_EIAC), flip_read_reg(dev, TD_VF_EIAM));
 	else
 		why = td_igbvf_irq_unlike_igbvf(state->ivar0, state->eiac, state->eiam);
 	if (why)
@@ -344,7 +345,7 @@ void td_igbvf_to_software(struct td_igbvf *dev, const struct td_vf82576_state *r
 
 void td_igbvf_tell_link(struct td_igbvf *dev)
 {
-	uint32_t status = dev->on_hardware ? read_reg(dev, TD_VF_STATUS) : 0;
+	uint32_t status = dev->on_hardware ? flip_read_reg(dev, TD_VF_STATUS) : 0;
 	bool up = dev->on_hardware ? status & TD_VF_STATUS_LU : dev->link_up;
 
 	if (status != UINT32_MAX && up != dev->link_shown)

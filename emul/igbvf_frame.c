@@ -16,7 +16,7 @@
 #define SCTP_BYTES	12U
 #define CRC32C_REVERSED 0x82f63b78U
 
-static uint16_t get16(const uint8_t *at)
+static uint16_t frame_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
@@ -65,7 +65,7 @@ static void parse_ipv4(const uint8_t *head, size_t len, struct td_igbvf_frame *f
 	frame->ipv4 = true;
 	frame->ip_sum_ok = td_igbvf_frame_fold(td_igbvf_frame_sum(&iov, 1, at, bytes, 0)) == 0xffff;
 	frame->header_bytes = (uint16_t)(at + bytes);
-	if (!(get16(head + at + 6) & IPV4_FRAGMENT))
+	if (!(frame_get16(head + at + 6) & IPV4_FRAGMENT))
 		parse_l4(head, len, head[at + 9], frame);
 }
 
@@ -89,12 +89,12 @@ void td_igbvf_frame_parse(const uint8_t *head, size_t len_bytes, struct td_igbvf
 	*ret_frame = frame;
 	if (len_bytes < ETH_HLEN)
 		return;
-	type = get16(head + 2 * ETH_ALEN);
+	type = frame_get16(head + 2 * ETH_ALEN);
 	frame.header_bytes = ETH_HLEN;
 	if (type == ETH_P_8021Q && len_bytes >= ETH_HLEN + TAG_BYTES) {
 		frame.tagged = true;
-		frame.tci = get16(head + ETH_HLEN);
-		type = get16(head + ETH_HLEN + 2);
+		frame.tci = frame_get16(head + ETH_HLEN);
+		type = frame_get16(head + ETH_HLEN + 2);
 		frame.header_bytes += TAG_BYTES;
 	}
 	if (type == ETH_P_IP)

@@ -27,7 +27,7 @@ static bool asked(const bool *flag)
 }
 
 /* With no reason to be awake. */
-static bool idle(struct td_igbvf *dev)
+static bool io_idle(struct td_igbvf *dev)
 {
 	struct td_igbvf_io *io = &dev->io;
 
@@ -35,7 +35,7 @@ static bool idle(struct td_igbvf *dev)
 	       (dev->direct.frozen || !td_igbvf_tx_waiting(&dev->tx)) && !td_igbvf_rx_waiting(&dev->rx);
 }
 
-static void park(struct td_igbvf_io *io)
+static void io_park(struct td_igbvf_io *io)
 {
 	pthread_mutex_lock(&io->lock);
 	while (io->park && !io->stop) {
@@ -70,7 +70,7 @@ static void sleep_until(struct td_igbvf *dev, uint64_t deadline)
 	struct td_igbvf_io *io = &dev->io;
 
 	__atomic_store_n(&io->sleeping, true, __ATOMIC_SEQ_CST);
-	if (idle(dev))
+	if (io_idle(dev))
 		wait_events(dev, deadline);
 	__atomic_store_n(&io->sleeping, false, __ATOMIC_SEQ_CST);
 }
@@ -88,7 +88,7 @@ static bool poll_a_little(struct td_igbvf *dev)
 		return false;
 	until = td_now_ns() + POLL_NS;
 	do {
-		if (!idle(dev)) {
+		if (!io_idle(dev)) {
 			io->polls_in_vain = 0;
 			return true;
 		}
@@ -111,7 +111,7 @@ static uint64_t tell_sent(struct td_igbvf *dev, bool now)
 }
 
 /* True: something was done. */
-static bool work(struct td_igbvf *dev)
+static bool io_work(struct td_igbvf *dev)
 {
 	bool did = false, tell = false;
 
@@ -124,7 +124,7 @@ static bool work(struct td_igbvf *dev)
 	return did;
 }
 
-static void *run(void *opaque)
+static void *io_run(void *opaque)
 {
 	struct td_igbvf *dev = opaque;
 	struct td_igbvf_io *io = &dev->io;
@@ -135,11 +135,11 @@ static void *run(void *opaque)
 
 		if (asked(&io->park)) {
 			tell_sent(dev, true);
-			park(io);
+			io_park(io);
 			dev->rx.ready = true;
 		}
 		__atomic_store_n(&io->woken, false, __ATOMIC_SEQ_CST);
-		did = work(dev);
+		did = io_work(dev);
 		tell = tell_sent(dev, false);
 		due = td_igbvf_irq_run(&dev->irq);
 		if (did && poll_a_little(dev))
@@ -196,7 +196,7 @@ void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why)
 	pthread_mutex_unlock(&io->lock);
 }
 
-static int watch(struct td_igbvf_io *io, int fd)
+static int io_watch(struct td_igbvf_io *io, int fd)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.fd = fd};
 
@@ -210,11 +210,11 @@ int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
 
 	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = io->epoll_fd < 0 || io->wake_fd < 0 ? -errno : watch(io, io->wake_fd);
+	rc = io->epoll_fd < 0 || io->wake_fd < 0 ? -errno : io_watch(io, io->wake_fd);
 	if (!rc)
-		rc = watch(io, tap_fd);
+		rc = io_watch(io, tap_fd);
 	if (!rc)
-		rc = td_io_thread_start(&io->thread, td_igbvf_name(dev), run, dev);
+		rc = td_io_thread_start(&io->thread, td_igbvf_name(dev), io_run, dev);
 	io->thread_ready = !rc;
 	return rc ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "%s: I/O thread", td_igbvf_name(dev)) : 0;
 }

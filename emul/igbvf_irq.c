@@ -56,7 +56,7 @@ static uint32_t sendable(const struct td_igbvf_irq *irq)
 }
 
 /* Under the lock. */
-static uint64_t evaluate(struct td_igbvf_irq *irq)
+static uint64_t irq_evaluate(struct td_igbvf_irq *irq)
 {
 	uint32_t vectors = sendable(irq);
 	uint64_t next = TD_IGBVF_NEVER, now;
@@ -77,7 +77,7 @@ static uint64_t evaluate(struct td_igbvf_irq *irq)
 
 static void evaluate_and_unlock(struct td_igbvf_irq *irq)
 {
-	uint64_t next = evaluate(irq);
+	uint64_t next = irq_evaluate(irq);
 
 	pthread_mutex_unlock(&irq->lock);
 	if (next != TD_IGBVF_NEVER)
@@ -125,7 +125,7 @@ uint64_t td_igbvf_irq_run(struct td_igbvf_irq *irq)
 	uint64_t next;
 
 	pthread_mutex_lock(&irq->lock);
-	next = evaluate(irq);
+	next = irq_evaluate(irq);
 	pthread_mutex_unlock(&irq->lock);
 	return next;
 }

@@ -48,7 +48,7 @@ static bool is_own_mac(const struct td_igbvf_mail *mail, const uint32_t *words)
 }
 
 /* Would a PF agree? Only the request and what it carries are looked at. */
-static bool check(const struct td_igbvf_mail *mail, const uint32_t *words)
+static bool mail_check(const struct td_igbvf_mail *mail, const uint32_t *words)
 {
 	unsigned count = count_of(words[0]);
 
@@ -78,7 +78,7 @@ static void set_vlan(struct td_vf82576_state *state, uint32_t id, bool add)
 }
 
 /* A message that was agreed to. The I/O thread reads the filters, so it is parked. */
-static void apply(struct td_igbvf_mail *mail, const uint32_t *words)
+static void mail_apply(struct td_igbvf_mail *mail, const uint32_t *words)
 {
 	struct td_vf82576_state *state = mail->regs;
 
@@ -130,7 +130,7 @@ static void answer_ack(struct td_igbvf_mail *mail, const uint32_t *words)
 	}
 }
 
-static void ask_hardware(struct td_igbvf_mail *mail)
+static void mail_ask_hardware(struct td_igbvf_mail *mail)
 {
 	memcpy(mail->asked, mail->regs->mail, sizeof(mail->asked));
 	mail->pending = true;
@@ -140,7 +140,7 @@ static void ask_hardware(struct td_igbvf_mail *mail)
 	answer_nack(mail, mail->asked);
 }
 
-static void request(struct td_igbvf_mail *mail)
+static void mail_request(struct td_igbvf_mail *mail)
 {
 	uint32_t *words = mail->regs->mail;
 	bool reset = (words[0] & REQUEST_MASK) == TD_VF_MAIL_RESET;
@@ -149,15 +149,15 @@ static void request(struct td_igbvf_mail *mail)
 		mail->again = true;
 		return;
 	}
-	if (!check(mail, words) || (!reset && !mail->regs->handshaken)) {
+	if (!mail_check(mail, words) || (!reset && !mail->regs->handshaken)) {
 		answer_nack(mail, words);
 		return;
 	}
 	if (*mail->on_hardware) {
-		ask_hardware(mail);
+		mail_ask_hardware(mail);
 		return;
 	}
-	apply(mail, words);
+	mail_apply(mail, words);
 	answer_ack(mail, words);
 }
 
@@ -169,7 +169,7 @@ void td_igbvf_mail_unanswered(struct td_igbvf_mail *mail)
 
 	mail->pending = mail->again = mail->stale = false;
 	if (due)
-		request(mail);
+		mail_request(mail);
 }
 
 void td_igbvf_mail_answer(struct td_igbvf_mail *mail, const uint32_t words[TD_VF_MAIL_WORDS])
@@ -182,7 +182,7 @@ void td_igbvf_mail_answer(struct td_igbvf_mail *mail, const uint32_t words[TD_VF
 	}
 	mail->pending = false;
 	if (words[0] & TD_VF_MAIL_ANSWER_ACK && !(words[0] & TD_VF_MAIL_ANSWER_NACK))
-		apply(mail, mail->asked);
+		mail_apply(mail, mail->asked);
 	put_answer(mail, words, TD_VF_MAIL_WORDS);
 }
 
@@ -206,7 +206,7 @@ void td_igbvf_mail_write(struct td_igbvf_mail *mail, uint32_t value)
 	else if (!mail->pending)
 		mail->regs->mailbox |= TD_VF_MAIL_VFU;
 	if (value & TD_VF_MAIL_REQ)
-		request(mail);
+		mail_request(mail);
 }
 
 /* ---- what the PF says by itself ---- */
@@ -218,7 +218,7 @@ static bool may_speak(const struct td_igbvf_mail *mail, uint64_t now)
 	return !mail->pending && !(mail->regs->mailbox & TD_VF_MAIL_VFU) && now - mail->touched_ns >= QUIET_NS;
 }
 
-static void speak(struct td_igbvf_mail *mail)
+static void mail_speak(struct td_igbvf_mail *mail)
 {
 	if (!mail->control_due)
 		return;
@@ -234,7 +234,7 @@ static void speak(struct td_igbvf_mail *mail)
 
 static void speak_later(struct td_timer *timer)
 {
-	speak(TD_CONTAINER_OF(timer, struct td_igbvf_mail, control_timer));
+	mail_speak(TD_CONTAINER_OF(timer, struct td_igbvf_mail, control_timer));
 }
 
 void td_igbvf_mail_control(struct td_igbvf_mail *mail, const uint32_t words[TD_VF_MAIL_WORDS])
@@ -247,7 +247,7 @@ void td_igbvf_mail_control(struct td_igbvf_mail *mail, const uint32_t words[TD_V
 	if (!mail->control_due)
 		mail->control_since_ns = td_now_ns();
 	mail->control_due = true;
-	speak(mail);
+	mail_speak(mail);
 }
 
 void td_igbvf_mail_link_changed(struct td_igbvf_mail *mail)

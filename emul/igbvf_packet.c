@@ -65,13 +65,13 @@ static void read_context(const struct td_igbvf_context *context, struct plan *pl
 	plan->mss = context->mss_l4len >> MSS_SHIFT;
 }
 
-static void put16(uint8_t *at, size_t value)
+static void packet_put16(uint8_t *at, size_t value)
 {
 	at[0] = (uint8_t)(value >> 8);
 	at[1] = (uint8_t)value;
 }
 
-static uint16_t get16(const uint8_t *at)
+static uint16_t packet_get16(const uint8_t *at)
 {
 	return (uint16_t)(at[0] << 8 | at[1]);
 }
@@ -96,7 +96,7 @@ static void sum_ipv4(struct plan *plan)
 	struct iovec iov = {plan->head, plan->mac + plan->ip};
 	uint64_t sum = td_igbvf_frame_sum(&iov, 1, plan->mac, plan->ip, 0);
 
-	put16(plan->head + plan->mac + 10, (uint16_t)~td_igbvf_frame_fold(sum));
+	packet_put16(plan->head + plan->mac + 10, (uint16_t)~td_igbvf_frame_fold(sum));
 }
 
 /* The driver leaves out the lengths (§7.2.4.2): of the IP header, and in the pseudo header's sum. */
@@ -105,12 +105,12 @@ static void set_lengths(struct plan *plan, size_t payload)
 	uint8_t *ip = plan->head + plan->mac, *tcp = ip + plan->ip;
 
 	if (plan->ipv4) {
-		put16(ip + 2, plan->ip + plan->l4 + payload);
+		packet_put16(ip + 2, plan->ip + plan->l4 + payload);
 		sum_ipv4(plan);
 	} else {
-		put16(ip + 4, plan->ip + plan->l4 + payload - IPV6_BYTES);
+		packet_put16(ip + 4, plan->ip + plan->l4 + payload - IPV6_BYTES);
 	}
-	put16(tcp + TCP_CHECK, td_igbvf_frame_fold((uint64_t)get16(tcp + TCP_CHECK) + plan->l4 + payload));
+	packet_put16(tcp + TCP_CHECK, td_igbvf_frame_fold((uint64_t)packet_get16(tcp + TCP_CHECK) + plan->l4 + payload));
 }
 
 /* Is there something between outer IP header and TCP? No word of the tap's describes that. */
@@ -182,8 +182,8 @@ static void insert_tag(struct plan *plan)
 	uint8_t *at = plan->head + 2 * ETH_ALEN;
 
 	memmove(at + TAG_BYTES, at, plan->head_bytes - 2 * ETH_ALEN);
-	put16(at, ETH_P_8021Q);
-	put16(at + 2, plan->tci);
+	packet_put16(at, ETH_P_8021Q);
+	packet_put16(at + 2, plan->tci);
 	plan->added = TAG_BYTES;
 }
 
@@ -257,7 +257,7 @@ static bool send_segments(const struct td_igbvf_packet *packet, struct plan *pla
 
 		memcpy(one.head, plan->head, headers);
 		if (plan->ipv4)
-			put16(ip + 4, get16(ip + 4) + n);
+			packet_put16(ip + 4, packet_get16(ip + 4) + n);
 		memcpy(&sequence, tcp + TCP_SEQUENCE, sizeof(sequence));
 		sequence = htobe32(be32toh(sequence) + (uint32_t)done);
 		memcpy(tcp + TCP_SEQUENCE, &sequence, sizeof(sequence));

@@ -14,7 +14,7 @@
 #include "core/vm.h"
 #include "emul/igbvf_parts.h"
 
-static bool map(struct td_igbvf *dev, uint32_t from)
+static bool pages_map(struct td_igbvf *dev, uint32_t from)
 {
 	const struct td_pci_bar *bar = &dev->pci.bar[TD_IGBVF_BAR_REGS];
 	uint8_t *pages = dev->hardware.pages;
@@ -44,9 +44,9 @@ void td_igbvf_pages_update(struct td_igbvf *dev, bool decoded)
 	if (dev->mapped_from)
 		td_kvm_slot_del(&dev->pci.vm->kvm, dev->memslot);
 	dev->mapped_from = 0;
-	if (!from || map(dev, from))
+	if (!from || pages_map(dev, from))
 		return;
 	dev->irq_refused = true; /* until the next reset, as this is asked at each interrupt */
 	if (from == TD_VF82576_PAGE_IRQ)
-		(void)map(dev, TD_VF82576_PAGE_QUEUES);
+		(void)pages_map(dev, TD_VF82576_PAGE_QUEUES);
 }

@@ -237,7 +237,7 @@ static const struct reg table[] = {
 static const struct reg gap = {.step = 4, .where = NOWHERE, .read = read_zero, .write = write_nothing};
 static const struct reg gap_mapped = {.step = 4, .where = MAPPED, .read = read_zero, .write = write_nothing};
 
-static const struct reg *find(uint32_t at, unsigned *ret_index)
+static const struct reg *regs_find(uint32_t at, unsigned *ret_index)
 {
 	*ret_index = 0;
 	for (unsigned i = 0; i < TD_COUNT(table); i++) {
@@ -258,7 +258,7 @@ static uint32_t read_hardware(struct td_igbvf *dev, uint32_t at)
 	return dev->hardware.read(dev->hardware.opaque, at);
 }
 
-static bool is_kept(const struct td_igbvf *dev, const struct reg *reg, unsigned index)
+static bool regs_is_kept(const struct td_igbvf *dev, const struct reg *reg, unsigned index)
 {
 	return dev->tx_held && reg->at == TD_VF_TDT && dev->tx_kept[index];
 }
@@ -278,7 +278,7 @@ static uint32_t read_on_hardware(struct td_igbvf *dev, const struct reg *reg, un
 {
 	uint32_t value = 0;
 
-	if (is_kept(dev, reg, index))
+	if (regs_is_kept(dev, reg, index))
 		return reg->read(dev, reg, index);
 	switch (reg->where) {
 	case HERE:
@@ -316,7 +316,7 @@ static void write_on_hardware(struct td_igbvf *dev, const struct reg *reg, unsig
 void td_igbvf_regs_set(struct td_igbvf *dev, uint32_t at, uint32_t value)
 {
 	unsigned index;
-	const struct reg *reg = find(at, &index);
+	const struct reg *reg = regs_find(at, &index);
 
 	if (reg->where == MAPPED && reg->bits)
 		*field_of(dev, reg, index) = value & reg->bits;
@@ -331,7 +331,7 @@ enum td_result td_igbvf_regs_access(struct td_igbvf *dev, struct td_access *acce
 	td_igbvf_count(&dev->traps, 1);
 	if (access->width != 4 || at % 4)
 		return TD_FAULT;
-	reg = find(at, &index);
+	reg = regs_find(at, &index);
 	if (access->write && dev->on_hardware)
 		write_on_hardware(dev, reg, index, at, value);
 	else if (access->write)

@@ -228,7 +228,7 @@ static uint32_t packet_type(const struct td_igbvf_frame *info)
 	return (info->ipv4 ? RXD_TYPE_IPV4 : 0) | (info->ipv6 ? RXD_TYPE_IPV6 : 0) | of_proto[info->proto];
 }
 
-static uint32_t status_of(const struct frame *frame)
+static uint32_t rx_status_of(const struct frame *frame)
 {
 	uint32_t status = RXD_DD | RXD_EOP | (frame->info.tagged ? RXD_VP : 0);
 
@@ -237,14 +237,14 @@ static uint32_t status_of(const struct frame *frame)
 	return status | (frame->l4_ok && frame->info.proto != TD_IGBVF_PROTO_NONE ? RXD_L4CS : 0);
 }
 
-static void give(struct td_igbvf_rx *rx, const struct frame *frame)
+static void rx_give(struct td_igbvf_rx *rx, const struct frame *frame)
 {
 	uint64_t low = packet_type(&frame->info);
 	size_t left = frame->len;
 
 	for (; left > rx->buffer_bytes; left -= rx->buffer_bytes)
 		write_back(&rx->ring, low, RXD_DD, rx->buffer_bytes, 0);
-	write_back(&rx->ring, low, status_of(frame), left, frame->info.tagged ? frame->info.tci : 0);
+	write_back(&rx->ring, low, rx_status_of(frame), left, frame->info.tagged ? frame->info.tci : 0);
 }
 
 static size_t split_at(const struct td_igbvf_rx *rx, const struct frame *frame)
@@ -281,7 +281,7 @@ static bool give_split(struct td_igbvf_rx *rx, const struct frame *frame)
 		if (done < frame->len)
 			write_back(&rx->ring, low, RXD_DD, bytes, 0);
 		else
-			write_back(&rx->ring, low, status_of(frame), bytes, frame->info.tagged ? frame->info.tci : 0);
+			write_back(&rx->ring, low, rx_status_of(frame), bytes, frame->info.tagged ? frame->info.tci : 0);
 	}
 	return true;
 }
@@ -301,7 +301,7 @@ static void count_frame(struct td_igbvf_rx *rx, const struct frame *frame, size_
 }
 
 /* A frame that was read: to the guest, if it is for it. False: it was not given. */
-static bool deliver(struct td_igbvf_rx *rx, struct frame *frame, const struct virtio_net_hdr_v1 *header)
+static bool rx_deliver(struct td_igbvf_rx *rx, struct frame *frame, const struct virtio_net_hdr_v1 *header)
 {
 	size_t wire_bytes = frame->len;
 
@@ -316,7 +316,7 @@ static bool deliver(struct td_igbvf_rx *rx, struct frame *frame, const struct vi
 	if (frame->info.tagged)
 		strip_tag(rx, frame);
 	if (!rx->header_bytes)
-		give(rx, frame);
+		rx_give(rx, frame);
 	else if (!give_split(rx, frame))
 		return false;
 	count_frame(rx, frame, wire_bytes);
@@ -324,7 +324,7 @@ static bool deliver(struct td_igbvf_rx *rx, struct frame *frame, const struct vi
 }
 
 /* 1: a frame was taken off the tap; 0: none there, or no buffers. *given counts those that the guest got. */
-static int receive(struct td_igbvf_rx *rx, unsigned *given)
+static int rx_receive(struct td_igbvf_rx *rx, unsigned *given)
 {
 	struct virtio_net_hdr_v1 header;
 	struct frame frame;
@@ -355,7 +355,7 @@ static int receive(struct td_igbvf_rx *rx, unsigned *given)
 		rx->ready = len == -EINTR;
 		return rx->ready;
 	}
-	*given += deliver(rx, &frame, &header);
+	*given += rx_deliver(rx, &frame, &header);
 	return 1;
 }
 
@@ -386,7 +386,7 @@ bool td_igbvf_rx_round(struct td_igbvf_rx *rx, const bool *stop, bool *ret_tell)
 {
 	unsigned given = 0, taken = 0;
 
-	while (taken < ROUND_FRAMES && !td_igbvf_ring_asked(stop) && rx->ready && receive(rx, &given))
+	while (taken < ROUND_FRAMES && !td_igbvf_ring_asked(stop) && rx->ready && rx_receive(rx, &given))
 		taken++;
 	if (__atomic_exchange_n(&rx->burn_ahead, false, __ATOMIC_ACQUIRE))
 		given += burn_ahead(rx);

@@ -144,7 +144,7 @@ static uint64_t read_bar(const struct td_igbvf *dev, unsigned bar)
 	return td_pci_get32(dev->pci.config, at) | (uint64_t)td_pci_get32(dev->pci.config, at + 4) << 32;
 }
 
-static void gather(struct td_igbvf *dev, struct saved *saved)
+static void state_gather(struct td_igbvf *dev, struct saved *saved)
 {
 	struct td_access pending = {.offset = TD_VF82576_PBA_OFFSET, .width = 4};
 	const uint8_t *config = dev->pci.config;
@@ -197,7 +197,7 @@ int td_igbvf_save(struct td_igbvf *dev, uint8_t *to, size_t room_bytes, struct t
 		return rc;
 	if (room_bytes < td_state_bytes(&saved_table))
 		return td_err_set(err, ENOSPC, TD_REASON_INTERNAL, "%s: no room for its state", td_igbvf_name(dev));
-	gather(dev, &saved);
+	state_gather(dev, &saved);
 	td_state_save(&saved_table, &saved, to);
 	return 0;
 }
@@ -211,7 +211,7 @@ static bool ring_ok(const struct td_vf82576_ring *ring)
 }
 
 /* Nothing here but what a guest's writes could have brought about. NULL, or what is wrong. */
-static const char *check(const struct td_igbvf *dev, const struct saved *saved)
+static const char *state_check(const struct td_igbvf *dev, const struct saved *saved)
 {
 	const struct td_vf82576_state *vf = &saved->vf;
 
@@ -233,7 +233,7 @@ static const char *check(const struct td_igbvf *dev, const struct saved *saved)
 	return NULL;
 }
 
-static void write_config(struct td_igbvf *dev, unsigned at, uint8_t width, uint32_t value)
+static void state_write_config(struct td_igbvf *dev, unsigned at, uint8_t width, uint32_t value)
 {
 	struct td_access access = {.offset = at, .width = width, .write = true, .value = value};
 
@@ -251,10 +251,10 @@ static void write_vector(struct td_igbvf *dev, unsigned index, uint32_t at, uint
 static void commit_function(struct td_igbvf *dev, const struct saved *saved)
 {
 	td_msix_reset(&dev->msix);
-	write_config(dev, PCI_COMMAND, 2, 0);
+	state_write_config(dev, PCI_COMMAND, 2, 0);
 	for (unsigned i = 0; i < TD_COUNT(bar_of); i++) {
-		write_config(dev, PCI_BASE_ADDRESS_0 + 4 * bar_of[i], 4, (uint32_t)saved->bar[i]);
-		write_config(dev, PCI_BASE_ADDRESS_0 + 4 * bar_of[i] + 4, 4, (uint32_t)(saved->bar[i] >> 32));
+		state_write_config(dev, PCI_BASE_ADDRESS_0 + 4 * bar_of[i], 4, (uint32_t)saved->bar[i]);
+		state_write_config(dev, PCI_BASE_ADDRESS_0 + 4 * bar_of[i] + 4, 4, (uint32_t)(saved->bar[i] >> 32));
 	}
 	for (unsigned i = 0; i < TD_VF82576_VECTORS; i++) {
 		write_vector(dev, i, 0, saved->vector[i].address, 8);
@@ -263,11 +263,11 @@ static void commit_function(struct td_igbvf *dev, const struct saved *saved)
 		if (saved->vector[i].pending)
 			td_msix_raise(&dev->msix, i);
 	}
-	write_config(dev, PCI_CACHE_LINE_SIZE, 1, saved->cache_line);
-	write_config(dev, PCI_INTERRUPT_LINE, 1, saved->irq_line);
-	write_config(dev, dev->pcie_cap + PCI_EXP_DEVCTL, 2, saved->device_control);
-	write_config(dev, dev->msix.cap + MSIX_CONTROL, 2, saved->msix_control);
-	write_config(dev, PCI_COMMAND, 2, saved->command);
+	state_write_config(dev, PCI_CACHE_LINE_SIZE, 1, saved->cache_line);
+	state_write_config(dev, PCI_INTERRUPT_LINE, 1, saved->irq_line);
+	state_write_config(dev, dev->pcie_cap + PCI_EXP_DEVCTL, 2, saved->device_control);
+	state_write_config(dev, dev->msix.cap + MSIX_CONTROL, 2, saved->msix_control);
+	state_write_config(dev, PCI_COMMAND, 2, saved->command);
 }
 
 int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, struct td_err *err)
@@ -283,7 +283,7 @@ int td_igbvf_load(struct td_igbvf *dev, const uint8_t *from, size_t len_bytes, s
 		td_err_prefix(err, "%s", td_igbvf_name(dev));
 		return rc;
 	}
-	why = check(dev, &saved);
+	why = state_check(dev, &saved);
 	if (why)
 		return td_err_set(err, EINVAL, TD_REASON_DEVICE_STATE, "%s: its state %s", td_igbvf_name(dev), why);
 	td_igbvf_reset(dev);

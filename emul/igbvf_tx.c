@@ -148,7 +148,7 @@ static const char *take_descriptor(const struct td_igbvf_ring *ring, struct gath
 }
 
 /* 1: a whole packet; 0: not all of it is there yet (or contexts alone, which are taken); -1: the ring is broken. */
-static int gather(struct td_igbvf_tx_queue *queue, uint32_t tail, struct gathered *g)
+static int tx_gather(struct td_igbvf_tx_queue *queue, uint32_t tail, struct gathered *g)
 {
 	bool end = false;
 
@@ -176,7 +176,7 @@ static int gather(struct td_igbvf_tx_queue *queue, uint32_t tail, struct gathere
 
 /* ---- sending ---- */
 
-static void set_offloads(struct td_igbvf_tx_queue *queue, struct gathered *g)
+static void tx_set_offloads(struct td_igbvf_tx_queue *queue, struct gathered *g)
 {
 	struct td_igbvf_packet *packet = &g->packet;
 	unsigned idx = g->olinfo >> IDX_SHIFT & IDX_MASK;
@@ -220,7 +220,7 @@ static void report_done(struct td_igbvf_tx_queue *queue, const struct gathered *
 	queue->done_bytes += g->reports ? g->packet.len : 0;
 }
 
-static bool transmit(struct td_igbvf_tx *tx, struct td_igbvf_tx_queue *queue)
+static bool tx_transmit(struct td_igbvf_tx *tx, struct td_igbvf_tx_queue *queue)
 {
 	struct td_igbvf_ring *ring = &queue->ring;
 	struct gathered g;
@@ -229,13 +229,13 @@ static bool transmit(struct td_igbvf_tx *tx, struct td_igbvf_tx_queue *queue)
 
 	if (!td_igbvf_ring_tail(ring, &tail) || tail == td_igbvf_ring_head(ring))
 		return false;
-	rc = gather(queue, tail, &g);
+	rc = tx_gather(queue, tail, &g);
 	if (rc <= 0) {
 		ring->seen = tail;
 		return false;
 	}
 	ring->seen = UINT32_MAX;
-	set_offloads(queue, &g);
+	tx_set_offloads(queue, &g);
 	count_packet(tx, __atomic_load_n(tx->link_up, __ATOMIC_RELAXED) && td_igbvf_packet_send(&g.packet, tx->tap_fd), &g.packet);
 	report_done(queue, &g);
 	tx->taken++;
@@ -250,7 +250,7 @@ bool td_igbvf_tx_round(struct td_igbvf_tx *tx, const bool *stop)
 	for (unsigned i = 0; i < TD_VF82576_QUEUES; i++) {
 		unsigned sent = 0;
 
-		while (sent < ROUND_PACKETS && !td_igbvf_ring_asked(stop) && transmit(tx, &tx->queue[i]))
+		while (sent < ROUND_PACKETS && !td_igbvf_ring_asked(stop) && tx_transmit(tx, &tx->queue[i]))
 			sent++;
 		did |= sent != 0;
 	}

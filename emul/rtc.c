@@ -131,7 +131,7 @@ static bool update_in_progress(const struct rtc *rtc)
 	return now.tv_nsec >= SECOND_NS - UIP_BEFORE_NS;
 }
 
-static uint8_t read_register(struct rtc *rtc, unsigned reg)
+static uint8_t rtc_read_register(struct rtc *rtc, unsigned reg)
 {
 	if (is_time(reg) && !(rtc->nvram[REG_B] & B_SET))
 		latch(rtc);
@@ -159,7 +159,7 @@ static void write_b(struct rtc *rtc, uint8_t value)
 	rtc->nvram[REG_B] = value;
 }
 
-static void write_register(struct rtc *rtc, unsigned reg, uint8_t value)
+static void rtc_write_register(struct rtc *rtc, unsigned reg, uint8_t value)
 {
 	bool live = is_time(reg) && !(rtc->nvram[REG_B] & B_SET);
 
@@ -193,10 +193,10 @@ static enum td_result rtc_access(struct td_io_region *region, struct td_access *
 		bool is_data = (access->offset + i) & 1;
 
 		if (!access->write) {
-			byte = is_data ? read_register(rtc, rtc->index) : 0xff;
+			byte = is_data ? rtc_read_register(rtc, rtc->index) : 0xff;
 			access->value = i == 0 ? byte : access->value | (uint64_t)byte << (8 * i);
 		} else if (is_data) {
-			write_register(rtc, rtc->index, byte);
+			rtc_write_register(rtc, rtc->index, byte);
 		} else {
 			rtc->index = byte % NVRAM_BYTES;
 		}
@@ -245,7 +245,7 @@ static const struct td_device_ops device_ops = {
 int td_rtc_create(struct td_vm *vm, const char *name, struct td_err *err)
 {
 	td_auto_free struct rtc *rtc = calloc(1, sizeof(*rtc));
-	int r;
+	int rc;
 
 	if (!rtc)
 		return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY, "rtc %s: no memory", name);
@@ -255,9 +255,9 @@ int td_rtc_create(struct td_vm *vm, const char *name, struct td_err *err)
 	rtc->region = (struct td_io_region){.name = "rtc", .base = TD_RTC_PORT, .len = 2, .access = rtc_access};
 	rtc->nvram[REG_A] = A_DEFAULT;
 	rtc->nvram[REG_B] = B_24H;
-	r = td_bus_add(&vm->pio, &rtc->region);
-	if (r < 0)
-		return td_err_sys(err, -r, TD_REASON_SYSTEM, "rtc %s: port %#x", name, TD_RTC_PORT);
+	rc = td_bus_add(&vm->pio, &rtc->region);
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtc %s: port %#x", name, TD_RTC_PORT);
 	td_vm_add_device(vm, &rtc->device);
 	(void)td_take_ptr(rtc);
 	return 0;

@@ -88,7 +88,7 @@ static uint8_t fifo_take(struct td_serial *serial)
 	return byte;
 }
 
-static uint8_t pending(const struct td_serial *serial)
+static uint8_t serial_pending(const struct td_serial *serial)
 {
 	if ((serial->ier & IER_LINE) && serial->overrun)
 		return IIR_LINE;
@@ -101,7 +101,7 @@ static uint8_t pending(const struct td_serial *serial)
 
 static void update_line(struct td_serial *serial)
 {
-	bool line = pending(serial) != IIR_NONE && (serial->mcr & MCR_OUT2);
+	bool line = serial_pending(serial) != IIR_NONE && (serial->mcr & MCR_OUT2);
 
 	if (line == serial->line)
 		return;
@@ -109,7 +109,7 @@ static void update_line(struct td_serial *serial)
 	td_irq_set(&serial->vm->irq, TD_SERIAL_GSI, line);
 }
 
-static void transmit(struct td_serial *serial, uint8_t byte)
+static void serial_transmit(struct td_serial *serial, uint8_t byte)
 {
 	if (serial->mcr & MCR_LOOP)
 		fifo_put(serial, byte);
@@ -129,7 +129,7 @@ static uint8_t read_data(struct td_serial *serial)
 
 static uint8_t read_iir(struct td_serial *serial)
 {
-	uint8_t cause = pending(serial);
+	uint8_t cause = serial_pending(serial);
 
 	if (cause == IIR_TRANSMIT)
 		serial->transmit_pending = false;
@@ -166,7 +166,7 @@ static uint8_t read_msr(const struct td_serial *serial)
 	return (uint8_t)value;
 }
 
-static uint8_t read_register(struct td_serial *serial, unsigned reg)
+static uint8_t serial_read_register(struct td_serial *serial, unsigned reg)
 {
 	bool dlab = serial->lcr & LCR_DLAB;
 
@@ -208,7 +208,7 @@ static void write_fcr(struct td_serial *serial, uint8_t value)
 	td_serial_host_room(&serial->host);
 }
 
-static void write_register(struct td_serial *serial, unsigned reg, uint8_t value)
+static void serial_write_register(struct td_serial *serial, unsigned reg, uint8_t value)
 {
 	bool dlab = serial->lcr & LCR_DLAB;
 
@@ -217,7 +217,7 @@ static void write_register(struct td_serial *serial, unsigned reg, uint8_t value
 		if (dlab)
 			serial->divisor[0] = value;
 		else
-			transmit(serial, value);
+			serial_transmit(serial, value);
 		break;
 	case REG_IER:
 		if (dlab)
@@ -252,9 +252,9 @@ static enum td_result serial_access(struct td_io_region *region, struct td_acces
 		unsigned reg = (unsigned)(access->offset + i) % PORTS;
 
 		if (access->write)
-			write_register(serial, reg, (uint8_t)(access->value >> (8 * i)));
+			serial_write_register(serial, reg, (uint8_t)(access->value >> (8 * i)));
 		else
-			value |= (uint64_t)read_register(serial, reg) << (8 * i);
+			value |= (uint64_t)serial_read_register(serial, reg) << (8 * i);
 	}
 	if (!access->write)
 		access->value = value;
@@ -351,21 +351,21 @@ static const struct td_device_ops device_ops = {
 
 static int attach(struct td_serial *serial, const struct td_serial_config *config, struct td_err *err)
 {
-	int r = td_bus_add(&serial->vm->pio, &serial->region);
+	int rc = td_bus_add(&serial->vm->pio, &serial->region);
 
-	if (r < 0)
-		return td_err_sys(err, -r, TD_REASON_SERIAL, "serial %s: port %#x", serial->device.name, TD_SERIAL_PORT);
-	r = td_serial_host_open(&serial->host, serial->device.name, config, &serial->vm->loop, &host_ops, err);
-	if (r < 0)
+	if (rc < 0)
+		return td_err_sys(err, -rc, TD_REASON_SERIAL, "serial %s: port %#x", serial->device.name, TD_SERIAL_PORT);
+	rc = td_serial_host_open(&serial->host, serial->device.name, config, &serial->vm->loop, &host_ops, err);
+	if (rc < 0)
 		td_bus_remove(&serial->vm->pio, &serial->region);
-	return r;
+	return rc;
 }
 
 int td_serial_create(
 	struct td_vm *vm, const char *name, const struct td_serial_config *config, struct td_serial **ret_serial, struct td_err *err)
 {
 	td_auto_free struct td_serial *serial = calloc(1, sizeof(*serial));
-	int r;
+	int rc;
 
 	if (!serial)
 		return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY, "serial %s: no memory", name);
@@ -374,9 +374,9 @@ int td_serial_create(
 	snprintf(serial->device.name, sizeof(serial->device.name), "%s", name);
 	serial->region = (struct td_io_region){.name = "serial", .base = TD_SERIAL_PORT, .len = PORTS, .access = serial_access};
 	set_power_on(serial);
-	r = attach(serial, config, err);
-	if (r < 0)
-		return r;
+	rc = attach(serial, config, err);
+	if (rc < 0)
+		return rc;
 	td_vm_add_device(vm, &serial->device);
 	if (ret_serial)
 		*ret_serial = serial;

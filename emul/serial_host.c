@@ -32,11 +32,11 @@ static ssize_t write_some(struct td_serial_host *host, unsigned from)
 	if (host->out_is_socket)
 		return send(host->out_fd, host->out + from, count, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (host->out_step) {
-		int r = poll(&ready, 1, 0);
+		int rc = poll(&ready, 1, 0);
 
-		if (r == 0)
+		if (rc == 0)
 			errno = EAGAIN;
-		if (r <= 0)
+		if (rc <= 0)
 			return -1;
 		count = TD_MIN(count, host->out_step);
 	}
@@ -55,19 +55,19 @@ static void flush_out(struct td_serial_host *host)
 	unsigned from = 0;
 
 	while (from < host->out_used) {
-		ssize_t r = write_some(host, from);
+		ssize_t written = write_some(host, from);
 
-		if (r > 0) {
-			from += (unsigned)r;
-		} else if (r < 0 && errno == EAGAIN && !host->drops) {
+		if (written > 0) {
+			from += (unsigned)written;
+		} else if (written < 0 && errno == EAGAIN && !host->drops) {
 			host->blocked = true;
 			td_loop_post(host->loop, &host->work);
 			break;
-		} else if (r < 0 && errno == EAGAIN && !discarded) {
+		} else if (written < 0 && errno == EAGAIN && !discarded) {
 			discarded = true;
 			if (!discard_unread(host))
 				from = host->out_used;
-		} else if (r >= 0 || errno != EINTR) {
+		} else if (written >= 0 || errno != EINTR) {
 			from = host->out_used; /* the reader is gone: nobody to tell */
 		}
 	}
@@ -133,7 +133,7 @@ static void update_in_watch(struct td_serial_host *host)
 		host->has_input = false;
 }
 
-static void work_run(struct td_work *work)
+static void serial_host_work_run(struct td_work *work)
 {
 	struct td_serial_host *host = TD_CONTAINER_OF(work, struct td_serial_host, work);
 
@@ -169,19 +169,19 @@ static void in_ready(struct td_watch *watch, uint32_t events)
 	struct td_serial_host *host = TD_CONTAINER_OF(watch, struct td_serial_host, in_watch);
 	unsigned room = host->ops->input_room(host), count;
 	uint8_t bytes[IN_BYTES];
-	ssize_t r;
+	ssize_t got;
 
 	(void)events;
 	if (room == 0) {
 		update_in_watch(host);
 		return;
 	}
-	r = read(host->in_fd, bytes, TD_MIN(room, IN_BYTES));
-	if (r < 0 && (errno == EINTR || errno == EAGAIN))
+	got = read(host->in_fd, bytes, TD_MIN(room, IN_BYTES));
+	if (got < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	if (r <= 0)
+	if (got <= 0)
 		host->has_input = false;
-	count = r > 0 ? (unsigned)r : 0;
+	count = got > 0 ? (unsigned)got : 0;
 	if (host->raw)
 		count = take_escapes(host, bytes, count);
 	if (count)
@@ -278,7 +278,7 @@ static int open_pty(struct td_serial_host *host, const char *name, struct td_err
 	return 0;
 }
 
-static int open_file(struct td_serial_host *host, const char *name, const char *path, struct td_err *err)
+static int serial_host_open_file(struct td_serial_host *host, const char *name, const char *path, struct td_err *err)
 {
 	if (!path)
 		return td_err_set(err, EINVAL, TD_REASON_SERIAL, "serial %s: no file name", name);
@@ -298,7 +298,7 @@ static int open_kind(struct td_serial_host *host, const char *name, const struct
 	case TD_SERIAL_PTY:
 		return open_pty(host, name, err);
 	case TD_SERIAL_FILE:
-		return open_file(host, name, config->path, err);
+		return serial_host_open_file(host, name, config->path, err);
 	}
 	return td_err_set(err, EINVAL, TD_REASON_SERIAL, "serial %s: unknown kind", name);
 }
@@ -306,18 +306,18 @@ static int open_kind(struct td_serial_host *host, const char *name, const struct
 int td_serial_host_open(struct td_serial_host *host, const char *name, const struct td_serial_config *config, struct td_loop *loop,
 	const struct td_serial_host_ops *ops, struct td_err *err)
 {
-	int r;
+	int rc;
 
 	memset(host, 0, sizeof(*host));
 	host->in_fd = host->out_fd = host->slave_fd = -1;
 	host->ops = ops;
 	host->loop = loop;
 	host->tick.expired = tick_expired;
-	host->work.run = work_run;
-	r = open_kind(host, name, config, err);
-	if (r < 0) {
+	host->work.run = serial_host_work_run;
+	rc = open_kind(host, name, config, err);
+	if (rc < 0) {
 		td_serial_host_close(host);
-		return r;
+		return rc;
 	}
 	host->in_watch = (struct td_watch){.fd = host->in_fd, .ready = in_ready, .events = EPOLLIN};
 	host->out_watch = (struct td_watch){.fd = host->out_fd, .ready = out_ready, .events = EPOLLOUT};

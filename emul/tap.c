@@ -119,7 +119,7 @@ static int set_address(struct td_tap *tap, struct rtnl_link *link, const uint8_t
 	return change(tap, link, changes, "set its address", err);
 }
 
-static int set_up(struct td_tap *tap, struct rtnl_link *link, const struct td_tap_config *config, int bridge, struct td_err *err)
+static int tap_set_up(struct td_tap *tap, struct rtnl_link *link, const struct td_tap_config *config, int bridge, struct td_err *err)
 {
 	auto_link *changes = rtnl_link_alloc();
 
@@ -153,7 +153,7 @@ static int configure_link(struct td_tap *tap, const struct td_tap_config *config
 	tap->index = rtnl_link_get_ifindex(link);
 	silence_ipv6(tap, link);
 	rc = set_address(tap, link, config->mac, err);
-	return rc ? rc : set_up(tap, link, config, bridge, err);
+	return rc ? rc : tap_set_up(tap, link, config, bridge, err);
 }
 
 int td_tap_open(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err)
@@ -209,7 +209,7 @@ static void detach_filter(struct td_tap *tap)
 	(void)ioctl(tap->fd[0], TUNDETACHFILTER, &none);
 }
 
-static int set_queue(int fd, bool attached)
+static int tap_set_queue(int fd, bool attached)
 {
 	struct ifreq request = {.ifr_flags = attached ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
 
@@ -224,11 +224,11 @@ int td_tap_set_active(struct td_tap *tap, unsigned count)
 	if (tap->silent)
 		detach_filter(tap);
 	while (!rc && tap->active_count < count) {
-		rc = set_queue(tap->fd[tap->active_count], true);
+		rc = tap_set_queue(tap->fd[tap->active_count], true);
 		tap->active_count += !rc;
 	}
 	while (!rc && tap->active_count > count) {
-		rc = set_queue(tap->fd[tap->active_count - 1], false);
+		rc = tap_set_queue(tap->fd[tap->active_count - 1], false);
 		tap->active_count -= !rc;
 	}
 	if (tap->silent)
@@ -236,7 +236,7 @@ int td_tap_set_active(struct td_tap *tap, unsigned count)
 	return rc;
 }
 
-static void drain(int fd)
+static void tap_drain(int fd)
 {
 	char scrap[64];
 
@@ -256,7 +256,7 @@ void td_tap_set_silent(struct td_tap *tap, bool silent)
 	}
 	attach_filter(tap);
 	for (unsigned i = 0; i < tap->active_count; i++)
-		drain(tap->fd[i]);
+		tap_drain(tap->fd[i]);
 }
 
 int td_tap_counters(struct td_tap *tap, struct td_tap_counters *ret_counters)

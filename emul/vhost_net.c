@@ -46,7 +46,7 @@ static int set_memory(int fd, const struct td_mem *mem)
 	return ioctl(fd, VHOST_SET_MEM_TABLE, table) ? -errno : 0;
 }
 
-static int set_queue(int fd, unsigned index, const struct td_vhost_queue *queue)
+static int vhost_set_queue(int fd, unsigned index, const struct td_vhost_queue *queue)
 {
 	const struct td_virtqueue *vq = queue->vq;
 	struct vhost_vring_state size = {index, vq->size}, base = {index, vq->next_avail};
@@ -94,7 +94,7 @@ int td_vhost_net_start(
 	}
 	for (unsigned i = 0; !rc && i < 2; i++) {
 		what = "VHOST_SET_VRING_*";
-		rc = set_queue(vhost->fd, i, &queue[i]);
+		rc = vhost_set_queue(vhost->fd, i, &queue[i]);
 	}
 	for (unsigned i = 0; !rc && i < 2; i++) {
 		what = "VHOST_NET_SET_BACKEND";

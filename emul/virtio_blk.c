@@ -26,7 +26,7 @@
 #define BLOCK_MAX    4096U				     /* of a page cache that has pages of 4 KiB */
 #define HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 
-static struct blk *from_dev(struct td_virtio_pci *dev)
+static struct blk *blk_from_dev(struct td_virtio_pci *dev)
 {
 	return TD_CONTAINER_OF(dev, struct blk, dev);
 }
@@ -62,7 +62,7 @@ static void give_id(struct blk *blk, struct request *request)
 	td_blk_finish(blk, request, VIRTIO_BLK_S_OK, (uint32_t)done);
 }
 
-static void obey(struct blk *blk, struct request *request, bool data_in)
+static void blk_obey(struct blk *blk, struct request *request, bool data_in)
 {
 	switch (request->type) {
 	case VIRTIO_BLK_T_IN:
@@ -113,7 +113,7 @@ static const char *parse(struct request *request, const struct td_virtqueue_chai
 }
 
 /* 1, 0: none there or none free, -EPROTO: broken. */
-static int take(struct blk *blk)
+static int blk_take(struct blk *blk)
 {
 	struct td_virtqueue *vq = &blk->dev.queue[0].vq;
 	struct request *request = td_blk_take_free(blk);
@@ -127,7 +127,7 @@ static int take(struct blk *blk)
 	rc = td_virtqueue_pop(vq, request->iov, TD_BLK_QUEUE_ENTRIES, &chain);
 	why = rc > 0 ? parse(request, &chain, &data_in) : rc == 0 ? NULL : vq->why ? vq->why : "a request of too many segments";
 	if (rc > 0 && !why) {
-		obey(blk, request, data_in);
+		blk_obey(blk, request, data_in);
 		return 1;
 	}
 	td_blk_give_free(blk, request);
@@ -145,7 +145,7 @@ static void work_off(struct blk *blk)
 
 	td_virtqueue_disarm(vq);
 	do
-		rc = take(blk);
+		rc = blk_take(blk);
 	while (rc > 0 && ++taken < TD_BLK_QUEUE_ENTRIES);
 	if (rc < 0)
 		return;
@@ -158,20 +158,20 @@ static void work_off(struct blk *blk)
 
 /* ---- the transport's ops ---- */
 
-static int stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
+static int blk_stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
-	return td_blk_io_stop(from_dev(dev), how);
+	return td_blk_io_stop(blk_from_dev(dev), how);
 }
 
-static void kicked(struct td_virtio_pci *dev, unsigned queue)
+static void blk_kicked(struct td_virtio_pci *dev, unsigned queue)
 {
 	if (dev->queue[queue].enabled)
-		work_off(from_dev(dev));
+		work_off(blk_from_dev(dev));
 }
 
-static void destroy(struct td_virtio_pci *dev)
+static void blk_destroy(struct td_virtio_pci *dev)
 {
-	struct blk *blk = from_dev(dev);
+	struct blk *blk = blk_from_dev(dev);
 
 	td_blk_io_close(blk);
 	td_cleanup_close(&blk->fd);
@@ -181,12 +181,12 @@ static void destroy(struct td_virtio_pci *dev)
 static const struct td_virtio_ops ops = {
 	.features_ok = td_virtio_pci_any_features,
 	.start = td_virtio_pci_no_start,
-	.stop = stop,
+	.stop = blk_stop,
 	.reset = td_virtio_pci_no_act,
 	.broken = td_virtio_pci_no_act,
-	.kicked = kicked,
+	.kicked = blk_kicked,
 	.vector_changed = td_virtio_pci_no_vector_act,
-	.destroy = destroy,
+	.destroy = blk_destroy,
 };
 
 /* ---- set-up ---- */
@@ -270,14 +270,14 @@ static int find_block(struct blk *blk, const struct td_virtio_blk_config *config
 	return 0;
 }
 
-static void fill_config(struct blk *blk)
+static void blk_fill_config(struct blk *blk)
 {
 	struct virtio_blk_config config = {.capacity = blk->sectors, .seg_max = SEGMENTS_MAX, .blk_size = blk->block_bytes};
 
 	memcpy(blk->dev.config, &config, CONFIG_BYTES);
 }
 
-static int set_up(struct blk *blk, struct td_vm *vm, const struct td_virtio_blk_config *config, struct td_err *err)
+static int blk_set_up(struct blk *blk, struct td_vm *vm, const struct td_virtio_blk_config *config, struct td_err *err)
 {
 	struct td_virtio_pci_config transport = {
 		.name = config->name,
@@ -301,7 +301,7 @@ static int set_up(struct blk *blk, struct td_vm *vm, const struct td_virtio_blk_
 		rc = td_blk_io_open(blk, err);
 	if (!rc)
 		rc = td_virtio_pci_add_queue(&blk->dev, TD_BLK_QUEUE_ENTRIES, true, err);
-	fill_config(blk);
+	blk_fill_config(blk);
 	return rc ? rc : td_virtio_pci_attach(&blk->dev, err);
 }
 
@@ -313,7 +313,7 @@ int td_virtio_blk_create(struct td_vm *vm, const struct td_virtio_blk_config *co
 	if (!blk)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
 	blk->fd = blk->done.fd = -1;
-	rc = set_up(blk, vm, config, err);
+	rc = blk_set_up(blk, vm, config, err);
 	if (rc)
 		td_virtio_pci_abandon(&blk->dev, vm);
 	return rc;

@@ -151,7 +151,7 @@ void td_blk_submit(struct blk *blk)
 
 /* ---- on the main loop ---- */
 
-static void look(struct blk *blk)
+static void blk_io_look(struct blk *blk)
 {
 	bool was_full = !td_blk_has_free(blk);
 
@@ -176,12 +176,12 @@ static void done_ready(struct td_watch *watch, uint32_t events)
 
 	(void)events;
 	if (!eventfd_read(watch->fd, &count))
-		look(TD_CONTAINER_OF(watch, struct blk, done));
+		blk_io_look(TD_CONTAINER_OF(watch, struct blk, done));
 }
 
 static void retry_expired(struct td_timer *timer)
 {
-	look(TD_CONTAINER_OF(timer, struct blk, retry));
+	blk_io_look(TD_CONTAINER_OF(timer, struct blk, retry));
 }
 
 static void retry_soon(struct td_work *work)

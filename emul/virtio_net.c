@@ -30,7 +30,7 @@
 	(BIT(VIRTIO_NET_F_CTRL_VQ) | BIT(VIRTIO_NET_F_CTRL_RX) | BIT(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | \
 		BIT(VIRTIO_NET_F_GUEST_ANNOUNCE))
 
-static struct td_virtio_net *from_dev(struct td_virtio_pci *dev)
+static struct td_virtio_net *net_from_dev(struct td_virtio_pci *dev)
 {
 	return TD_CONTAINER_OF(dev, struct td_virtio_net, dev);
 }
@@ -48,12 +48,12 @@ static uint64_t features_of(const struct td_virtio_net_config *config)
 	return features;
 }
 
-static void put16(struct td_virtio_net *net, size_t offset, uint16_t value)
+static void net_put16(struct td_virtio_net *net, size_t offset, uint16_t value)
 {
 	memcpy(net->dev.config + offset, &value, sizeof(value));
 }
 
-static uint16_t status_of(const struct td_virtio_net *net)
+static uint16_t net_status_of(const struct td_virtio_net *net)
 {
 	uint16_t status;
 
@@ -63,15 +63,15 @@ static uint16_t status_of(const struct td_virtio_net *net)
 
 static void put_status(struct td_virtio_net *net, uint16_t status)
 {
-	put16(net, offsetof(struct virtio_net_config, status), status);
+	net_put16(net, offsetof(struct virtio_net_config, status), status);
 }
 
-static void fill_config(struct td_virtio_net *net)
+static void net_fill_config(struct td_virtio_net *net)
 {
 	memcpy(net->dev.config, net->mac, sizeof(net->mac));
 	put_status(net, net->link_up ? VIRTIO_NET_S_LINK_UP : 0);
-	put16(net, offsetof(struct virtio_net_config, max_virtqueue_pairs), (uint16_t)net->pairs_max);
-	put16(net, offsetof(struct virtio_net_config, mtu), net->mtu);
+	net_put16(net, offsetof(struct virtio_net_config, max_virtqueue_pairs), (uint16_t)net->pairs_max);
+	net_put16(net, offsetof(struct virtio_net_config, mtu), net->mtu);
 }
 
 /* Features that need another (virtio 1.2 §5.1.3.1). */
@@ -137,9 +137,9 @@ static void route_control(struct td_virtio_net *net, bool multiqueue)
 	third->kick_fd = multiqueue || third == last ? third->own_fd : last->own_fd;
 }
 
-static int start(struct td_virtio_pci *dev)
+static int net_start(struct td_virtio_pci *dev)
 {
-	struct td_virtio_net *net = from_dev(dev);
+	struct td_virtio_net *net = net_from_dev(dev);
 	int rc = 0;
 
 	route_control(net, td_virtio_pci_has(dev, VIRTIO_NET_F_MQ));
@@ -152,23 +152,23 @@ static int start(struct td_virtio_pci *dev)
 }
 
 /* The I/O thread and vhost-net end what they are at, which waits for nothing. */
-static int stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
+static int net_stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
 	(void)how;
-	td_virtio_net_path_stop(from_dev(dev));
+	td_virtio_net_path_stop(net_from_dev(dev));
 	return 0;
 }
 
-static void reset(struct td_virtio_pci *dev)
+static void net_reset(struct td_virtio_pci *dev)
 {
-	struct td_virtio_net *net = from_dev(dev);
+	struct td_virtio_net *net = net_from_dev(dev);
 
 	td_tap_set_silent(&net->tap, true);
 	(void)td_tap_set_active(&net->tap, 1);
 	net->pairs_active = 1;
 	net->hold_rx = false;
 	route_control(net, true);
-	fill_config(net);
+	net_fill_config(net);
 	if (!net->driver_ok)
 		return;
 	net->driver_ok = false;
@@ -176,17 +176,17 @@ static void reset(struct td_virtio_pci *dev)
 	td_loop_post(&dev->pci.vm->loop, &net->driver_work);
 }
 
-static void broken(struct td_virtio_pci *dev)
+static void net_broken(struct td_virtio_pci *dev)
 {
-	struct td_virtio_net *net = from_dev(dev);
+	struct td_virtio_net *net = net_from_dev(dev);
 
 	td_tap_set_silent(&net->tap, true);
 	td_loop_post(&dev->pci.vm->loop, &net->broken_work);
 }
 
-static void kicked(struct td_virtio_pci *dev, unsigned queue)
+static void net_kicked(struct td_virtio_pci *dev, unsigned queue)
 {
-	struct td_virtio_net *net = from_dev(dev);
+	struct td_virtio_net *net = net_from_dev(dev);
 
 	(void)queue; /* only the control queue's descriptor is watched */
 	if (dev->queue[net->control_queue].enabled && td_virtio_pci_has(dev, VIRTIO_NET_F_CTRL_VQ))
@@ -195,12 +195,12 @@ static void kicked(struct td_virtio_pci *dev, unsigned queue)
 
 static void vector_changed(struct td_virtio_pci *dev, unsigned queue)
 {
-	td_virtio_net_path_vector_changed(from_dev(dev), queue);
+	td_virtio_net_path_vector_changed(net_from_dev(dev), queue);
 }
 
-static void destroy(struct td_virtio_pci *dev)
+static void net_destroy(struct td_virtio_pci *dev)
 {
-	struct td_virtio_net *net = from_dev(dev);
+	struct td_virtio_net *net = net_from_dev(dev);
 
 	td_virtio_net_path_fini(net);
 	td_tap_close(&net->tap);
@@ -209,18 +209,18 @@ static void destroy(struct td_virtio_pci *dev)
 
 static const struct td_virtio_ops ops = {
 	.features_ok = features_ok,
-	.start = start,
-	.stop = stop,
-	.reset = reset,
-	.broken = broken,
-	.kicked = kicked,
+	.start = net_start,
+	.stop = net_stop,
+	.reset = net_reset,
+	.broken = net_broken,
+	.kicked = net_kicked,
 	.vector_changed = vector_changed,
-	.destroy = destroy,
+	.destroy = net_destroy,
 };
 
 /* ---- set-up ---- */
 
-static int check_config(const struct td_virtio_net_config *config, struct td_err *err)
+static int net_check_config(const struct td_virtio_net_config *config, struct td_err *err)
 {
 	uint16_t size = config->queue_size ? config->queue_size : QUEUE_DEFAULT;
 
@@ -237,7 +237,7 @@ static int check_config(const struct td_virtio_net_config *config, struct td_err
 	return 0;
 }
 
-static void init_fields(struct td_virtio_net *net, const struct td_virtio_net_config *config)
+static void net_init_fields(struct td_virtio_net *net, const struct td_virtio_net_config *config)
 {
 	memcpy(net->mac, config->mac, sizeof(net->mac));
 	net->mtu = config->mtu;
@@ -271,7 +271,7 @@ static int init_transport(struct td_virtio_net *net, struct td_vm *vm, const str
 	return rc ? rc : td_virtio_pci_add_queue(&net->dev, CONTROL_ENTRIES, true, err);
 }
 
-static int open_tap(struct td_virtio_net *net, const struct td_virtio_net_config *config, struct td_err *err)
+static int net_open_tap(struct td_virtio_net *net, const struct td_virtio_net_config *config, struct td_err *err)
 {
 	struct td_tap_config tap = {
 		.name = config->tap_name,
@@ -287,21 +287,21 @@ static int open_tap(struct td_virtio_net *net, const struct td_virtio_net_config
 int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *config, struct td_virtio_net **ret_net, struct td_err *err)
 {
 	struct td_virtio_net *net;
-	int rc = check_config(config, err);
+	int rc = net_check_config(config, err);
 
 	if (rc)
 		return rc;
 	net = calloc(1, sizeof(*net));
 	if (!net)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", config->name);
-	init_fields(net, config);
+	net_init_fields(net, config);
 	rc = init_transport(net, vm, config, err);
 	if (!rc)
-		rc = open_tap(net, config, err);
+		rc = net_open_tap(net, config, err);
 	if (!rc)
 		rc = td_virtio_net_path_probe(net, err);
 	if (!rc) {
-		fill_config(net);
+		net_fill_config(net);
 		route_control(net, true);
 		rc = td_virtio_pci_attach(&net->dev, err);
 	}
@@ -351,7 +351,7 @@ void td_virtio_net_set_link(struct td_virtio_net *net, bool up)
 	if (net->link_up == up)
 		return;
 	net->link_up = up;
-	put_status(net, (uint16_t)((status_of(net) & ~VIRTIO_NET_S_LINK_UP) | (up ? VIRTIO_NET_S_LINK_UP : 0)));
+	put_status(net, (uint16_t)((net_status_of(net) & ~VIRTIO_NET_S_LINK_UP) | (up ? VIRTIO_NET_S_LINK_UP : 0)));
 	if (!up) {
 		td_virtio_net_path_stop(net);
 		td_tap_set_silent(&net->tap, true);
@@ -365,7 +365,7 @@ bool td_virtio_net_guest_announce(struct td_virtio_net *net)
 {
 	if (!net->dev.running || !td_virtio_pci_has(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE))
 		return false;
-	put_status(net, status_of(net) | VIRTIO_NET_S_ANNOUNCE);
+	put_status(net, net_status_of(net) | VIRTIO_NET_S_ANNOUNCE);
 	td_virtio_pci_config_changed(&net->dev);
 	return true;
 }

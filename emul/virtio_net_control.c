@@ -47,7 +47,7 @@ static bool set_mac(struct td_virtio_net *net, const struct command *command)
 	return true;
 }
 
-static bool set_offloads(struct td_virtio_net *net, const struct command *command)
+static bool control_set_offloads(struct td_virtio_net *net, const struct command *command)
 {
 	const uint64_t all =
 		BIT(VIRTIO_NET_F_GUEST_CSUM) | BIT(VIRTIO_NET_F_GUEST_TSO4) | BIT(VIRTIO_NET_F_GUEST_TSO6) | BIT(VIRTIO_NET_F_GUEST_ECN);
@@ -88,7 +88,7 @@ static bool mac_table_ok(const struct command *command)
 	return at == command->data_bytes;
 }
 
-static bool obey(struct td_virtio_net *net, const struct command *command)
+static bool control_obey(struct td_virtio_net *net, const struct command *command)
 {
 	switch (command->class << 8 | command->command) {
 	case VIRTIO_NET_CTRL_RX << 8 | VIRTIO_NET_CTRL_RX_PROMISC:
@@ -103,7 +103,7 @@ static bool obey(struct td_virtio_net *net, const struct command *command)
 	case VIRTIO_NET_CTRL_ANNOUNCE << 8 | VIRTIO_NET_CTRL_ANNOUNCE_ACK:
 		return acknowledge_announce(net);
 	case VIRTIO_NET_CTRL_GUEST_OFFLOADS << 8 | VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET:
-		return set_offloads(net, command);
+		return control_set_offloads(net, command);
 	default:
 		return false;
 	}
@@ -115,7 +115,7 @@ static bool is_slow(uint8_t class)
 	return class == VIRTIO_NET_CTRL_MQ || class == VIRTIO_NET_CTRL_GUEST_OFFLOADS;
 }
 
-static uint8_t serve(struct td_virtio_net *net, const struct iovec *iov, const struct td_virtqueue_chain *chain, bool *ret_slow)
+static uint8_t control_serve(struct td_virtio_net *net, const struct iovec *iov, const struct td_virtqueue_chain *chain, bool *ret_slow)
 {
 	struct command command = {0};
 	uint8_t head[2];
@@ -128,7 +128,7 @@ static uint8_t serve(struct td_virtio_net *net, const struct iovec *iov, const s
 	command.command = head[1];
 	command.data_bytes = chain->out_bytes - head_bytes;
 	td_virtqueue_copy_out(iov, chain->out_count, head_bytes, command.data, TD_MIN(command.data_bytes, (size_t)COMMAND_MAX));
-	return obey(net, &command) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+	return control_obey(net, &command) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
 }
 
 void td_virtio_net_control(struct td_virtio_net *net)
@@ -149,7 +149,7 @@ void td_virtio_net_control(struct td_virtio_net *net)
 			return;
 		}
 		if (rc > 0) {
-			uint8_t answer = serve(net, iov, &chain, &slow);
+			uint8_t answer = control_serve(net, iov, &chain, &slow);
 
 			if (!net->dev.running)
 				return;

@@ -2,9 +2,9 @@
 /*
  * virtio_net_io.c - see virtio_net_io.h.
  *
- * Theory of operation. All watches are edge-triggered, so that no eventfd is ever read; an event only sets a flag, and pump() goes round
- * over queues whose flag is set until each said that nothing is left. While one queue keeps pump() busy no event is seen, so each round
- * looks at the others itself. Kicks are asked for only when a queue has run dry.
+ * Theory of operation. All watches are edge-triggered, so that no eventfd is ever read; an event only sets a flag, and net_io_pump() goes
+ * round over queues whose flag is set until each said that nothing is left. While one queue keeps net_io_pump() busy no event is seen, so
+ * each round looks at the others itself. Kicks are asked for only when a queue has run dry.
  *
  * To the guest: `held` buffers are taken off the ring ahead of time and read into directly, several frames long if need be. How much is
  * held follows the frames: small ones need few buffers, and few buffers make a cheap readv. Behind them stands a spill buffer, so a frame
@@ -92,7 +92,7 @@ static void count(uint64_t *counter, uint64_t more)
 	__atomic_store_n(counter, *counter + more, __ATOMIC_RELAXED);
 }
 
-static void halt(struct td_net_io *io, const char *why)
+static void net_io_halt(struct td_net_io *io, const char *why)
 {
 	if (io->halted)
 		return;
@@ -165,7 +165,7 @@ static int hold(struct rx *rx, size_t wanted, bool mergeable)
 }
 
 /* Gives the first held chains, which hold a frame of `bytes`, to the guest. */
-static void give(struct rx *rx, size_t bytes)
+static void net_io_give(struct rx *rx, size_t bytes)
 {
 	uint16_t buffers = 0;
 	size_t left = bytes;
@@ -203,7 +203,7 @@ static void give_spilled(struct pair *pair, size_t bytes, size_t over)
 	count(&io->config.stats->rx_spills, 1);
 	count(&io->config.stats->rx_frames, 1);
 	td_virtqueue_copy_in(&rx->segment[rx->segment_first], rx->segment_count, bytes - over, io->spill, over);
-	give(rx, bytes);
+	net_io_give(rx, bytes);
 }
 
 static void follow_size(struct rx *rx, size_t bytes)
@@ -218,7 +218,7 @@ static void follow_size(struct rx *rx, size_t bytes)
 }
 
 /* 1: a frame was taken off the tap; 0: none there, or no buffer; -EPROTO. */
-static int receive(struct pair *pair)
+static int net_io_receive(struct pair *pair)
 {
 	struct td_net_io *io = pair->io;
 	struct rx *rx = &pair->rx;
@@ -246,7 +246,7 @@ static int receive(struct pair *pair)
 	if ((size_t)got > room) {
 		give_spilled(pair, (size_t)got, (size_t)got - room);
 	} else {
-		give(rx, (size_t)got);
+		net_io_give(rx, (size_t)got);
 		follow_size(rx, (size_t)got);
 		count(&io->config.stats->rx_frames, 1);
 	}
@@ -260,8 +260,8 @@ static bool receive_round(struct pair *pair)
 	struct rx *rx = &pair->rx;
 
 	for (unsigned i = 1; rx->ready && !rx->starved && i <= ROUND_FRAMES; i++) {
-		if (receive(pair) < 0 || rx->vq->broken) {
-			halt(io, rx->vq->why);
+		if (net_io_receive(pair) < 0 || rx->vq->broken) {
+			net_io_halt(io, rx->vq->why);
 			return false;
 		}
 		if (i % PUBLISH_FRAMES == 0)
@@ -274,7 +274,7 @@ static bool receive_round(struct pair *pair)
 /* ---- from the guest ---- */
 
 /* 1, 0: none there, -EPROTO. */
-static int transmit(struct pair *pair)
+static int net_io_transmit(struct pair *pair)
 {
 	struct td_net_io *io = pair->io;
 	struct td_virtqueue_chain chain;
@@ -332,13 +332,13 @@ static bool transmit_round(struct pair *pair)
 
 	td_virtqueue_disarm(vq);
 	for (sent = 0; rc > 0 && sent<ROUND_FRAMES; sent += rc> 0) {
-		rc = transmit(pair);
+		rc = net_io_transmit(pair);
 		if (rc > 0 && (sent + 1) % PUBLISH_FRAMES == 0)
 			publish(io, vq, 2 * pair->index + 1);
 	}
 	publish(io, vq, 2 * pair->index + 1);
 	if (rc < 0)
-		halt(io, vq->why);
+		net_io_halt(io, vq->why);
 	else if (rc == 0 && !(sent >= POLL_BUSY_FRAMES && poll_tx(io, &pair->tx)))
 		pair->tx.ready = td_virtqueue_arm(vq);
 	return rc >= 0 && pair->tx.ready;
@@ -354,7 +354,7 @@ static void look_again(struct pair *pair, bool try_tap)
 	pair->rx.ready |= try_tap && !pair->io->config.hold_rx;
 }
 
-static void pump(struct td_net_io *io)
+static void net_io_pump(struct td_net_io *io)
 {
 	bool more = true;
 
@@ -381,7 +381,7 @@ static void rx_kicked(struct td_watch *watch, uint32_t events)
 	(void)events;
 	count(&pair->io->config.stats->kick_wakeups, 1);
 	pair->rx.starved = false;
-	pump(pair->io);
+	net_io_pump(pair->io);
 }
 
 static void tx_kicked(struct td_watch *watch, uint32_t events)
@@ -391,7 +391,7 @@ static void tx_kicked(struct td_watch *watch, uint32_t events)
 	(void)events;
 	count(&pair->io->config.stats->kick_wakeups, 1);
 	pair->tx.ready = true;
-	pump(pair->io);
+	net_io_pump(pair->io);
 }
 
 static void tap_readable(struct td_watch *watch, uint32_t events)
@@ -400,14 +400,14 @@ static void tap_readable(struct td_watch *watch, uint32_t events)
 
 	(void)events;
 	pair->rx.ready = true;
-	pump(pair->io);
+	net_io_pump(pair->io);
 }
 
-static void *run(void *opaque)
+static void *net_io_run(void *opaque)
 {
 	struct td_net_io *io = opaque;
 
-	pump(io);
+	net_io_pump(io);
 	td_loop_run(&io->loop);
 	return NULL;
 }
@@ -458,7 +458,7 @@ int td_net_io_start(struct td_net_io **ret_io, const struct td_net_io_config *co
 	for (unsigned i = 0; !rc && i < io->pair_count; i++)
 		rc = watch_pair(io, i);
 	if (!rc)
-		rc = td_io_thread_start(&io->thread, config->name, run, io);
+		rc = td_io_thread_start(&io->thread, config->name, net_io_run, io);
 	io->thread_ready = !rc;
 	if (rc) {
 		td_net_io_stop(io);

@@ -21,14 +21,14 @@
 #define NOTIFY_PORT_BYTES 2U
 #define PORTS_MIN_BYTES	  4U
 
-static struct td_virtio_pci *from_pci(struct td_pci_dev *pci)
+static struct td_virtio_pci *virtio_from_pci(struct td_pci_dev *pci)
 {
 	return TD_CONTAINER_OF(pci, struct td_virtio_pci, pci);
 }
 
-static struct td_virtio_pci *from_device(struct td_device *device)
+static struct td_virtio_pci *virtio_from_device(struct td_device *device)
 {
-	return from_pci(TD_CONTAINER_OF(device, struct td_pci_dev, device));
+	return virtio_from_pci(TD_CONTAINER_OF(device, struct td_pci_dev, device));
 }
 
 /* ---- interrupts ---- */
@@ -148,7 +148,7 @@ void td_virtio_pci_start(struct td_virtio_pci *dev)
 }
 
 /* 0, or what ops->stop() says. */
-static int stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
+static int virtio_stop(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
 	int rc;
 
@@ -195,7 +195,7 @@ static void forget_driver(struct td_virtio_pci *dev)
 
 int td_virtio_pci_reset(struct td_virtio_pci *dev, enum td_virtio_stop how)
 {
-	int rc = stop(dev, how);
+	int rc = virtio_stop(dev, how);
 
 	dev->reset_pending = true;
 	if (!rc)
@@ -216,7 +216,7 @@ void td_virtio_pci_break(struct td_virtio_pci *dev, const char *why)
 		return;
 	dev->pci.device.broken = true;
 	td_log_limited(&dev->limit, TD_LOG_WARN, "%s: broken until the driver resets it: %s", dev->pci.device.name, why);
-	(void)stop(dev, TD_VIRTIO_DROP);
+	(void)virtio_stop(dev, TD_VIRTIO_DROP);
 	dev->status |= VIRTIO_CONFIG_S_NEEDS_RESET;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		signal_config(dev);
@@ -274,9 +274,9 @@ static enum td_result access_memory(struct td_virtio_pci *dev, struct td_access 
 	return notify_trapped(dev, NOTIFY_MEMORY, at - TD_VIRTIO_AT_NOTIFY, access);
 }
 
-static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
+static enum td_result virtio_bar_access(struct td_pci_dev *pci, unsigned bar, struct td_access *access)
 {
-	struct td_virtio_pci *dev = from_pci(pci);
+	struct td_virtio_pci *dev = virtio_from_pci(pci);
 	enum td_result result;
 
 	if (bar == TD_VIRTIO_BAR_PORTS)
@@ -288,9 +288,9 @@ static enum td_result bar_access(struct td_pci_dev *pci, unsigned bar, struct td
 	return access_memory(dev, access);
 }
 
-static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
+static void virtio_bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 {
-	struct td_virtio_pci *dev = from_pci(pci);
+	struct td_virtio_pci *dev = virtio_from_pci(pci);
 	unsigned kind = bar == TD_VIRTIO_BAR_PORTS ? NOTIFY_PORTS : NOTIFY_MEMORY;
 
 	if (!on)
@@ -301,31 +301,31 @@ static void bar_mapped(struct td_pci_dev *pci, unsigned bar, bool on)
 
 /* ---- PCI ---- */
 
-static void config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
+static void virtio_config_written(struct td_pci_dev *pci, unsigned offset, unsigned width)
 {
-	struct td_virtio_pci *dev = from_pci(pci);
+	struct td_virtio_pci *dev = virtio_from_pci(pci);
 
 	td_msix_config_written(&dev->msix, offset, width);
 	td_virtio_pci_caps_written(dev, offset, width);
 }
 
-static void ejected(struct td_pci_dev *pci)
+static void virtio_ejected(struct td_pci_dev *pci)
 {
-	(void)td_virtio_pci_reset(from_pci(pci), TD_VIRTIO_END);
+	(void)td_virtio_pci_reset(virtio_from_pci(pci), TD_VIRTIO_END);
 }
 
 static const struct td_pci_ops pci_ops = {
-	.bar_access = bar_access,
-	.bar_mapped = bar_mapped,
-	.config_written = config_written,
-	.ejected = ejected,
+	.bar_access = virtio_bar_access,
+	.bar_mapped = virtio_bar_mapped,
+	.config_written = virtio_config_written,
+	.ejected = virtio_ejected,
 };
 
 /* ---- the device's life ---- */
 
-static void device_reset(struct td_device *device)
+static void virtio_device_reset(struct td_device *device)
 {
-	struct td_virtio_pci *dev = from_device(device);
+	struct td_virtio_pci *dev = virtio_from_device(device);
 
 	/* The next kernel is about to be loaded, and must not be written into. */
 	if (td_virtio_pci_reset(dev, TD_VIRTIO_END))
@@ -333,11 +333,11 @@ static void device_reset(struct td_device *device)
 	td_msix_reset(&dev->msix);
 }
 
-static int device_quiesce(struct td_device *device)
+static int virtio_device_quiesce(struct td_device *device)
 {
-	struct td_virtio_pci *dev = from_device(device);
+	struct td_virtio_pci *dev = virtio_from_device(device);
 
-	int rc = stop(dev, TD_VIRTIO_REST);
+	int rc = virtio_stop(dev, TD_VIRTIO_REST);
 
 	if (!rc && dev->reset_pending)
 		forget_driver(dev);
@@ -347,28 +347,28 @@ static int device_quiesce(struct td_device *device)
 	return rc;
 }
 
-static void device_resume(struct td_device *device)
+static void virtio_device_resume(struct td_device *device)
 {
-	struct td_virtio_pci *dev = from_device(device);
+	struct td_virtio_pci *dev = virtio_from_device(device);
 
 	dev->quiesced = false;
 	if (dev->status & VIRTIO_CONFIG_S_DRIVER_OK)
 		td_virtio_pci_start(dev);
 }
 
-static void device_destroy(struct td_device *device)
+static void virtio_device_destroy(struct td_device *device)
 {
-	struct td_virtio_pci *dev = from_device(device);
+	struct td_virtio_pci *dev = virtio_from_device(device);
 
 	td_virtio_pci_fini(dev);
 	dev->ops->destroy(dev);
 }
 
 static const struct td_device_ops device_ops = {
-	.reset = device_reset,
-	.quiesce = device_quiesce,
-	.resume = device_resume,
-	.destroy = device_destroy,
+	.reset = virtio_device_reset,
+	.quiesce = virtio_device_quiesce,
+	.resume = virtio_device_resume,
+	.destroy = virtio_device_destroy,
 };
 
 int td_virtio_pci_init(struct td_virtio_pci *dev, struct td_vm *vm, const struct td_virtio_pci_config *config, struct td_err *err)
@@ -459,7 +459,7 @@ void td_virtio_pci_fini(struct td_virtio_pci *dev)
 {
 	if (!dev->pci.vm)
 		return;
-	(void)stop(dev, TD_VIRTIO_END);
+	(void)virtio_stop(dev, TD_VIRTIO_END);
 	td_pci_detach(&dev->pci);
 	for (unsigned i = 0; i < dev->queue_count; i++) {
 		td_loop_unwatch(&dev->pci.vm->loop, &dev->queue[i].watch);

@@ -20,13 +20,13 @@ struct rng {
 	struct td_virtio_pci dev; /* first */
 };
 
-static void destroy(struct td_virtio_pci *dev)
+static void rng_destroy(struct td_virtio_pci *dev)
 {
 	free(TD_CONTAINER_OF(dev, struct rng, dev));
 }
 
 /* What was asked for, up to the limit; fewer bytes when the host has no more. */
-static uint32_t fill(const struct iovec *iov, unsigned count)
+static uint32_t rng_fill(const struct iovec *iov, unsigned count)
 {
 	uint8_t bytes[REQUEST_MAX];
 	ssize_t got = getrandom(bytes, sizeof(bytes), GRND_NONBLOCK);
@@ -34,7 +34,7 @@ static uint32_t fill(const struct iovec *iov, unsigned count)
 	return got <= 0 ? 0 : (uint32_t)td_virtqueue_copy_in(iov, count, 0, bytes, (size_t)got);
 }
 
-static void kicked(struct td_virtio_pci *dev, unsigned queue)
+static void rng_kicked(struct td_virtio_pci *dev, unsigned queue)
 {
 	struct td_virtqueue *vq = &dev->queue[queue].vq;
 	struct iovec iov[SEGMENTS_MAX];
@@ -53,7 +53,7 @@ static void kicked(struct td_virtio_pci *dev, unsigned queue)
 			return;
 		}
 		if (rc > 0)
-			td_virtqueue_push(vq, chain.head, fill(iov, chain.in_count));
+			td_virtqueue_push(vq, chain.head, rng_fill(iov, chain.in_count));
 	} while ((rc > 0 || td_virtqueue_arm(vq)) && ++served < ROUND_REQUESTS);
 	if (td_virtqueue_publish(vq))
 		td_virtio_pci_signal(dev, queue);
@@ -61,16 +61,16 @@ static void kicked(struct td_virtio_pci *dev, unsigned queue)
 		td_virtio_pci_kick(dev, queue);
 }
 
-/* Requests are served whole inside kicked(): nothing is ever under way. */
+/* Requests are served whole inside rng_kicked(): nothing is ever under way. */
 static const struct td_virtio_ops ops = {
 	.features_ok = td_virtio_pci_any_features,
 	.start = td_virtio_pci_no_start,
 	.stop = td_virtio_pci_no_stop,
 	.reset = td_virtio_pci_no_act,
 	.broken = td_virtio_pci_no_act,
-	.kicked = kicked,
+	.kicked = rng_kicked,
 	.vector_changed = td_virtio_pci_no_vector_act,
-	.destroy = destroy,
+	.destroy = rng_destroy,
 };
 
 int td_virtio_rng_create(struct td_vm *vm, const char *name, struct td_err *err)

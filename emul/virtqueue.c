@@ -264,7 +264,7 @@ void td_virtqueue_take_over(struct td_virtqueue *vq, uint16_t next_avail)
 	vq->signalled = false;
 }
 
-static size_t copy(const struct iovec *iov, unsigned count, size_t offset, uint8_t *buffer, size_t len_bytes, bool in)
+static size_t vq_copy(const struct iovec *iov, unsigned count, size_t offset, uint8_t *buffer, size_t len_bytes, bool in)
 {
 	size_t done = 0;
 
@@ -284,7 +284,7 @@ static size_t copy(const struct iovec *iov, unsigned count, size_t offset, uint8
 
 size_t td_virtqueue_copy_out(const struct iovec *iov, unsigned count, size_t offset, void *to, size_t len_bytes)
 {
-	size_t done = copy(iov, count, offset, to, len_bytes, false);
+	size_t done = vq_copy(iov, count, offset, to, len_bytes, false);
 
 	__asm__ volatile("" : : "r"(to) : "memory"); /* what was copied is what will be looked at */
 	return done;
@@ -292,5 +292,5 @@ size_t td_virtqueue_copy_out(const struct iovec *iov, unsigned count, size_t off
 
 size_t td_virtqueue_copy_in(const struct iovec *iov, unsigned count, size_t offset, const void *from, size_t len_bytes)
 {
-	return copy(iov, count, offset, (uint8_t *)(uintptr_t)from, len_bytes, true);
+	return vq_copy(iov, count, offset, (uint8_t *)(uintptr_t)from, len_bytes, true);
 }
