@@ -25,7 +25,7 @@ flip_row() {
 network_up 2
 guest_image "${KERNEL:-6.12}"
 vm_start flip --cpus "boot=${CPUS:-2}" --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf,vhost=${VHOST:-on},unplug_timeout=20s,plug_timeout=30s"
-console_wait '@up' 60
+console_wait '@up' 90
 say "$CONSOLE_LINE"
 nic_wait .path vf 30
 nic_wait .state idle 30
