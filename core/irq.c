@@ -38,7 +38,7 @@ static void add_pins(struct kvm_irq_routing *table)
 static int set_routing(struct td_irq *irq)
 {
 	irq->route_updates++;
-	return ioctl(irq->kvm->vm_fd, KVM_SET_GSI_ROUTING, irq->table) < 0 ? -errno : 0;
+	return td_kvm_change(irq->kvm, KVM_SET_GSI_ROUTING, irq->table) < 0 ? -errno : 0;
 }
 
 static void reset_pic(struct td_irq *irq, unsigned chip, uint8_t elcr_mask)
@@ -191,7 +191,7 @@ static int irqfd_control(struct td_irq *irq, const struct td_irq_msi *msi, int e
 {
 	struct kvm_irqfd irqfd = {.fd = (uint32_t)event_fd, .gsi = (uint32_t)msi->gsi, .flags = flags};
 
-	return ioctl(irq->kvm->vm_fd, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
+	return td_kvm_change(irq->kvm, KVM_IRQFD, &irqfd) < 0 ? -errno : 0;
 }
 
 int td_irq_msi_attach(struct td_irq *irq, struct td_irq_msi *msi, uint64_t address, uint32_t data, int event_fd)

@@ -10,6 +10,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/lock.h"
+
 /* Newer than the headers of the oldest distribution we build on. */
 #ifndef KVM_CAP_DISABLE_QUIRKS2
 #define KVM_CAP_DISABLE_QUIRKS2 213
@@ -178,6 +180,16 @@ void td_kvm_fini(struct td_kvm *kvm)
 	kvm->vm_fd = -1;
 }
 
+int td_kvm_change(struct td_kvm *kvm, unsigned long request, void *argument)
+{
+	int rc;
+
+	td_lock_excuse();
+	rc = ioctl(kvm->vm_fd, request, argument);
+	td_lock_excuse_end();
+	return rc;
+}
+
 int td_kvm_slot_add(struct td_kvm *kvm, td_gpa gpa, uint64_t len_bytes, void *host, uint32_t flags, unsigned *ret_slot)
 {
 	struct kvm_userspace_memory_region region = {
@@ -190,7 +202,7 @@ int td_kvm_slot_add(struct td_kvm *kvm, td_gpa gpa, uint64_t len_bytes, void *ho
 		return -ENOSPC;
 	slot = (unsigned)__builtin_ctzll(~kvm->slots_used);
 	region.slot = slot;
-	if (ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region) < 0)
+	if (td_kvm_change(kvm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
 		return -errno;
 	kvm->slots_used |= 1ULL << slot;
 	*ret_slot = slot;
@@ -203,7 +215,7 @@ void td_kvm_slot_del(struct td_kvm *kvm, unsigned slot)
 
 	if (slot >= TD_KVM_SLOTS_MAX || !(kvm->slots_used & (1ULL << slot)))
 		return;
-	ioctl(kvm->vm_fd, KVM_SET_USER_MEMORY_REGION, &region);
+	td_kvm_change(kvm, KVM_SET_USER_MEMORY_REGION, &region);
 	kvm->slots_used &= ~(1ULL << slot);
 }
 
@@ -215,7 +227,7 @@ static int ioeventfd_control(struct td_kvm *kvm, const struct td_ioeventfd *io, 
 		control.flags |= KVM_IOEVENTFD_FLAG_PIO;
 	if (io->match)
 		control.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
-	return ioctl(kvm->vm_fd, KVM_IOEVENTFD, &control) < 0 ? -errno : 0;
+	return td_kvm_change(kvm, KVM_IOEVENTFD, &control) < 0 ? -errno : 0;
 }
 
 int td_kvm_ioeventfd_add(struct td_kvm *kvm, const struct td_ioeventfd *io)

@@ -45,4 +45,8 @@ struct td_ioeventfd {
 int td_kvm_ioeventfd_add(struct td_kvm *kvm, const struct td_ioeventfd *io);
 void td_kvm_ioeventfd_del(struct td_kvm *kvm, const struct td_ioeventfd *io);
 
+/* ioctl(2) of the VM for a change that KVM tells all vCPUs of, and waits for: a guest's own doing, so the VM's lock may be held (lock.h).
+ */
+int td_kvm_change(struct td_kvm *kvm, unsigned long request, void *argument);
+
 #endif

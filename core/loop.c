@@ -19,13 +19,13 @@
 static void loop_lock(struct td_loop *loop)
 {
 	if (loop->guard)
-		pthread_mutex_lock(loop->guard);
+		td_lock_take(loop->guard);
 }
 
 static void loop_unlock(struct td_loop *loop)
 {
 	if (loop->guard)
-		pthread_mutex_unlock(loop->guard);
+		td_lock_give(loop->guard);
 }
 
 static void loop_signal(struct td_loop *loop)
@@ -79,7 +79,7 @@ static void wake_ready(struct td_watch *watch, uint32_t events)
 		loop_signal(loop);
 }
 
-int td_loop_init(struct td_loop *loop, pthread_mutex_t *guard, struct td_err *err)
+int td_loop_init(struct td_loop *loop, struct td_lock *guard, struct td_err *err)
 {
 	int r;
 

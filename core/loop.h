@@ -13,6 +13,7 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/lock.h"
 
 struct td_loop;
 struct epoll_event;
@@ -50,11 +51,11 @@ struct td_loop {
 	struct td_work *posted, **posted_tail;
 	struct epoll_event *batch; /* events being worked off, see loop.c */
 	unsigned batch_count;
-	pthread_mutex_t *guard; /* taken around every callback when not NULL: see vm.h on locks */
+	struct td_lock *guard; /* taken around every callback when not NULL: see vm.h on locks */
 };
 
 /* guard may be NULL. */
-int td_loop_init(struct td_loop *loop, pthread_mutex_t *guard, struct td_err *err);
+int td_loop_init(struct td_loop *loop, struct td_lock *guard, struct td_err *err);
 void td_loop_fini(struct td_loop *loop);
 
 /* Runs until td_loop_stop(). Returns 0, or -errno when epoll itself fails. May be run again. */

@@ -101,7 +101,7 @@ int td_vm_init(struct td_vm *vm, const struct td_vm_config *config, struct td_er
 	vm->devices_tail = &vm->devices;
 	vm->reboot_work.run = reboot_run;
 	vm->stop_work.run = stop_run;
-	pthread_mutex_init(&vm->lock, NULL);
+	td_lock_init(&vm->lock);
 	td_jobs_init(&vm->jobs, &vm->loop);
 	r = vm_build(vm, err);
 	if (r < 0)
@@ -127,12 +127,12 @@ void td_vm_fini(struct td_vm *vm)
 	if (!vm->initialised)
 		return;
 	td_vcpus_fini(vm);
-	pthread_mutex_lock(&vm->lock);
+	td_lock_take(&vm->lock);
 	while ((device = take_last_device(vm)))
 		device->ops->destroy(device);
 	if (vm->pci.vm)
 		td_pci_fini(&vm->pci);
-	pthread_mutex_unlock(&vm->lock);
+	td_lock_give(&vm->lock);
 	td_jobs_fini(&vm->jobs);
 	td_bus_fini(&vm->pio);
 	td_bus_fini(&vm->mmio);
@@ -140,7 +140,7 @@ void td_vm_fini(struct td_vm *vm)
 	td_kvm_fini(&vm->kvm);
 	td_mem_fini(&vm->mem);
 	td_loop_fini(&vm->loop);
-	pthread_mutex_destroy(&vm->lock);
+	td_lock_fini(&vm->lock);
 	vm->initialised = false;
 }
 
@@ -184,13 +184,13 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err)
 {
 	int r;
 
-	pthread_mutex_lock(&vm->lock);
+	td_lock_take(&vm->lock);
 	r = load_guest(vm, err);
 	if (r == 0)
 		r = td_vcpus_start(vm, err);
 	if (r == 0)
 		vm->state = TD_VM_RUNNING;
-	pthread_mutex_unlock(&vm->lock);
+	td_lock_give(&vm->lock);
 	return r;
 }
 
@@ -212,22 +212,22 @@ bool td_vm_lend_lock(struct td_vm *vm)
 	bool lent = vm->state == TD_VM_RUNNING || vm->state == TD_VM_PAUSED;
 
 	if (lent)
-		pthread_mutex_unlock(&vm->lock);
+		td_lock_give(&vm->lock);
 	return lent;
 }
 
 void td_vm_take_lock(struct td_vm *vm, bool lent)
 {
 	if (lent)
-		pthread_mutex_lock(&vm->lock);
+		td_lock_take(&vm->lock);
 }
 
 /* A vCPU may be waiting for the VM's lock: it must get it to reach the place where it parks. */
 void td_vm_park(struct td_vm *vm)
 {
-	pthread_mutex_unlock(&vm->lock);
+	td_lock_give(&vm->lock);
 	td_vcpus_park(vm);
-	pthread_mutex_lock(&vm->lock);
+	td_lock_take(&vm->lock);
 }
 
 void td_vm_unpark(struct td_vm *vm)
@@ -354,7 +354,7 @@ static void dispatch(struct td_vm *vm, struct td_bus *bus, const char *kind, str
 {
 	enum td_result result;
 
-	pthread_mutex_lock(&vm->lock);
+	td_lock_take(&vm->lock);
 	result = td_bus_dispatch(bus, access);
 	if (result != TD_DONE) {
 		uint64_t *count = result == TD_FAULT ? &vm->fault_count : &vm->unclaimed_count;
@@ -367,7 +367,7 @@ static void dispatch(struct td_vm *vm, struct td_bus *bus, const char *kind, str
 		if (!access->write)
 			access->value = td_access_ones(access);
 	}
-	pthread_mutex_unlock(&vm->lock);
+	td_lock_give(&vm->lock);
 }
 
 void td_vm_pio(struct td_vm *vm, struct td_access *access)

@@ -5,8 +5,8 @@
  *
  * Threads: the main thread runs `loop`. Each vCPU has a thread. A device may have an I/O thread with a loop of its own.
  * Locks, in order:
- *   1. vm->lock      device registers, PCI topology, memslots. A vCPU thread holds it for the length of one access; the main loop around
- *                    each callback (it is the loop's guard); control commands therefore too.
+ *   1. vm->lock      (lock.h: nothing that waits is done under it) device registers, PCI topology, memslots. A vCPU thread holds it for the
+ * length of one access; the main loop around each callback (it is the loop's guard); control commands therefore too.
  *   2. a device's own io lock (virtio: queues against set-up). I/O threads take only this one, never vm->lock; from an I/O thread the
  *      main loop is reached by td_loop_post().
  *   3. jobs->lock, then loop->post_lock: leaves.
@@ -16,8 +16,6 @@
 #ifndef TD_CORE_VM_H
 #define TD_CORE_VM_H
 
-#include <pthread.h>
-
 #include "core/base.h"
 #include "core/boot.h"
 #include "core/bus.h"
@@ -26,6 +24,7 @@
 #include "core/irq.h"
 #include "core/job.h"
 #include "core/kvm.h"
+#include "core/lock.h"
 #include "core/log.h"
 #include "core/loop.h"
 #include "core/mem.h"
@@ -55,7 +54,7 @@ struct td_vm {
 	struct td_pci pci;
 	struct td_loop loop;
 	struct td_jobs jobs;
-	pthread_mutex_t lock;
+	struct td_lock lock;
 	struct td_vcpus vcpus;
 	struct td_device *devices, **devices_tail;
 	struct td_log_limit unclaimed_limit, reset_limit;

@@ -163,10 +163,10 @@ static void destroy_nics(struct td_machine *machine)
 {
 	if (!machine->nic_count)
 		return;
-	pthread_mutex_lock(&machine->vm.lock);
+	td_lock_take(&machine->vm.lock);
 	while (machine->nic_count)
 		td_hybrid_destroy(machine->nic[--machine->nic_count]);
-	pthread_mutex_unlock(&machine->vm.lock);
+	td_lock_give(&machine->vm.lock);
 	td_machine_drop_switching(machine);
 }
 

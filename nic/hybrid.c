@@ -66,24 +66,16 @@ static int create_virtio(struct td_hybrid *nic, struct td_err *err)
 	return td_virtio_net_create(nic->host.vm, &net, &nic->net, err);
 }
 
-/* Warm before boot: what can go wrong on the host goes wrong now, with nobody waiting. */
-static int warm_up(struct td_hybrid *nic, struct td_err *err)
-{
-	int rc = td_hybrid_vf_acquire(nic, err);
-
-	return rc < 0 ? rc : td_hybrid_vf_open(nic, err);
-}
-
 static int create_vf_only(struct td_hybrid *nic, struct td_err *err)
 {
-	int rc = td_hybrid_vf_acquire(nic, err);
+	int rc = td_hybrid_vf_warm_up(nic, err);
 
-	if (rc == 0)
-		rc = td_hybrid_vf_check_pf(nic, err);
-	if (rc == 0)
-		rc = td_hybrid_vf_steer(nic, true, err);
-	if (rc == 0)
-		rc = td_hybrid_vf_open(nic, err);
+	if (rc == 0 && td_hybrid_vf_steer(nic, true) == -EINPROGRESS)
+		td_hybrid_vf_wait(nic);
+	if (rc == 0 && nic->steer.rc < 0) {
+		*err = nic->steer.err;
+		rc = nic->steer.rc;
+	}
 	if (rc == 0)
 		rc = td_vfio_pci_attach(nic->vf, err);
 	if (rc == 0)
@@ -103,7 +95,7 @@ static int create_parts(struct td_hybrid *nic, struct td_err *err)
 	rc = config->model == TD_NIC_IGBVF ? create_igbvf(nic, err) : create_virtio(nic, err);
 	if (rc == 0 && nic->mode && config->start_on_vf) {
 		nic->wanted = TD_PATH_VF;
-		rc = warm_up(nic, err);
+		rc = td_hybrid_vf_warm_up(nic, err); /* what can go wrong on the host goes wrong now, with nobody waiting */
 	}
 	return rc;
 }
@@ -126,7 +118,7 @@ int td_hybrid_create(
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
 	nic->host = *host;
 	nic->config = config;
-	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->carrier_fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
+	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
 	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
 	nic->mode = mode_of(host, config->mode);
 	td_hybrid_flip_init(nic);
@@ -158,6 +150,8 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
+	td_flip_drop(&nic->flip);
+	td_hybrid_vf_wait(nic);
 	td_hybrid_close_stats(nic);
 	if (nic->mode && nic->mode->vf_state && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED) { /* the guest needn't be there */
 		nic->resetting = true;							      /* nobody is told anything any more */
@@ -165,6 +159,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	}
 	td_hybrid_vf_release(nic);
 	td_hybrid_guard_end(nic);
+	td_hybrid_vf_wait(nic);
 	if (nic->mode)
 		nic->mode->destroy(nic);
 	free(nic);

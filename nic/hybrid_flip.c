@@ -44,11 +44,10 @@ static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 	nic->mode->undo(nic, to, phase);
 }
 
-/* Nothing of it is given away yet. */
 static bool flip_at_work(void *opaque, enum td_path to, enum td_flip_phase phase)
 {
-	(void)opaque, (void)to, (void)phase;
-	return false;
+	(void)to, (void)phase;
+	return td_hybrid_vf_at_work(opaque);
 }
 
 static void flip_arm(void *opaque, uint64_t delay_ms)
@@ -97,8 +96,8 @@ static void write_record(struct td_hybrid *nic, const struct td_flip *flip, cons
 		.relayed = nic->relay.relayed - nic->relayed_before,
 		.unplug_requests = nic->unplug_requests,
 		.kicks = nic->kicks,
-		.rx_ms = td_blackout_ms(&nic->blackout.rx),
-		.tx_ms = td_blackout_ms(&nic->blackout.tx)};
+		.rx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.rx),
+		.tx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.tx)};
 	snprintf(record->text, sizeof(record->text), "%.159s", err->text);
 	memcpy(record->phase_ns, flip->phase_ns, sizeof(record->phase_ns));
 }
@@ -138,7 +137,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 	say_end(nic, flip, err);
 	write_record(nic, flip, err);
-	if (nic->path == TD_PATH_EMULATED || !nic->pinned) /* who is pinned is let go when it has settled, or has left */
+	if (nic->path == TD_PATH_EMULATED || !td_hybrid_pinned(nic)) /* who is pinned is let go when it has settled, or has left */
 		td_hybrid_guard(nic, nic->path);
 	keep_reason(nic, flip, err);
 	if (nic->lost)
@@ -170,9 +169,13 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 {
 	uint64_t rx, tx;
 
-	if (td_flip_active(&nic->flip))
-		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: a flip to %s is in progress (phase %s)", nic->config->id,
-			td_path_name(nic->flip.to), td_flip_phase_name(nic->flip.phase));
+	if (td_flip_active(&nic->flip)) {
+		int rc = td_flip_start(&nic->flip, to, err); /* says what it is busy with */
+
+		return rc < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : rc;
+	}
+	if (td_hybrid_vf_at_work(nic))
+		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "nic %s: the host is still at work for the last flip", nic->config->id);
 	if (to == TD_PATH_VF && !automatic)
 		give_back_now(nic);
 	if (to == TD_PATH_VF && (td_hybrid_leaving(nic) || nic->give_back || nic->lost))
@@ -193,6 +196,7 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	nic->relayed_before = nic->relay.relayed;
 	nic->caught_before = nic->catch.caught;
 	td_hybrid_packets(nic, &rx, &tx);
+	nic->uncounted = false;
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
 	td_hybrid_wake(nic);
 	td_hybrid_watch(nic);
@@ -216,6 +220,14 @@ bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
 
 /* ---- every millisecond ---- */
 
+void td_hybrid_sample(struct td_hybrid *nic)
+{
+	uint64_t rx, tx;
+
+	td_hybrid_packets(nic, &rx, &tx);
+	td_blackout_sample(&nic->blackout, td_now_ns(), rx, tx);
+}
+
 void td_hybrid_finish_measuring(struct td_hybrid *nic)
 {
 	struct td_hybrid_record *record = td_hybrid_last_record(nic);
@@ -224,21 +236,24 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 		return;
 	td_blackout_end(&nic->blackout, td_now_ns());
 	record->measuring = false;
-	record->rx_ms = td_blackout_ms(&nic->blackout.rx);
-	record->tx_ms = td_blackout_ms(&nic->blackout.tx);
+	record->rx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.rx);
+	record->tx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.tx);
 	record->sample_ms = (double)nic->blackout.longest_sample_ns / 1e6;
 	record->relayed = nic->relay.relayed - nic->relayed_before;
 	record->caught = nic->catch.caught - nic->caught_before;
 }
 
+/* What only the PF counts is sampled when it has said so. */
 static void measure(struct td_hybrid *nic)
 {
-	uint64_t rx, tx;
+	bool counts = td_hybrid_counts_itself(nic);
 
+	if (!counts)
+		td_hybrid_count_soon(nic);
 	if (!nic->blackout.active)
 		return;
-	td_hybrid_packets(nic, &rx, &tx);
-	td_blackout_sample(&nic->blackout, td_now_ns(), rx, tx);
+	if (counts)
+		td_hybrid_sample(nic);
 	if (!td_flip_active(&nic->flip) && td_now_ns() >= nic->measure_until_ns)
 		td_hybrid_finish_measuring(nic);
 }
@@ -256,7 +271,7 @@ static void tick(struct td_timer *timer)
 	uint64_t again_ns = 0;
 
 	measure(nic);
-	if (!td_flip_active(&nic->flip))
+	if (!td_flip_active(&nic->flip) && !td_hybrid_vf_at_work(nic))
 		give_back(nic);
 	if (nic->mode)
 		again_ns = nic->mode->tick(nic);

@@ -5,9 +5,10 @@
  * (host/net/host_watch.h).
  */
 #include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/log.h"
-#include "host/net/host_guard.h"
 #include "host/net/host_uplink.h"
 #include "host/sys/sysfs.h"
 #include "nic/hybrid_parts.h"
@@ -19,11 +20,6 @@ static const char *tap_of(const struct td_hybrid *nic)
 	if (nic->igbvf)
 		return td_igbvf_tap(nic->igbvf);
 	return nic->net ? td_virtio_net_tap(nic->net) : NULL;
-}
-
-static void warn(const struct td_hybrid *nic, const struct td_err *err)
-{
-	td_warn("nic %s: its own frames may come back to it: %s", nic->config->id, err->text);
 }
 
 /* A VF's link is its PF's; so its model's is that of the bridge's uplink. */
@@ -47,12 +43,91 @@ static void on_moved(void *opaque)
 	td_hybrid_announce(nic, TD_PATH_EMULATED);
 }
 
+/* ---- the guest's MAC in the bridge: what is wanted, and the job that brings it about */
+
+static struct td_host_call make_call(const struct td_hybrid *nic, enum td_host_call_kind kind)
+{
+	struct td_host_call call = {.kind = kind, .from = nic->guard_is, .to = nic->guard_wanted, .bridge_index = nic->bridge_index};
+
+	snprintf(call.bridge, sizeof(call.bridge), "%s", nic->config->bridge);
+	snprintf(call.tap, sizeof(call.tap), "%s", tap_of(nic));
+	memcpy(call.mac, nic->config->mac, sizeof(call.mac));
+	return call;
+}
+
+static void guard_done(struct td_job *job);
+
+static void guard_next(struct td_hybrid *nic)
+{
+	if (nic->guard.job.busy || nic->guard_is == nic->guard_wanted)
+		return;
+	nic->guard = make_call(nic, TD_HOST_CALL_GUARD);
+	nic->guard.job.done = guard_done;
+	td_host_call_submit(&nic->host.vm->jobs, &nic->guard);
+}
+
+/* What did not come about is tried again when it is next wanted: the bridge may be another's, and become ours. */
+static void guard_done(struct td_job *job)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, guard.job);
+	const struct td_host_call *call = &nic->guard;
+
+	nic->guard_is = call->from;
+	if (call->rc < 0 && call->to == TD_GUARD_PINNED)
+		td_debug("nic %s: frames may be lost on its way to the VF: %s", nic->config->id, call->err.text);
+	else if (call->rc < 0)
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN,
+			"nic %s: its own frames may come back to it, or %s sends to where it is not: %s", nic->config->id,
+			nic->config->bridge, call->err.text);
+	if (call->to != nic->guard_wanted)
+		guard_next(nic);
+}
+
+static void want_guard(struct td_hybrid *nic, enum td_guard guard)
+{
+	if (!nic->config->bridge || !tap_of(nic))
+		return;
+	nic->guard_wanted = guard;
+	guard_next(nic);
+}
+
+void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
+{
+	want_guard(nic, path == TD_PATH_EMULATED ? TD_GUARD_ON : TD_GUARD_OFF);
+}
+
+void td_hybrid_pin(struct td_hybrid *nic)
+{
+	want_guard(nic, TD_GUARD_PINNED);
+}
+
+bool td_hybrid_pinned(const struct td_hybrid *nic)
+{
+	return nic->guard_is == TD_GUARD_PINNED || nic->guard_wanted == TD_GUARD_PINNED;
+}
+
 /* ---- ports that come and go: a VM that was killed leaves its filters, a new uplink has none */
 
 /* All VMs of the network are told at once. */
 static uint64_t look_after_ns(const struct td_hybrid *nic)
 {
 	return LOOK_AFTER_NS + nic->config->mac[5] * (LOOK_AFTER_NS / UINT8_MAX);
+}
+
+static void left_done(struct td_job *job)
+{
+	free(TD_CONTAINER_OF(job, struct td_host_call, job));
+}
+
+/* Links leave faster than the host answers: each has a call of its own. What is not told here the next look after the network finds. */
+static void tell_left(struct td_hybrid *nic, int index)
+{
+	struct td_host_call *call = calloc(1, sizeof(*call));
+
+	if (!call)
+		return;
+	*call = (struct td_host_call){.job.done = left_done, .kind = TD_HOST_CALL_LEFT, .left = index};
+	td_host_call_submit(&nic->host.vm->jobs, call);
 }
 
 static void on_ports(void *opaque, int left)
@@ -63,43 +138,44 @@ static void on_ports(void *opaque, int left)
 		td_warn("nic %s: tap %s is no port of %s any more: its emulated path leads nowhere", nic->config->id, tap_of(nic),
 			nic->config->bridge);
 	else if (left)
-		td_host_guard_left(left);
+		tell_left(nic, left);
 	if (!nic->look_after.armed)
 		td_loop_arm(&nic->host.vm->loop, &nic->look_after, look_after_ns(nic));
 }
 
-/* Not a tap that somebody took out of a bridge that is still there. */
-static void rejoin(struct td_hybrid *nic)
+static void tend_done(struct td_job *job)
 {
-	unsigned index = if_nametoindex(nic->config->bridge);
-	struct td_err err = {0};
-	int rc;
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, tend.job);
+	const struct td_host_call *call = &nic->tend;
 
-	if (!index || index == nic->bridge_index)
-		return;
-	rc = td_host_guard_rejoin(nic->config->bridge, tap_of(nic), &err);
-	if (rc < 0)
-		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, err.text);
-	if (rc > 0)
-		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, nic->config->bridge, tap_of(nic));
-	if (rc >= 0)
-		nic->bridge_index = index;
+	nic->bridge_index = call->bridge_index;
+	if (call->rejoined)
+		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, call->bridge, call->tap);
+	if (call->rc < 0)
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: frames may come back to VMs of %s: %s", nic->config->id,
+			call->bridge, call->err.text);
+	if (call->rejoined && !td_flip_active(&nic->flip) && !td_hybrid_pinned(nic))
+		td_hybrid_guard(nic, nic->path);
+}
+
+static void tend(struct td_hybrid *nic)
+{
+	nic->tend = make_call(nic, TD_HOST_CALL_TEND);
+	nic->tend.job.done = tend_done;
+	td_host_call_submit(&nic->host.vm->jobs, &nic->tend);
 }
 
 static void look_after(struct td_timer *timer)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, look_after);
-	const struct td_vm_net_config *config = nic->config;
-	struct td_err err = {0};
-	int rc;
 
-	rejoin(nic);
-	if (!td_flip_active(&nic->flip) && !nic->pinned)
+	if (nic->tend.job.busy) {
+		td_loop_arm(&nic->host.vm->loop, timer, look_after_ns(nic));
+		return;
+	}
+	if (!td_flip_active(&nic->flip) && !td_hybrid_pinned(nic))
 		td_hybrid_guard(nic, nic->path); /* the bridge may have become ours */
-	rc = nic->guarded ? td_host_guard_renew(config->bridge, tap_of(nic), config->mac, &err) : td_host_guard_tidy(config->bridge, &err);
-	if (rc < 0)
-		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: frames may come back to VMs of %s: %s", config->id, config->bridge,
-			err.text);
+	tend(nic);
 }
 
 /* ---- */
@@ -139,9 +215,11 @@ int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 	if (!tap_of(nic))
 		return 0;
 	compare_vlans(nic);
-	if (nic->config->bridge && td_host_guard_tidy(nic->config->bridge, &warning) < 0)
-		warn(nic, &warning);
+	if (nic->config->bridge)
+		tend(nic);
 	td_hybrid_guard(nic, TD_PATH_EMULATED);
+	td_jobs_wait(&nic->host.vm->jobs, &nic->guard.job); /* before its first frame, and what is wrong is said before the boot */
+	td_jobs_wait(&nic->host.vm->jobs, &nic->tend.job);
 	if (nic->igbvf)
 		return watch_network(nic, err) < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : 0;
 	if (watch_network(nic, &warning) < 0)
@@ -152,52 +230,10 @@ int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 
 void td_hybrid_guard_end(struct td_hybrid *nic)
 {
-	td_hybrid_guard(nic, TD_PATH_VF);
 	td_host_watch_close(&nic->network);
 	td_loop_disarm(&nic->host.vm->loop, &nic->look_after);
-}
-
-/* One that can't be is still: the next look tries again. */
-static void unpin(struct td_hybrid *nic, const char *tap)
-{
-	struct td_err err = {0};
-
-	if (nic->pinned && td_host_guard_unpin(tap, nic->config->mac, &err) < 0)
-		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: %s keeps sending to its emulated path: %s", nic->config->id,
-			nic->config->bridge, err.text);
-	else
-		nic->pinned = false;
-}
-
-void td_hybrid_guard(struct td_hybrid *nic, enum td_path path)
-{
-	const struct td_vm_net_config *config = nic->config;
-	const char *tap = tap_of(nic);
-	bool on = path == TD_PATH_EMULATED;
-	struct td_err err = {0};
-	int rc;
-
-	if (!config->bridge || !tap)
-		return;
-	unpin(nic, tap);
-	if (nic->guarded == on)
-		return;
-	rc = (on ? td_host_guard_on : td_host_guard_off)(config->bridge, tap, config->mac, &err);
-	if (rc < 0)
-		warn(nic, &err);
-	nic->guarded = on && rc != 0;
-}
-
-void td_hybrid_pin(struct td_hybrid *nic)
-{
-	const char *tap = tap_of(nic);
-	struct td_err err = {0};
-
 	td_hybrid_guard(nic, TD_PATH_VF);
-	if (!nic->config->bridge || !tap)
-		return;
-	if (td_host_guard_pin(tap, nic->config->mac, &err) < 0)
-		td_debug("nic %s: frames may be lost on its way to the VF: %s", nic->config->id, err.text);
-	else
-		nic->pinned = true;
+	while (nic->guard.job.busy)
+		td_jobs_wait(&nic->host.vm->jobs, &nic->guard.job);
+	td_jobs_wait(&nic->host.vm->jobs, &nic->tend.job);
 }

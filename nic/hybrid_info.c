@@ -9,6 +9,8 @@
 #include "host/sriov/sriov_netlink.h"
 #include "nic/hybrid_parts.h"
 
+#define SEEN_NS 1000000000ULL /* the PF's link is looked at ten times a second while it matters; what is older is not known */
+
 static uint64_t grow(uint64_t *shown, uint64_t now)
 {
 	if (now > *shown)
@@ -16,24 +18,44 @@ static uint64_t grow(uint64_t *shown, uint64_t now)
 	return *shown;
 }
 
-void td_hybrid_count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
-{
-	const struct td_sriov_vf *vf = &nic->lease.vf;
-	struct td_sriov_stats stats = {0};
-
-	if (!td_vfio_pci_is_82576(nic->vf) && td_vfio_pci_state(nic->vf) != TD_VFIO_CLOSED &&
-		td_sriov_netlink_stats(vf->pf_name, vf->index, &stats, NULL) == 0 && stats.known)
-		td_vfio_pci_told(nic->vf, &(struct td_vfio_counters){stats.rx_packets, stats.rx_bytes, stats.tx_packets, stats.tx_bytes});
-	td_vfio_pci_counters(nic->vf, ret_vf);
-}
-
 static void count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
 {
 	*ret_vf = (struct td_vfio_counters){0};
 	if (nic->vf)
-		td_hybrid_count_vf(nic, ret_vf);
+		td_vfio_pci_counters(nic->vf, ret_vf);
 	else if (nic->mode && nic->mode->count_vf)
 		nic->mode->count_vf(nic, ret_vf);
+}
+
+bool td_hybrid_counts_itself(const struct td_hybrid *nic)
+{
+	return !nic->vf || td_vfio_pci_is_82576(nic->vf) || td_vfio_pci_state(nic->vf) == TD_VFIO_CLOSED;
+}
+
+static void counted(struct td_job *job)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, count.job);
+	const struct td_sriov_stats *stats = &nic->count.stats;
+
+	if (td_hybrid_counts_itself(nic)) /* it was closed meanwhile */
+		return;
+	nic->uncounted = nic->count.rc < 0 || !stats->known;
+	if (!nic->uncounted)
+		td_vfio_pci_told(
+			nic->vf, &(struct td_vfio_counters){stats->rx_packets, stats->rx_bytes, stats->tx_packets, stats->tx_bytes});
+	if (nic->blackout.active)
+		td_hybrid_sample(nic);
+}
+
+void td_hybrid_count_soon(struct td_hybrid *nic)
+{
+	struct td_host_call *call = &nic->count;
+
+	if (call->job.busy || td_hybrid_counts_itself(nic) || !nic->lease.vf.pf_name[0])
+		return;
+	*call = (struct td_host_call){.job.done = counted, .kind = TD_HOST_CALL_COUNT, .vf_index = nic->lease.vf.index};
+	snprintf(call->pf_name, sizeof(call->pf_name), "%s", nic->lease.vf.pf_name);
+	td_host_call_submit(&nic->host.vm->jobs, call);
 }
 
 /* What was relayed passed the tap and then the VF: it counts once. igbvf counts only what its model moved. */
@@ -207,14 +229,15 @@ static const char *vf_state_name(const struct td_hybrid *nic)
 
 static json_t *vf_json(struct td_hybrid *nic)
 {
-	bool up = false, carrier = false, known = false, link = nic->vf && td_vfio_pci_link_up(nic->vf, &known);
+	bool seen = nic->link_seen_ns && td_now_ns() - nic->link_seen_ns < SEEN_NS;
+	bool known = false, link = nic->vf && td_vfio_pci_link_up(nic->vf, &known);
 	json_t *object;
 
 	if (!nic->lease.held)
 		return json_null();
-	(void)td_sriov_pf_link(nic->lease.vf.pf_name, &up, &carrier, NULL);
-	object = json_pack("{s:s, s:o, s:s, s:b, s:I}", "bdf", nic->lease.vf.bdf, "pf", td_json_text(nic->lease.vf.pf_name), "state",
-		vf_state_name(nic), "pf_carrier", up && carrier, "traps", (json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
+	object = json_pack("{s:s, s:o, s:s, s:o, s:I}", "bdf", nic->lease.vf.bdf, "pf", td_json_text(nic->lease.vf.pf_name), "state",
+		vf_state_name(nic), "pf_carrier", seen ? json_boolean(nic->link_seen) : json_null(), "traps",
+		(json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
 	if (known)
 		json_object_set_new(object, "link", json_boolean(link));
 	return object;

@@ -3,8 +3,8 @@
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_guard.c (frames that come back, uplinks),
  * hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/, transparent/. Those see this file;
- * the files here know a mode by its table alone. All on the main loop with the VM's lock held, but for td_hybrid_vf_steer(), which may be
- * without.
+ * the files here know a mode by its table alone. All on the main loop with the VM's lock held; what may wait for the host is a job beside
+ * it (host_call.h, hybrid_vf.c).
  */
 #ifndef TD_NIC_HYBRID_PARTS_H
 #define TD_NIC_HYBRID_PARTS_H
@@ -13,9 +13,9 @@
 #include "emul/igbvf.h"
 #include "emul/virtio_net.h"
 #include "host/net/host_watch.h"
-#include "host/sriov/lease.h"
 #include "nic/blackout.h"
 #include "nic/catch.h"
+#include "nic/host_call.h"
 #include "nic/hybrid.h"
 #include "nic/relay.h"
 #include "vfio/vfio_pci.h"
@@ -57,6 +57,37 @@ struct td_hybrid_record {
 
 struct td_hybrid;
 
+/* What a VF's object can do: the plain one's (vfio/vfio_pci.h), or a mode's. Those of a device wait: they are for a job. */
+struct td_hybrid_vf_kind {
+	int (*create)(struct td_hybrid *nic, void **ret_vf, struct td_err *err);
+	int (*open_device)(void *vf, struct td_err *err);
+	int (*open)(void *vf, struct td_err *err);
+	void (*close)(void *vf); /* harmless when it is not open */
+	void (*close_device)(void *vf);
+	void (*destroy)(void *vf);
+};
+
+/* On the main loop, when what was begun is over. err is the callee's to read. */
+typedef void (*td_hybrid_then)(struct td_hybrid *nic, int rc, const struct td_err *err);
+
+/* A job that needs objects of the NIC, which nobody else touches meanwhile: run() is on the jobs' thread. */
+struct td_hybrid_work {
+	struct td_job job;
+	struct td_hybrid *nic;
+	int (*run)(struct td_hybrid *nic, struct td_err *err);
+	td_hybrid_then then;
+	int rc;
+	struct td_err err;
+};
+
+/* A VF on its way back to the host. */
+struct td_hybrid_giver {
+	struct td_job job;
+	const struct td_hybrid_vf_kind *kind;
+	void *vf_object;	  /* NULL: it was never opened */
+	struct td_host_call give; /* answered within the job */
+};
+
 /* What a mode with two paths does. begin and undo as of policy/flip.h. */
 struct td_hybrid_mode {
 	/* nic->mode_state, which is the mode's own. destroy() comes last: VF and emulated NIC are not looked at any more. */
@@ -80,10 +111,11 @@ struct td_hybrid_mode {
 	void (*not_before)(struct td_hybrid *nic, uint64_t ns);
 	/* The guest's virtio-net driver has come or gone. NULL: a mode without one. */
 	void (*driver)(struct td_hybrid *nic, bool accepted, bool standby);
-	/* What the guest does to nic->vf; the opaque value is the NIC. NULL: the guest sees no VF, and the four below are the mode's. */
+	/* The filter of the PF is as it was last asked for, or that has failed. */
+	void (*steered)(struct td_hybrid *nic, int rc, const struct td_err *err);
+	/* What the guest does to nic->vf; the opaque value is the NIC. NULL: the guest sees no VF, and the three below are the mode's. */
 	const struct td_vfio_events *vf_events;
-	int (*open_vf)(struct td_hybrid *nic, struct td_err *err);
-	void (*close_vf)(struct td_hybrid *nic);
+	const struct td_hybrid_vf_kind *vf_kind;
 	enum td_vfio_state (*vf_state)(const struct td_hybrid *nic);
 	void (*count_vf)(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 };
@@ -106,7 +138,9 @@ struct td_hybrid {
 	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
 	struct td_igbvf *igbvf;		       /* NULL: any other model */
 	struct td_lease lease;
-	struct td_vfio_pci *vf;	 /* NULL: none */
+	void *vf_object;	 /* of its mode's kind; NULL: none */
+	struct td_vfio_pci *vf;	 /* the same, of the plain kind; NULL: none, or another kind */
+	bool vf_is_open;	 /* its device is, and it has none that is being opened */
 	struct td_relay relay;	 /* open while there is a lease */
 	struct td_catch catch;	 /* mode transparent: open around a flip to the emulated path */
 	enum td_path path;	 /* where the guest's traffic is */
@@ -126,17 +160,25 @@ struct td_hybrid {
 	td_hybrid_done done;
 	void *done_opaque;
 
+	/* What the host was asked; a call's `job.busy` says that it has not answered yet. */
+	struct td_host_call reserve, steer, link, count, guard, tend;
+	struct td_hybrid_work work; /* of the phase in progress */
+	struct td_hybrid_giver giver;
+	td_hybrid_then open_then;
+	struct td_err open_err;
+	bool steer_wanted, steer_asked; /* the filter: as it shall be; as the last call has it */
+
 	struct td_timer watch;
-	int carrier_fd; /* of the PF below the leased VF, in sysfs; -1 */
-	bool link_lost; /* of that PF */
+	uint64_t link_seen_ns; /* when the PF's link was looked at last; 0: not since there is a lease */
+	bool link_seen;	       /* and what it was */
+	bool link_lost;	       /* of that PF */
 	enum td_reason link_reason;
-	unsigned looks;			   /* at the link, in a row, that said otherwise */
+	unsigned looks, looks_all;	   /* at the link, in a row, that said otherwise; in all */
 	unsigned looks_driver;		   /* at a VF that the guest's driver does not run, in a row */
 	bool driver_away;		   /* that was said */
 	uint64_t retry_at_ns, patience_ns; /* of flips that nobody asked for; mode transparent has its own */
 
-	bool guarded; /* the host's network keeps the guest's MAC behind the tap */
-	bool pinned;  /* its bridge does, while the guest goes over to its VF */
+	enum td_guard guard_wanted, guard_is; /* the guest's MAC in the bridge */
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit;
@@ -161,6 +203,7 @@ struct td_hybrid {
 	struct td_blackout blackout;
 	int stat_fd[2]; /* of the tap, in sysfs: packets to the guest, from the guest; -1 */
 	uint64_t measure_until_ns;
+	bool uncounted; /* by the PF, when it was asked last: what passes by the VF is not known */
 	struct td_hybrid_record log[TD_HYBRID_LOG];
 	unsigned log_count; /* all flips ever; the last TD_HYBRID_LOG stand in log[n % TD_HYBRID_LOG] */
 
@@ -170,21 +213,36 @@ struct td_hybrid {
 
 /* hybrid_vf.c */
 
-/* Lease and PF's packet socket; then open: warm. Harmless when it is so already. */
-int td_hybrid_vf_acquire(struct td_hybrid *nic, struct td_err *err);
-int td_hybrid_vf_open(struct td_hybrid *nic, struct td_err *err);
-/* Closes, and gives the lease back. Not from an event of the VF. */
+/* The phase that waited for the host is over; or the flip was LATE, and what it waited for is back. */
+void td_hybrid_phase_over(struct td_hybrid *nic, enum td_flip_phase phase, int rc, const struct td_err *err);
+/* Is a job under way that belongs to a flip's phase, and must be back before that can be undone? */
+bool td_hybrid_vf_at_work(const struct td_hybrid *nic);
+/* One job at a time. */
+void td_hybrid_work_submit(
+	struct td_hybrid *nic, struct td_hybrid_work *work, int (*run)(struct td_hybrid *, struct td_err *), td_hybrid_then then);
+
+/* Phase RESERVE ends when there is a lease, its VF is set up, and its PF has a link; mode vf needs no carrier. */
+void td_hybrid_vf_reserve(struct td_hybrid *nic);
+/* -> warm. 0: it is so already. -EINPROGRESS: `then` is called; for td_hybrid_vf_prepare() phase PREPARE ends. */
+int td_hybrid_vf_open(struct td_hybrid *nic, td_hybrid_then then, struct td_err *err);
+int td_hybrid_vf_prepare(struct td_hybrid *nic, struct td_err *err);
+/* Before the boot: reserved and opened when this returns. A mode with two paths needs no link yet. */
+int td_hybrid_vf_warm_up(struct td_hybrid *nic, struct td_err *err);
+/* At the end: no job of these is under way any more. */
+void td_hybrid_vf_wait(struct td_hybrid *nic);
+
+/* The guest has no part in the VF any more, and the VF none in the guest's memory. What the host has of it stays until the release. */
+void td_hybrid_vf_cut(struct td_hybrid *nic);
+/* So too, and the lease goes back. */
 void td_hybrid_vf_release(struct td_hybrid *nic);
-/* The VF's MAC filter in its PF: the NIC's MAC, or none. */
-int td_hybrid_vf_steer(struct td_hybrid *nic, bool on, struct td_err *err);
-/* None, when it may be there: what comes to the MAC is the emulated path's. Warns. */
+
+/*
+ * The VF's MAC filter in its PF: the NIC's MAC, or none. mode->steered() is called when it is so; what is wanted last counts. 0: there is
+ * no PF to ask, and no call.
+ */
+int td_hybrid_vf_steer(struct td_hybrid *nic, bool on);
+/* None, when it may be there: what comes to the MAC is the emulated path's. */
 void td_hybrid_vf_unsteer(struct td_hybrid *nic);
-/* Is the PF up? A guest finds no way to set its VF up below one that is down. */
-int td_hybrid_vf_check_pf(struct td_hybrid *nic, struct td_err *err);
-/* With carrier? */
-int td_hybrid_vf_check_link(struct td_hybrid *nic, struct td_err *err);
-/* So too, while there is a lease, by one read, for looking often. False: not by that; td_hybrid_vf_check_link() knows, and says why. */
-bool td_hybrid_vf_sees_link(struct td_hybrid *nic);
 enum td_vfio_state td_hybrid_vf_state(const struct td_hybrid *nic);
 enum td_vfio_driver td_hybrid_vf_driver(struct td_hybrid *nic);
 
@@ -198,12 +256,15 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody; false: did not begin */
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
 void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long as there is something to look at */
+void td_hybrid_sample(struct td_hybrid *nic);		/* of the counters, for the blackout */
 void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
 
 /* hybrid_watch.c */
 void td_hybrid_watch_init(struct td_hybrid *nic);
 /* From now on, for as long as a VF is used or wanted. */
 void td_hybrid_watch(struct td_hybrid *nic);
+/* The host has said how the PF's link is. */
+void td_hybrid_watch_note(struct td_hybrid *nic, const struct td_host_call *call);
 /* A flip has ended. */
 void td_hybrid_watch_flip(struct td_hybrid *nic, const struct td_err *err);
 /* The next try to get to the VF; the longer they have failed, the later. */
@@ -222,8 +283,8 @@ void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const ch
 int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err);
 void td_hybrid_guard_end(struct td_hybrid *nic);
 /*
- * The guest's traffic is on this path: to be said before its frames may come in by an uplink (VF), and when they no longer do (emulated). A
- * millisecond of netlink where it was not so already, so not while vCPUs stand still.
+ * The guest's traffic is on this path: to be said before its frames may come in by an uplink (VF), and when they no longer do (emulated).
+ * A job brings it about, before those that are submitted after it.
  */
 void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
 /*
@@ -231,11 +292,10 @@ void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
  * td_hybrid_guard() is called for either path.
  */
 void td_hybrid_pin(struct td_hybrid *nic);
+bool td_hybrid_pinned(const struct td_hybrid *nic);
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);
-/* What nic->vf has counted. Of VFs that do not count themselves the PF is asked, by netlink. */
-void td_hybrid_count_vf(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
 /* Packets over both paths to and from the guest, cheaply: for looking every millisecond. */
 void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx);
@@ -243,6 +303,9 @@ void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx
 uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic);
 void td_hybrid_open_stats(struct td_hybrid *nic);
 void td_hybrid_close_stats(struct td_hybrid *nic);
+/* False: there is a VF whose counters only its PF knows. Then it is asked, unless it is being asked; the answer samples. */
+bool td_hybrid_counts_itself(const struct td_hybrid *nic);
+void td_hybrid_count_soon(struct td_hybrid *nic);
 json_t *td_hybrid_record_json(const struct td_hybrid_record *record);
 
 #endif

@@ -5,8 +5,8 @@
  * back is its own (transparent/).
  *
  * Theory of operation. Without link at its PF, a guest on the VF is cut off, and net_failover does not help: it moves what the guest sends
- * to the standby and goes on discarding what comes by it. So the PF's link is looked at, by one read from sysfs ten times a second, as
- * long as the NIC is on a VF or wants to be.
+ * to the standby and goes on discarding what comes by it. So the PF's link is looked at, ten times a second by a host job, as long as the
+ * NIC is on a VF or wants to be.
  */
 #include "core/log.h"
 #include "nic/hybrid_parts.h"
@@ -14,6 +14,7 @@
 #define LOOK_NS	       100000000ULL
 #define LOOKS_LOST     2U  /* in a row, before it is believed */
 #define LOOKS_BACK     10U /* a link that flaps is left alone */
+#define COUNT_LOOKS    10U /* a PF that is asked for its VF's counters tells those of all its VFs */
 #define RETRY_FIRST_NS 1000000000ULL
 #define RETRY_LAST_NS  60000000000ULL
 #define RETRY_LOST_NS  5000000000ULL /* who took the VF away may go on with its neighbours, and make new ones */
@@ -33,16 +34,16 @@ static void forget_reason(struct td_hybrid *nic)
 
 /* ---- the PF's link ---- */
 
-static void link_is_lost(struct td_hybrid *nic, const struct td_err *err)
+static void link_is_lost(struct td_hybrid *nic, enum td_reason reason)
 {
 	char text[sizeof(nic->reason_text)];
 
-	nic->link_reason = err->reason;
+	nic->link_reason = reason;
 	if (nic->path != TD_PATH_VF)
 		return;
 	snprintf(text, sizeof(text), "pf %s %s: to the emulated path", nic->lease.vf.pf_name,
-		err->reason == TD_REASON_PF_DOWN ? "was taken down" : "has lost its link");
-	td_hybrid_set_reason(nic, err->reason, text);
+		reason == TD_REASON_PF_DOWN ? "was taken down" : "has lost its link");
+	td_hybrid_set_reason(nic, reason, text);
 }
 
 static void link_is_back(struct td_hybrid *nic)
@@ -66,28 +67,49 @@ static void forget_link(struct td_hybrid *nic)
 	nic->looks = 0;
 }
 
+void td_hybrid_watch_note(struct td_hybrid *nic, const struct td_host_call *call)
+{
+	nic->link_seen_ns =
+		call->rc == 0 || call->err.reason == TD_REASON_PF_DOWN || call->err.reason == TD_REASON_NO_CARRIER ? td_now_ns() : 0;
+	nic->link_seen = call->up && call->carrier;
+}
+
+static void leave_vf(struct td_hybrid *nic);
+
 /* A PF that does not answer, or is gone, takes its VFs with it: that is told by other means. */
+static void link_looked_at(struct td_job *job)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, link.job);
+	const struct td_host_call *call = &nic->link;
+	bool lost = !call->up || !call->carrier;
+
+	if (call->rc < 0 || !nic->lease.held || td_flip_active(&nic->flip) || nic->lost)
+		return;
+	td_hybrid_watch_note(nic, call);
+	nic->looks = lost == nic->link_lost ? 0 : nic->looks + 1;
+	if (nic->looks >= (lost ? LOOKS_LOST : LOOKS_BACK)) {
+		nic->looks = 0;
+		nic->link_lost = lost;
+		if (lost)
+			link_is_lost(nic, call->up ? TD_REASON_NO_CARRIER : TD_REASON_PF_DOWN);
+		else
+			link_is_back(nic);
+	}
+	if (nic->link_lost)
+		leave_vf(nic);
+}
+
 static void look_at_link(struct td_hybrid *nic)
 {
-	struct td_err err = {0};
-	bool lost;
+	struct td_host_call *call = &nic->link;
 
-	if (!nic->lease.held) {
+	if (!nic->lease.held)
 		forget_link(nic);
+	if (!nic->lease.held || call->job.busy)
 		return;
-	}
-	lost = !td_hybrid_vf_sees_link(nic) && td_hybrid_vf_check_link(nic, &err) < 0;
-	if (lost && err.reason != TD_REASON_PF_DOWN && err.reason != TD_REASON_NO_CARRIER)
-		return;
-	nic->looks = lost == nic->link_lost ? 0 : nic->looks + 1;
-	if (nic->looks < (lost ? LOOKS_LOST : LOOKS_BACK))
-		return;
-	nic->looks = 0;
-	nic->link_lost = lost;
-	if (lost)
-		link_is_lost(nic, &err);
-	else
-		link_is_back(nic);
+	*call = (struct td_host_call){.job.done = link_looked_at, .kind = TD_HOST_CALL_LINK};
+	snprintf(call->pf_name, sizeof(call->pf_name), "%s", nic->lease.vf.pf_name);
+	td_host_call_submit(&nic->host.vm->jobs, call);
 }
 
 /* ---- the guest's driver ---- */
@@ -129,8 +151,8 @@ static void look(struct td_timer *timer)
 		look_at_link(nic);
 		look_at_driver(nic);
 		nic->mode->look(nic, nic->looks_driver == LOOKS_BACK);
-		if (nic->link_lost)
-			leave_vf(nic);
+		if (nic->looks_all++ % COUNT_LOOKS == 0)
+			td_hybrid_count_soon(nic);
 	}
 	td_hybrid_watch(nic);
 }

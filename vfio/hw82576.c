@@ -129,8 +129,6 @@ static int open_parts(struct td_hw82576 *hw, struct td_err *err)
 	if (rc == 0)
 		rc = map_bar(hw, err);
 	if (rc == 0)
-		rc = td_vfio_reset_open(&hw->open, err);
-	if (rc == 0)
 		rc = td_vfio_open_watch_events(&hw->open, err);
 	if (rc == 0)
 		rc = open_mail(hw, err);
@@ -141,35 +139,6 @@ static int open_parts(struct td_hw82576 *hw, struct td_err *err)
 	if (td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
 		return td_err_set(err, EIO, TD_REASON_VF_LOST, "vf %s: does not answer", hw->open.bdf);
 	return 0;
-}
-
-/* Harmless on what was not opened. */
-static void close_parts(struct td_hw82576 *hw)
-{
-	bool lent;
-
-	td_hw82576_mail_stop(hw);
-	hw->mail.busy = hw->mail.guest_waits = false;
-	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
-	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
-	hw->reset_due = false; /* the kernel resets it at the end of this */
-	lent = td_vm_lend_lock(hw->vm);
-	td_vfio_reset_wait(&hw->open);
-	td_vm_take_lock(hw->vm, lent);
-	td_vfio_reset_close(&hw->open);
-	td_hw82576_disconnect(hw);
-	if (hw->open.device_fd >= 0) {
-		td_vfio_open_unwatch_events(&hw->open);
-		td_vfio_open_set_bus_master(&hw->open, false);
-	}
-	td_loop_unwatch(&hw->vm->loop, &hw->mail_watch);
-	td_cleanup_close(&hw->mail_fd);
-	hw->mail_fd = -1;
-	if (hw->bar)
-		munmap(hw->bar, TD_VF82576_BAR0_BYTES);
-	hw->bar = NULL;
-	td_vfio_open_close(&hw->open);
-	hw->phase = TD_HW82576_CLOSED;
 }
 
 int td_hw82576_create(
@@ -200,28 +169,50 @@ void td_hw82576_destroy(struct td_hw82576 *hw)
 	if (!hw)
 		return;
 	td_hw82576_close(hw);
+	td_hw82576_close_device(hw);
 	free(hw);
+}
+
+int td_hw82576_open_device(struct td_hw82576 *hw, struct td_err *err)
+{
+	return td_vfio_open_device(&hw->open, err);
 }
 
 int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err)
 {
 	if (hw->phase != TD_HW82576_CLOSED)
 		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", hw->open.bdf);
-	int rc = td_vfio_open_device(&hw->open, err);
+	int rc = open_parts(hw, err);
 	if (rc == 0)
-		rc = open_parts(hw, err);
-	if (rc < 0) {
-		close_parts(hw);
-		return rc;
-	}
-	hw->phase = TD_HW82576_OPEN;
-	return 0;
+		hw->phase = TD_HW82576_OPEN;
+	return rc;
 }
 
+/* Nothing here waits. Harmless on what was not opened. */
 void td_hw82576_close(struct td_hw82576 *hw)
 {
-	if (hw->phase != TD_HW82576_CLOSED)
-		close_parts(hw);
+	td_hw82576_mail_stop(hw);
+	hw->mail.busy = hw->mail.guest_waits = false;
+	td_loop_cancel(&hw->vm->loop, &hw->mail.work);
+	td_loop_cancel(&hw->vm->loop, &hw->reset_work);
+	hw->reset_due = false; /* the kernel resets it when the device is closed */
+	td_vfio_open_unwatch_events(&hw->open);
+	if (!td_vfio_reset_runs(&hw->open)) /* it is off there already */
+		td_vfio_open_set_bus_master(&hw->open, false);
+	td_loop_unwatch(&hw->vm->loop, &hw->mail_watch);
+	td_cleanup_close(&hw->mail_fd);
+	hw->mail_fd = -1;
+	if (hw->bar)
+		munmap(hw->bar, TD_VF82576_BAR0_BYTES);
+	hw->bar = NULL;
+	hw->phase = TD_HW82576_CLOSED;
+}
+
+/* The kernel disables the function's interrupts, resets it and takes its DMA away, in this order. */
+void td_hw82576_close_device(struct td_hw82576 *hw)
+{
+	td_vfio_open_close(&hw->open);
+	hw->connected = false;
 }
 
 enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw)
@@ -235,8 +226,6 @@ int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *e
 {
 	const int all[TD_VF82576_VECTORS] = {fds[0], fds[1], hw->mail_fd};
 
-	if (hw->phase != TD_HW82576_PREPARED)
-		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: is not prepared", hw->open.bdf);
 	if (hw->connected && memcmp(hw->guest_fd, fds, sizeof(hw->guest_fd)) == 0)
 		return 0;
 	td_hw82576_disconnect(hw);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hw82576.h - a hardware VF of an Intel 82576 behind a transparent NIC: opened, handshaken with its PF, given a guest's rings, and emptied
- * of them again, without ever writing a head. It has no guest-visible part: that is emul/igbvf.h, joined to it in cli/. A head stands
+ * of them again, without ever writing a head. It has no guest-visible part: that is emul/igbvf.h, joined to it in nic/. A head stands
  * where the hardware left it; what has to be elsewhere is brought there by descriptors that do nothing.
  * Not vfio_pci.h, which shows a whole VF to the guest; both share what opens and resets a VF (vfio_open.h).
  *
- * Calls on the main loop with the VM's lock held. "Waits" says that a call waits for the PF's driver, for at most the time it names; the
- * lock is let go meanwhile where noted.
+ * Calls on the main loop with the VM's lock held. Those that wait long are in parts: one that begins, one that waits, for a host job
+ * (core/job.h: any thread, no lock, nobody closes the VF meanwhile), and one that ends. The ending one is called whenever one was begun.
  *
  * State: closed --open--> open --prepare--> prepared --restore--> running --capture--> open; prepared --unprepare--> open
  */
@@ -45,22 +45,30 @@ int td_hw82576_create(
 	struct td_vm *vm, struct td_iommu *iommu, const struct td_hw82576_config *config, struct td_hw82576 **ret_hw, struct td_err *err);
 void td_hw82576_destroy(struct td_hw82576 *hw); /* closes */
 
-/* Group, device, guest RAM in the IOMMU, BAR0 in our address space, no interrupt yet. Refuses another device: -ENOTSUP. Lock let go. */
+/*
+ * In two steps: group, device and guest RAM in the IOMMU, which waits (a host job); BAR0 in our address space, no interrupt yet. Refuses
+ * another device: -ENOTSUP. After a failure of either: td_hw82576_close(), then td_hw82576_close_device().
+ */
+int td_hw82576_open_device(struct td_hw82576 *hw, struct td_err *err);
 int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err);
+/* In two steps: no DMA from here on; device and group given back, which waits (a host job). */
 void td_hw82576_close(struct td_hw82576 *hw);
+void td_hw82576_close_device(struct td_hw82576 *hw);
 enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw);
 
 /* ---- to hardware ---- */
 
 /*
  * The VF is reset and shakes hands with its PF, which is told of `state`'s multicast hashes, VLANs and largest frame; registers that are no
- * rings are set, interrupts masked. The VF has no MAC filter yet, so it hears nothing meant for the guest. Waits (1 s at most, lock
- * let go): done while the guest still runs on software. May be repeated.
+ * rings are set, interrupts masked. The VF has no MAC filter yet, so it hears nothing meant for the guest. The middle part waits (1 s at
+ * most): done while the guest still runs on software. May be repeated. waited: what the middle part returned; a failure stays one.
  */
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
+int td_hw82576_prepare_wait(struct td_hw82576 *hw, struct td_err *err);
+int td_hw82576_prepare_end(struct td_hw82576 *hw, int waited, struct td_err *err);
 /* Prepared -> open: a reset, which is not waited for, makes the PF forget what it was told. Harmless in any other phase. */
 void td_hw82576_unprepare(struct td_hw82576 *hw);
-/* Vectors 0 and 1 signal these eventfds from now on, vector 2 is ours. At prepared. */
+/* Vectors 0 and 1 signal these eventfds from now on, vector 2 is ours. After prepare_wait, in the same job: it takes milliseconds. */
 int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *err);
 /*
  * Prepared -> running, vCPUs paused, the model at rest with its receive head at 0: rings, enables, tails. The transmit head is brought to
@@ -73,15 +81,20 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 /* ---- from hardware ---- */
 
-/* The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone. Waits (300 ms at most, lock let go). */
-int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
-/* The other way round, for a flip that is undone while the VF still runs: the PF is told of `state`'s. Waits as quiet does. */
-int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
 /*
- * Running, and the guest gives it nothing more to send: what is to be sent is sent. Waits (20 ms at most). To be called before the outside
- * is told of another path: each frame that leaves by the old one teaches it the old place again.
+ * The PF is told of no multicast hashes any more: from here on the VF hears its MAC alone; or, for a flip that is undone while the VF still
+ * runs, of `state`'s again. The middle part waits (300 ms at most). -EBUSY: a message to the PF is on its way.
  */
-void td_hw82576_drain(struct td_hw82576 *hw);
+int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err);
+int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err);
+int td_hw82576_quiet_wait(struct td_hw82576 *hw, struct td_err *err);
+void td_hw82576_quiet_end(struct td_hw82576 *hw);
+/*
+ * Running, and the guest gives it nothing more to send: is all sent that was to be sent? To be looked at until it is, before the outside is
+ * told of another path: each frame that leaves by the old one teaches it the old place again. last: it is not looked at again, what the VF
+ * keeps is for software to send.
+ */
+bool td_hw82576_drained(struct td_hw82576 *hw, bool last);
 /*
  * Running -> open, vCPUs paused, MAC filter moved already: interrupts masked, what is to be sent is sent (20 ms at most), queues off, rings
  * read into ret_rings->rx, ->tx, and so EITR, IVAR0, EIAC and EIAM with our vector in them (as the guest wrote them: not trusted),
@@ -120,6 +133,7 @@ struct td_hw82576_times {
 	uint64_t prepare_ns, prepare_wait_ns;
 	uint64_t restore_ns, restore_wait_ns;
 	uint64_t quiet_ns; /* nearly all of it is waiting */
+	uint64_t began_ns; /* the last prepare or quiet: when, not how long */
 	uint64_t capture_ns, capture_wait_ns;
 };
 void td_hw82576_times(const struct td_hw82576 *hw, struct td_hw82576_times *ret_times);

@@ -147,7 +147,7 @@ void td_hw82576_mail_forget(struct td_hw82576 *hw)
 	hw->mail.pf_resets = hw->mail.message_waits = false;
 }
 
-/* ---- ours, waited for ---- */
+/* ---- ours, waited for, in a job ---- */
 
 int td_hw82576_mail_ask(struct td_hw82576 *hw, const uint32_t *words, unsigned count, uint64_t deadline_ns, uint32_t *ret_first)
 {
@@ -217,11 +217,16 @@ static void start_guest(struct td_hw82576_mailbox *mail, const uint32_t words[TD
 	mail->looks = 0;
 }
 
-/* Each of the calls out may close the VF, or set it going anew. */
+/* Each of the calls out may close the VF, or set it going anew. While a job has the mailbox, it is looked at when that ends. */
 static void pump(struct td_hw82576 *hw)
 {
 	int rc;
 
+	if (hw->mail.ours) {
+		if (!hw->mail.timer.armed)
+			td_loop_arm(&hw->vm->loop, &hw->mail.timer, hw->mail.deaf ? POLL_NS : IDLE_NS);
+		return;
+	}
 	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost) {
 		if (hw->mail.busy || hw->mail.guest_waits)
 			finish(hw, NULL);

@@ -3,8 +3,8 @@
  * hw82576_parts.h - what the files behind hw82576.h share: the VF's struct, the one way to its registers, and who calls whom. Nobody else
  * includes it, but for tests, which put a card of their own behind `bus`.
  *
- * Threads. All under the VM's lock, but for the mailbox while `mail.busy` and the lock is lent: then the main loop alone has it, and what
- * a vCPU wants to send waits in `mail.guest`. Registers may be touched by a vCPU meanwhile, each access is one of its own.
+ * Threads. All under the VM's lock, but for the mailbox while `mail.ours`: then a host job alone has it (the calls that wait), and what a
+ * vCPU wants to send waits in `mail.guest`. Registers may be touched by others meanwhile, each access is one of its own.
  */
 #ifndef TD_VFIO_HW82576_PARTS_H
 #define TD_VFIO_HW82576_PARTS_H
@@ -75,6 +75,8 @@ struct td_hw82576 {
 	struct td_work reset_work;
 	bool keeps_tx; /* what was to be sent was not, in the time for it */
 	struct td_hw82576_mailbox mail;
+	uint16_t hash[TD_VF82576_HASHES_MAX]; /* multicasts to tell the PF of, while it runs */
+	uint32_t hash_count;
 	struct td_vf82576_state told;  /* as prepared for: PF and registers that are no rings */
 	struct td_vf82576_state known; /* rings as last read from the card: of use when it is gone */
 	uint32_t eiac, eiam;	       /* the guest's, without our vector */

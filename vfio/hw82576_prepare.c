@@ -226,7 +226,7 @@ static int check_heads(struct td_hw82576 *hw, struct td_err *err)
 	return 0;
 }
 
-/* ---- the two calls ---- */
+/* ---- the calls ---- */
 
 static int check_phase(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
@@ -239,28 +239,36 @@ static int check_phase(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
-	uint64_t start_ns = td_now_ns();
 	int rc = check_phase(hw, state, err);
 
 	if (rc < 0)
 		return rc;
+	hw->times.began_ns = td_now_ns();
 	hw->phase = TD_HW82576_OPEN;
 	td_hw82576_reset_now(hw);
 	hw->told = *state; /* the guest goes on changing its own */
-	bool lent = td_vm_lend_lock(hw->vm);
+	hw->mail.busy = hw->mail.ours = true;
+	return 0;
+}
+
+int td_hw82576_prepare_wait(struct td_hw82576 *hw, struct td_err *err)
+{
 	td_vfio_reset_wait(&hw->open);
-	rc = tell_all(hw, &hw->told, err);
-	td_vm_take_lock(hw->vm, lent);
-	hw->times.prepare_wait_ns = td_now_ns() - start_ns;
-	if (rc == 0)
-		rc = check_heads(hw, err);
+	return tell_all(hw, &hw->told, err);
+}
+
+int td_hw82576_prepare_end(struct td_hw82576 *hw, int waited, struct td_err *err)
+{
+	hw->mail.busy = hw->mail.ours = false;
+	hw->times.prepare_wait_ns = td_now_ns() - hw->times.began_ns;
+	int rc = waited < 0 ? waited : check_heads(hw, err);
 	if (rc < 0)
 		return rc;
 	td_vfio_open_set_bus_master(&hw->open, true);
 	td_hw82576_set_registers(hw, &hw->told, NULL);
 	td_hw82576_baseline(hw);
 	hw->phase = TD_HW82576_PREPARED;
-	hw->times.prepare_ns = td_now_ns() - start_ns;
+	hw->times.prepare_ns = td_now_ns() - hw->times.began_ns;
 	return 0;
 }
 
@@ -270,39 +278,42 @@ void td_hw82576_unprepare(struct td_hw82576 *hw)
 		td_hw82576_let_go(hw, true);
 }
 
-static int tell_running(struct td_hw82576 *hw, const uint16_t *hash, uint32_t count, struct td_err *err)
+static int begin_telling(struct td_hw82576 *hw, const uint16_t *hash, uint32_t count, struct td_err *err)
 {
-	uint64_t start_ns = td_now_ns();
-
 	if (hw->phase != TD_HW82576_RUNNING)
 		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: does not run", hw->open.bdf);
 	if (hw->open.lost)
 		return td_err_set(err, ENODEV, TD_REASON_VF_LOST, "vf %s: does not answer", hw->open.bdf);
 	if (hw->mail.busy)
 		return td_err_set(err, EBUSY, TD_REASON_FLIP_BUSY, "vf %s: a message to its PF is on its way", hw->open.bdf);
+	if (count > TD_VF82576_HASHES_MAX)
+		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: too many multicast hashes", hw->open.bdf);
+	hw->times.began_ns = td_now_ns();
+	memcpy(hw->hash, hash, count * sizeof(*hash)); /* the guest goes on changing its own */
+	hw->hash_count = count;
 	hw->mail.busy = hw->mail.ours = true;
-	bool lent = td_vm_lend_lock(hw->vm);
-	int rc = tell_multicast(hw, hash, count, start_ns + QUIET_NS, err);
-	td_vm_take_lock(hw->vm, lent);
-	hw->mail.busy = hw->mail.ours = false;
-	/* Not at once: a flip that goes on from here ends with the software path, which answers the guest by itself. */
-	if (hw->mail.message_waits || hw->mail.guest_waits)
-		td_loop_post(&hw->vm->loop, &hw->mail.work);
-	hw->times.quiet_ns = td_now_ns() - start_ns;
-	return rc;
+	return 0;
 }
 
 int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err)
 {
-	return tell_running(hw, NULL, 0, err);
+	return begin_telling(hw, hw->hash, 0, err);
 }
 
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
-	uint16_t hash[TD_VF82576_HASHES_MAX];
+	return begin_telling(hw, state->hash, state->hash_count, err);
+}
 
-	if (state->hash_count > TD_VF82576_HASHES_MAX)
-		return td_err_set(err, EINVAL, TD_REASON_INTERNAL, "vf %s: too many multicast hashes", hw->open.bdf);
-	memcpy(hash, state->hash, sizeof(hash)); /* the guest goes on changing its own */
-	return tell_running(hw, hash, state->hash_count, err);
+int td_hw82576_quiet_wait(struct td_hw82576 *hw, struct td_err *err)
+{
+	return tell_multicast(hw, hw->hash, hw->hash_count, hw->times.began_ns + QUIET_NS, err);
+}
+
+void td_hw82576_quiet_end(struct td_hw82576 *hw)
+{
+	hw->mail.busy = hw->mail.ours = false;
+	/* Not at once: a flip that goes on from here ends with the software path, which answers the guest by itself. */
+	td_loop_post(&hw->vm->loop, &hw->mail.work);
+	hw->times.quiet_ns = td_now_ns() - hw->times.began_ns;
 }

@@ -273,16 +273,21 @@ static void drain(struct td_hw82576 *hw, const struct td_vf82576_ring *tx)
 		td_info("%s: the VF did not send all that was queued: software sends the rest", hw->name);
 }
 
-void td_hw82576_drain(struct td_hw82576 *hw)
+bool td_hw82576_drained(struct td_hw82576 *hw, bool last)
 {
 	struct td_vf82576_ring tx = {0};
 
 	if (hw->phase != TD_HW82576_RUNNING || hw->open.lost || td_hw82576_get(hw, TD_VF_STATUS) == TD_HW82576_GONE)
-		return;
+		return true;
 	hw->keeps_tx = false;
 	tx.control = td_hw82576_get(hw, TD_VF_TXDCTL);
 	read_tx(hw, 0, &tx);
-	drain(hw, &tx);
+	if (!is_on(&tx) || tx.tail >= td_hw82576_ring_count(&tx) || td_hw82576_get(hw, TD_VF_TDH) == tx.tail)
+		return true;
+	hw->keeps_tx = last;
+	if (last)
+		td_info("%s: the VF did not send all that was queued: software sends the rest", hw->name);
+	return false;
 }
 
 /* False: the VF is gone, and what was read means nothing. *ret_off: its queues are off. */

@@ -33,6 +33,8 @@ void td_vfio_open_init(struct td_vfio_open *open, struct td_vm *vm, struct td_io
 		.error_fd = -1,
 		.request_fd = -1,
 		.note_fd = -1};
+	pthread_mutex_init(&open->reset_lock, NULL);
+	pthread_cond_init(&open->reset_over, NULL);
 	snprintf(open->bdf, sizeof(open->bdf), "%s", bdf);
 }
 
@@ -84,26 +86,23 @@ static int open_function(struct td_vfio_open *o, struct td_err *err)
 int td_vfio_open_device(struct td_vfio_open *open, struct td_err *err)
 {
 	td_iommu_tell_kvm(open->iommu, open->vm->kvm.vm_fd);
-	bool lent = td_vm_lend_lock(open->vm);
 	int rc = open_group(open, err);
 	if (rc == 0)
 		rc = td_iommu_map_ram(open->iommu, &open->vm->mem, err);
 	if (rc == 0)
 		rc = open_function(open, err);
-	td_vm_take_lock(open->vm, lent);
 	return rc;
 }
 
 void td_vfio_open_close(struct td_vfio_open *open)
 {
-	bool lent = td_vm_lend_lock(open->vm);
-
+	td_vfio_reset_end(open);
+	td_cleanup_close(&open->note_fd);
 	td_cleanup_close(&open->device_fd);
 	if (open->group_fd >= 0)
 		td_iommu_remove_group(open->iommu, open->group_fd);
 	td_cleanup_close(&open->group_fd);
-	td_vm_take_lock(open->vm, lent);
-	open->device_fd = open->group_fd = -1;
+	open->note_fd = open->device_fd = open->group_fd = -1;
 	open->bus_master = open->lost = open->wanted_back = false;
 }
 
@@ -203,19 +202,39 @@ static int watch_index(struct td_vfio_open *open, uint32_t index, int *fd, struc
 	return 0;
 }
 
+static void note_ready(struct td_watch *watch, uint32_t events)
+{
+	struct td_vfio_open *open = TD_CONTAINER_OF(watch, struct td_vfio_open, note_watch);
+	eventfd_t count;
+
+	(void)events;
+	if (eventfd_read(watch->fd, &count) == 0)
+		open->noted(open); /* may close the device */
+}
+
+static int watch_notes(struct td_vfio_open *open, struct td_err *err)
+{
+	open->note_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (open->note_fd < 0)
+		return td_err_sys(err, errno, TD_REASON_SYSTEM, "vf %s: eventfd", open->bdf);
+	open->note_watch = (struct td_watch){.fd = open->note_fd, .ready = note_ready, .events = EPOLLIN};
+	int rc = td_loop_watch(&open->vm->loop, &open->note_watch);
+	return rc < 0 ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: watch its events", open->bdf) : 0;
+}
+
 int td_vfio_open_watch_events(struct td_vfio_open *open, struct td_err *err)
 {
-	int rc = watch_index(open, VFIO_PCI_ERR_IRQ_INDEX, &open->error_fd, &open->error_watch, error_ready, err);
+	int rc = watch_notes(open, err);
 
+	if (rc == 0)
+		rc = watch_index(open, VFIO_PCI_ERR_IRQ_INDEX, &open->error_fd, &open->error_watch, error_ready, err);
 	return rc < 0 ? rc : watch_index(open, VFIO_PCI_REQ_IRQ_INDEX, &open->request_fd, &open->request_watch, request_ready, err);
 }
 
+/* What VFIO would still signal ends with the device. note_fd stays: a reset that runs writes to it. */
 void td_vfio_open_unwatch_events(struct td_vfio_open *open)
 {
-	if (open->error_fd >= 0)
-		(void)td_vfio_open_set_irqs(open, VFIO_PCI_ERR_IRQ_INDEX, NULL, 0);
-	if (open->request_fd >= 0)
-		(void)td_vfio_open_set_irqs(open, VFIO_PCI_REQ_IRQ_INDEX, NULL, 0);
+	td_loop_unwatch(&open->vm->loop, &open->note_watch);
 	td_loop_unwatch(&open->vm->loop, &open->error_watch);
 	td_loop_unwatch(&open->vm->loop, &open->request_watch);
 	td_cleanup_close(&open->error_fd);

@@ -5,7 +5,8 @@
  * hw82576.c, which shows its queues only. Knows no guest-visible part. Private to vfio/ and its tests.
  *
  * All calls on the main loop with the VM's lock held, but td_vfio_open_write_config(), td_vfio_open_set_bus_master() and
- * td_vfio_open_set_irqs(), which a vCPU's thread may call with the lock too.
+ * td_vfio_open_set_irqs(), which a vCPU's thread may call with the lock too; and those that wait, which say so: they are for a host job
+ * (core/job.h), any thread without the lock, while nobody else uses the struct.
  */
 #ifndef TD_VFIO_VFIO_OPEN_H
 #define TD_VFIO_VFIO_OPEN_H
@@ -45,21 +46,23 @@ struct td_vfio_open {
 	struct td_watch error_watch, request_watch;
 
 	pthread_t reset_thread;
-	bool reset_started;	     /* reset_thread is to be joined */
-	_Atomic bool reset_finished; /* set by reset_thread as its last act but one */
-	int note_fd;		     /* wakes the main loop; the owner may signal it for a reason of its own */
+	bool reset_joinable;	    /* reset_thread is to be joined */
+	_Atomic bool reset_running; /* cleared by reset_thread as its last act but one */
+	pthread_mutex_t reset_lock; /* for reset_over, a leaf */
+	pthread_cond_t reset_over;
+	int note_fd; /* wakes the main loop; the owner may signal it for a reason of its own */
 	struct td_watch note_watch;
 };
 
-/* name is borrowed; gone and noted are set by the caller after this. */
+/* name is borrowed; gone and noted are set by the caller after this. Needs no undoing while closed. */
 void td_vfio_open_init(struct td_vfio_open *open, struct td_vm *vm, struct td_iommu *iommu, const char *name, const char *bdf, int group);
 
 /*
- * Group, guest RAM in the IOMMU, device (the kernel resets it), configuration space found. Lets go of the VM's lock while the kernel works.
- * On failure the caller still calls td_vfio_open_close().
+ * Group, guest RAM in the IOMMU, device (the kernel resets it), configuration space found. Waits: seconds for tens of GiB. On failure the
+ * caller still calls td_vfio_open_close().
  */
 int td_vfio_open_device(struct td_vfio_open *open, struct td_err *err);
-/* Device (the kernel resets it) and group, the VM's lock let go meanwhile. Harmless when not open. */
+/* Device (the kernel resets it) and group, after a reset that runs. Waits. Harmless when not open. Events are unwatched already. */
 void td_vfio_open_close(struct td_vfio_open *open);
 
 void td_vfio_open_write_config(struct td_vfio_open *open, unsigned offset, unsigned width, uint32_t value);
@@ -72,18 +75,17 @@ int td_vfio_open_get_region(const struct td_vfio_open *open, unsigned index, str
  */
 int td_vfio_open_set_irqs(struct td_vfio_open *open, uint32_t index, const int *fds, unsigned count);
 
-/* Errors and release requests -> gone(). Where kernel or bus don't send one of them, it never comes. */
+/* Errors and release requests -> gone(), and note_fd -> noted(). Where kernel or bus don't send one of them, it never comes. */
 int td_vfio_open_watch_events(struct td_vfio_open *open, struct td_err *err);
-void td_vfio_open_unwatch_events(struct td_vfio_open *open);
+void td_vfio_open_unwatch_events(struct td_vfio_open *open); /* harmless when not watched */
 
-/* vfio_reset.c: VFIO_DEVICE_RESET takes 100 ms and more, so it runs beside the main loop. */
+/* vfio_reset.c: VFIO_DEVICE_RESET takes 100 ms and more, so it runs beside the main loop, and beside host jobs. */
 
-int td_vfio_reset_open(struct td_vfio_open *open, struct td_err *err);
-void td_vfio_reset_close(struct td_vfio_open *open);
 /* The device is quiet already. One that runs is as good as a new one: nobody reaches the registers meanwhile. */
 void td_vfio_reset_start(struct td_vfio_open *open);
-void td_vfio_reset_wait(struct td_vfio_open *open); /* until it is over */
-/* While true, the device must not be accessed: that would wait for the reset, with the VM's lock held. */
+void td_vfio_reset_wait(struct td_vfio_open *open); /* until it is over. Waits: any thread */
+/* While true, the device must not be accessed: that would wait for the reset, with the VM's lock held. Any thread. */
 bool td_vfio_reset_runs(struct td_vfio_open *open);
+void td_vfio_reset_end(struct td_vfio_open *open); /* waits, and lets go of the thread: the device is being closed */
 
 #endif

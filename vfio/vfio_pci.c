@@ -84,50 +84,24 @@ static int open_parts(struct td_vfio_pci *dev, struct td_err *err)
 	for (unsigned i = 0; rc == 0 && i < TD_PCI_BARS; i++)
 		rc = td_vfio_bar_open(dev, i, err);
 	if (rc == 0)
-		rc = td_vfio_reset_open(&dev->open, err);
-	if (rc == 0)
 		rc = td_vfio_open_watch_events(&dev->open, err);
 	return rc;
 }
 
-/* In the order that lets the host go on at once: nothing here waits for the guest. Harmless on what was not opened. */
-static void close_parts(struct td_vfio_pci *dev)
+int td_vfio_pci_open_device(struct td_vfio_pci *dev, struct td_err *err)
 {
-	td_loop_disarm(&dev->vm->loop, &dev->poll);
-	if (dev->state == TD_VFIO_PLUGGED && dev->vm->state != TD_VM_STOPPED)
-		td_pci_abandon(&dev->pci);
-	td_pci_dev_fini(&dev->pci);
-	bool lent = td_vm_lend_lock(dev->open.vm);
-	td_vfio_reset_wait(&dev->open);
-	td_vm_take_lock(dev->open.vm, lent);
-	td_vfio_reset_close(&dev->open);
-	if (dev->open.device_fd >= 0) {
-		td_vfio_irq_disable(dev);
-		td_vfio_open_unwatch_events(&dev->open);
-		td_vfio_open_set_bus_master(&dev->open, false);
-	}
-	td_msix_fini(&dev->msix);
-	for (unsigned i = 0; i < TD_PCI_BARS; i++)
-		td_vfio_bar_close(dev, i);
-	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
-	td_vfio_open_close(&dev->open);
-	dev->state = TD_VFIO_CLOSED;
-	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = dev->rx_traps = false;
+	return td_vfio_open_device(&dev->open, err);
 }
 
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 {
 	if (dev->state != TD_VFIO_CLOSED)
 		return td_err_set(err, EALREADY, TD_REASON_INTERNAL, "vf %s: is open already", dev->open.bdf);
-	int rc = td_vfio_open_device(&dev->open, err);
-	if (rc == 0)
-		rc = build_function(dev, err);
+	int rc = build_function(dev, err);
 	if (rc == 0)
 		rc = open_parts(dev, err);
-	if (rc < 0) {
-		close_parts(dev);
+	if (rc < 0)
 		return rc;
-	}
 	dev->state = TD_VFIO_WARM;
 	td_vfio_bar_trap_rx(dev);
 	dev->open.bus_master = true; /* so that the next line writes */
@@ -136,6 +110,7 @@ int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
 	return 0;
 }
 
+/* Nothing here waits, neither for the guest nor for the host. Harmless on what was not opened. */
 void td_vfio_pci_close(struct td_vfio_pci *dev)
 {
 	if (dev->state == TD_VFIO_CLOSED)
@@ -143,7 +118,26 @@ void td_vfio_pci_close(struct td_vfio_pci *dev)
 	td_vfio_82576_sample(dev); /* adds up what was counted until now */
 	dev->intel.based = false;
 	dev->pf_based = false;
-	close_parts(dev);
+	td_loop_disarm(&dev->vm->loop, &dev->poll);
+	if (dev->state == TD_VFIO_PLUGGED && dev->vm->state != TD_VM_STOPPED)
+		td_pci_abandon(&dev->pci);
+	td_pci_dev_fini(&dev->pci);
+	td_vfio_open_unwatch_events(&dev->open);
+	if (!td_vfio_reset_runs(&dev->open)) /* it is off there already */
+		td_vfio_open_set_bus_master(&dev->open, false);
+	td_msix_fini(&dev->msix);
+	for (unsigned i = 0; i < TD_PCI_BARS; i++)
+		td_vfio_bar_close(dev, i);
+	memset(dev->pci.bar, 0, sizeof(dev->pci.bar));
+	dev->state = TD_VFIO_CLOSED;
+	dev->driver_up = dev->eject_pending = dev->plug_pending = dev->sync_pending = dev->rx_traps = false;
+}
+
+/* The kernel disables the function's interrupts, resets it and takes its DMA away, in this order. */
+void td_vfio_pci_close_device(struct td_vfio_pci *dev)
+{
+	td_vfio_open_close(&dev->open);
+	dev->irq_on = false;
 }
 
 /* The guest side. */
@@ -405,6 +399,7 @@ static void device_destroy(struct td_device *device)
 	struct td_vfio_pci *dev = of_device(device);
 
 	td_vfio_pci_close(dev);
+	td_vfio_pci_close_device(dev);
 	free(dev);
 }
 

@@ -57,18 +57,24 @@ struct td_vfio_counters {
 
 int td_vfio_pci_create(struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config, struct td_vfio_pci **ret_dev,
 	struct td_err *err);
-/* Closes. The VM destroys it with its other devices when it is still there at the end; `iommu` must live until then. */
+/* Closes, and waits for the kernel. The VM destroys it with its other devices when it is still there at the end; `iommu` must live until
+ * then. */
 void td_vfio_pci_destroy(struct td_vfio_pci *dev);
 
 /*
- * closed -> warm: opens group and device (the kernel resets it), maps RAM, reads regions, builds the configuration space, maps BARs into
- * this process. Lets go of the VM's lock while the kernel works. Memslots come with the guest's decoding of the BARs, and go with it
- * (vfio_bar.c says why).
+ * closed -> warm, in two steps. The first waits (seconds for tens of GiB of RAM): it is for a host job, any thread without the VM's lock,
+ * while nobody else uses dev: opens group and device (the kernel resets it) and maps RAM. The second reads regions, builds the
+ * configuration space and maps BARs into this process. Memslots come with the guest's decoding of the BARs, and go with it (vfio_bar.c says
+ * why). After a failure of either: td_vfio_pci_close(), then td_vfio_pci_close_device().
  */
+int td_vfio_pci_open_device(struct td_vfio_pci *dev, struct td_err *err);
 int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err);
-/* -> closed: off the guest's bus at once (one that is plugged is abandoned: core/pci.h), gives device (the kernel resets it) and group
- * back, the VM's lock let go meanwhile; RAM is unmapped with the VM's last VF. */
+/*
+ * -> closed, in two steps: off the guest's bus at once (one that is plugged is abandoned: core/pci.h), and no DMA any more. Then, for a
+ * host job, device (the kernel resets it) and group are given back; RAM is unmapped with the VM's last VF.
+ */
 void td_vfio_pci_close(struct td_vfio_pci *dev);
+void td_vfio_pci_close_device(struct td_vfio_pci *dev);
 
 /* warm -> plugged, by hot-plug. While the reset after the last use still runs, the guest is told when it is over (100 ms at most). */
 int td_vfio_pci_plug(struct td_vfio_pci *dev, struct td_err *err);

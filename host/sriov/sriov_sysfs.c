@@ -132,7 +132,7 @@ static int read_count(const char *sys, const char *pf_bdf, const char *file, uns
 int td_sriov_sysfs_list(const char *sys, const char *pf_name, struct td_sriov_vf **ret_vfs, unsigned *ret_count, struct td_err *err)
 {
 	char pf_bdf[TD_BDF_BYTES], bdf[TD_BDF_BYTES];
-	unsigned count;
+	unsigned count = 0;
 	int rc = find_pf(sys, pf_name, pf_bdf, err);
 
 	if (rc < 0)
@@ -182,7 +182,7 @@ static int check_unused(const char *sys, const char *pf_name, struct td_err *err
 int td_sriov_sysfs_set_count(const char *sys, const char *pf_name, unsigned count, struct td_err *err)
 {
 	char pf_bdf[TD_BDF_BYTES];
-	unsigned now, total;
+	unsigned now = 0, total = 0;
 	int rc = find_pf(sys, pf_name, pf_bdf, err);
 
 	if (rc < 0)

@@ -123,14 +123,12 @@ static void undo_leaving(struct td_hybrid *nic)
 
 static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 {
-	int rc;
-
 	if (!nic->driver_ok || !nic->standby)
 		return td_err_set(err, EOPNOTSUPP, TD_REASON_STANDBY_REFUSED, "nic %s: %s", nic->config->id,
 			nic->driver_ok ? "the guest's driver did not accept STANDBY, so it must not see the VF"
 				       : "no driver runs the emulated NIC in the guest, so it must not see the VF");
-	rc = td_hybrid_vf_acquire(nic, err);
-	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+	td_hybrid_vf_reserve(nic);
+	return -EINPROGRESS;
 }
 
 static int begin_verify(struct td_hybrid *nic)
@@ -138,7 +136,7 @@ static int begin_verify(struct td_hybrid *nic)
 	struct td_vfio_counters vf;
 	struct td_net_counters net;
 
-	td_hybrid_count_vf(nic, &vf);
+	td_vfio_pci_counters(nic->vf, &vf);
 	td_virtio_net_counters(nic->net, &net);
 	nic->verify_vf_tx = vf.tx_packets;
 	nic->verify_net_tx = net.tx_packets;
@@ -155,9 +153,9 @@ static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct t
 	case TD_FLIP_RESERVE:
 		return begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
-		return td_hybrid_vf_open(nic, err);
+		return td_hybrid_vf_prepare(nic, err);
 	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
-		return td_hybrid_vf_steer(nic, true, err);
+		return td_hybrid_vf_steer(nic, true);
 	case TD_FLIP_SWAP:
 		nic->opening_ns = 0;
 		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
@@ -253,7 +251,7 @@ static void force_off(struct td_hybrid *nic)
 {
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
-	td_vfio_pci_close(nic->vf);
+	td_hybrid_vf_cut(nic);
 	td_failover_on_emulated(nic);
 	nic->give_back = true;
 }
@@ -264,6 +262,12 @@ static void guest_reset(struct td_hybrid *nic)
 	if (nic->vf)
 		td_vfio_pci_detach(nic->vf);
 	td_failover_on_emulated(nic);
+}
+
+static void steered(struct td_hybrid *nic, int rc, const struct td_err *err)
+{
+	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
+		td_hybrid_phase_over(nic, TD_FLIP_STEER, rc, err);
 }
 
 static bool leaving(const struct td_hybrid *nic)
@@ -298,5 +302,6 @@ const struct td_hybrid_mode td_failover_mode = {.create = create,
 	.look = td_failover_look,
 	.leaving = leaving,
 	.not_before = not_before,
+	.steered = steered,
 	.driver = td_failover_driver,
 	.vf_events = &td_failover_vf_events};

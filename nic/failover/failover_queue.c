@@ -30,7 +30,7 @@ void td_failover_queue_opened(struct td_hybrid *nic, uint64_t now_ns)
 
 	if (!nic->queue.is_new || !td_vfio_pci_is_82576(nic->vf))
 		return;
-	td_hybrid_count_vf(nic, &vf);
+	td_vfio_pci_counters(nic->vf, &vf);
 	nic->queue = (struct td_hybrid_queue){.opened_ns = now_ns, .looked_ns = now_ns, .sent = vf.tx_packets};
 }
 
@@ -45,7 +45,7 @@ static void look_at_sent(struct td_hybrid *nic, uint64_t now_ns)
 	struct td_hybrid_queue *queue = &nic->queue;
 	struct td_vfio_counters vf;
 
-	td_hybrid_count_vf(nic, &vf);
+	td_vfio_pci_counters(nic->vf, &vf);
 	if (vf.tx_packets == queue->sent)
 		return;
 	queue->sent = vf.tx_packets;

@@ -84,7 +84,7 @@ static bool sends_by_vf(struct td_hybrid *nic)
 {
 	struct td_vfio_counters vf;
 
-	td_hybrid_count_vf(nic, &vf);
+	td_vfio_pci_counters(nic->vf, &vf);
 	return vf.tx_packets != nic->verify_vf_tx;
 }
 
@@ -225,7 +225,7 @@ static void note_told(struct td_hybrid *nic, uint64_t now_ns)
  */
 static void tell_of_vf(struct td_hybrid *nic, uint64_t now_ns, bool relayed)
 {
-	if (nic->announced_ns && !nic->pinned && !relayed)
+	if (nic->announced_ns && !td_hybrid_pinned(nic) && !relayed)
 		return;
 	if (nic->announced_ns)
 		td_hybrid_guard(nic, TD_PATH_VF);
@@ -324,7 +324,7 @@ void td_failover_look(struct td_hybrid *nic, bool driver_away)
 	used = sends_by_standby(nic, now_ns);
 	if (used)
 		nic->announced_ns = 0;
-	if (nic->pinned && nic->announced_ns)
+	if (td_hybrid_pinned(nic) && nic->announced_ns)
 		td_hybrid_guard(nic, TD_PATH_VF);
 	if (nic->open_ns && !nic->shut_ns)
 		td_failover_queue_look(nic, now_ns);

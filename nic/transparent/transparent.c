@@ -76,7 +76,7 @@ void td_transparent_note_held(struct td_hybrid *nic, bool held)
 void td_transparent_hold(struct td_hybrid *nic)
 {
 	/* One that no longer answers has nothing to be held back from. */
-	if (!td_transparent_of(nic)->on_hardware || !td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_STATUS))
+	if (!td_transparent_of(nic)->on_hardware || !td_hw82576_read(td_transparent_hw(nic), TD_VF_STATUS))
 		return;
 	td_igbvf_hold_tx(nic->igbvf);
 	td_transparent_note_held(nic, true);
@@ -91,24 +91,6 @@ void td_transparent_release(struct td_hybrid *nic)
 	td_transparent_park(nic);
 	td_igbvf_give_pages(nic->igbvf);
 	td_transparent_unpark(nic);
-}
-
-int td_transparent_steer(struct td_hybrid *nic, bool on, struct td_err *err)
-{
-	bool lent = td_vm_lend_lock(nic->host.vm);
-	int rc = td_hybrid_vf_steer(nic, on, err);
-
-	td_vm_take_lock(nic->host.vm, lent);
-	return rc;
-}
-
-void td_transparent_wait(struct td_hybrid *nic, uint64_t ns)
-{
-	const struct timespec time = {.tv_nsec = (long)ns};
-	bool lent = td_vm_lend_lock(nic->host.vm);
-
-	nanosleep(&time, NULL);
-	td_vm_take_lock(nic->host.vm, lent);
 }
 
 /* ---- the tap's frames ---- */
@@ -131,9 +113,9 @@ static bool vf_has_room(struct td_hybrid *nic)
 
 	if (!t->on_hardware || t->room)
 		return true;
-	count = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDLEN) / TD_TRANSPARENT_DESC_BYTES;
-	head = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDH);
-	tail = td_hw82576_read(td_transparent_of(nic)->hw, TD_VF_RDT);
+	count = td_hw82576_read(td_transparent_hw(nic), TD_VF_RDLEN) / TD_TRANSPARENT_DESC_BYTES;
+	head = td_hw82576_read(td_transparent_hw(nic), TD_VF_RDH);
+	tail = td_hw82576_read(td_transparent_hw(nic), TD_VF_RDT);
 	if (head >= count || tail >= count)
 		return true; /* nobody knows: a driver that starts anew */
 	posted = (tail + count - head) % count;
@@ -175,16 +157,11 @@ static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phas
 /* The guest is on hardware and is to go back, in whatever phase that became clear. */
 static void back_to_software(struct td_hybrid *nic)
 {
-	struct td_err err = {0};
-
 	if (!td_transparent_of(nic)->on_hardware)
 		return;
 	td_transparent_hold(nic);
 	td_igbvf_listen(nic->igbvf, true);
-	if (!nic->lost && td_transparent_steer(nic, false, &err) < 0) {
-		td_warn("nic %s: %s", nic->config->id, err.text);
-		nic->give_back = true; /* the lease's end takes the filter away, or leaves that to its journal */
-	}
+	td_hybrid_vf_unsteer(nic);
 	td_transparent_park(nic);
 	td_transparent_take_rings(nic);
 	td_transparent_unpark(nic);
@@ -212,20 +189,42 @@ static void undo_to_vf(struct td_hybrid *nic, enum td_flip_phase phase)
 		td_transparent_go(nic);
 		td_transparent_unpark(nic);
 	}
-	if (phase == TD_FLIP_PREPARE && td_transparent_of(nic)->hw) /* while it stands by it must not hear the guest's multicasts */
-		td_hw82576_unprepare(td_transparent_of(nic)->hw);
+	if (phase == TD_FLIP_PREPARE && nic->vf_is_open) /* while it stands by it must not hear the guest's multicasts */
+		td_hw82576_unprepare(td_transparent_hw(nic));
 	if (phase == TD_FLIP_RESERVE && (!nic->config->warm || nic->lost))
 		nic->give_back = true;
 }
 
-static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
+static int run_quiet(struct td_hybrid *nic, struct td_err *err)
+{
+	return td_hw82576_quiet_wait(td_transparent_hw(nic), err);
+}
+
+static void unquieted(struct td_hybrid *nic, int rc, const struct td_err *err)
+{
+	td_hw82576_quiet_end(td_transparent_hw(nic));
+	if (rc < 0)
+		td_warn("nic %s: %s", nic->config->id, err->text);
+	td_hybrid_wake(nic);
+}
+
+/* It hears the guest's multicasts again. */
+static void unquiet(struct td_hybrid *nic)
 {
 	struct td_err err = {0};
 
+	if (nic->lost || td_hw82576_unquiet(td_transparent_hw(nic), td_igbvf_state(nic->igbvf), &err) < 0)
+		td_debug("nic %s: %s", nic->config->id, err.text);
+	else
+		td_hybrid_work_submit(nic, &nic->work, run_quiet, unquieted);
+}
+
+static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
+{
 	if (phase == TD_FLIP_STEER) {
 		td_transparent_of(nic)->settle_until_ns = td_now_ns() + TD_TRANSPARENT_LATE_NS;
-		if (td_transparent_of(nic)->on_hardware && !nic->lost && td_transparent_steer(nic, true, &err) < 0) /* was it taken away? */
-			td_warn("nic %s: %s", nic->config->id, err.text);
+		if (td_transparent_of(nic)->on_hardware && !nic->lost) /* was it taken away? */
+			(void)td_hybrid_vf_steer(nic, true);
 		td_hybrid_announce(nic, nic->path);
 		td_transparent_unpark(nic);
 	}
@@ -233,10 +232,10 @@ static void undo_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase)
 		td_transparent_release(nic);
 	if (!td_transparent_of(nic)->on_hardware) /* the rings are the model's already: what is late is still caught */
 		return;
-	if (phase == TD_FLIP_PREPARE)
-		td_catch_close(&nic->catch);
-	if (phase == TD_FLIP_PREPARE && !nic->lost && td_hw82576_unquiet(td_transparent_of(nic)->hw, td_igbvf_state(nic->igbvf), &err) < 0)
-		td_warn("nic %s: %s", nic->config->id, err.text);
+	if (phase != TD_FLIP_PREPARE)
+		return;
+	td_catch_close(&nic->catch);
+	unquiet(nic);
 }
 
 static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
@@ -315,18 +314,24 @@ static void settle(struct td_hybrid *nic)
 		td_igbvf_listen(nic->igbvf, false); /* copies of broadcasts only, which the VF hears itself */
 }
 
+/* The rings or the filter have moved, and the other is to: what comes by either path is the flip's to look after. */
+static bool steering(const struct td_flip *flip)
+{
+	return flip->state == TD_FLIP_RUNNING && flip->phase == TD_FLIP_STEER;
+}
+
 static void transparent_work(struct td_hybrid *nic)
 {
 	const struct td_flip *flip = &nic->flip;
 	struct td_err err = {0};
 	int rc;
 
-	if (td_transparent_of(nic)->settle_until_ns)
+	if (td_transparent_of(nic)->settle_until_ns && !steering(flip))
 		settle(nic);
-	if (!td_flip_active(flip)) {
+	if (!td_flip_active(flip))
 		follow_driver(nic);
+	if (flip->state != TD_FLIP_RUNNING)
 		return;
-	}
 	if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_QUIESCE) {
 		rc = td_transparent_try_rest(nic, &err);
 		if (rc == 0)
@@ -334,11 +339,12 @@ static void transparent_work(struct td_hybrid *nic)
 		else if (rc != -EINPROGRESS)
 			(void)td_flip_fail(&nic->flip, TD_FLIP_QUIESCE, &err);
 	} else if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_VERIFY) {
-		if (td_hw82576_link_up(td_transparent_of(nic)->hw))
+		if (td_hw82576_link_up(td_transparent_hw(nic)))
 			(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
-	} else if (flip->to == TD_PATH_EMULATED && flip->phase == TD_FLIP_PREPARE) {
-		if (td_transparent_begin_emulated(nic, TD_FLIP_PREPARE, &err) == 0)
-			(void)td_flip_done(&nic->flip, TD_FLIP_PREPARE);
+	} else if (flip->to == TD_PATH_VF && flip->phase == TD_FLIP_STEER) {
+		td_transparent_bring(nic);
+	} else if (flip->to == TD_PATH_EMULATED) {
+		td_transparent_tick_back(nic);
 	}
 }
 
@@ -372,6 +378,19 @@ static void not_before(struct td_hybrid *nic, uint64_t ns)
 	t->retry_at_ns = TD_MAX(t->retry_at_ns, ns);
 }
 
+/* A filter that could not be taken away goes with the lease, or its journal says that it is to go. */
+static void steered(struct td_hybrid *nic, int rc, const struct td_err *err)
+{
+	bool waits = nic->flip.state == TD_FLIP_RUNNING && nic->flip.phase == TD_FLIP_STEER;
+
+	if (waits && nic->flip.to == TD_PATH_VF)
+		td_transparent_steered_to_vf(nic, rc, err);
+	else if (waits)
+		td_transparent_steered_back(nic, rc, err);
+	else if (rc < 0 && nic->path == TD_PATH_EMULATED)
+		nic->give_back = true;
+}
+
 static int create(struct td_hybrid *nic, struct td_err *err)
 {
 	nic->mode_state = calloc(1, sizeof(struct td_transparent));
@@ -394,7 +413,7 @@ const struct td_hybrid_mode td_transparent_mode = {.create = create,
 	.look = look,
 	.leaving = leaving,
 	.not_before = not_before,
-	.open_vf = td_transparent_open,
-	.close_vf = td_transparent_close,
+	.steered = steered,
+	.vf_kind = &td_transparent_vf_kind,
 	.vf_state = td_transparent_vf_state,
 	.count_vf = td_transparent_count};

@@ -12,35 +12,35 @@ static uint32_t hw_read(void *opaque, uint32_t reg)
 {
 	struct td_hybrid *nic = opaque;
 
-	return td_hw82576_read(td_transparent_of(nic)->hw, reg);
+	return td_hw82576_read(td_transparent_hw(nic), reg);
 }
 
 static void hw_write(void *opaque, uint32_t reg, uint32_t value)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_write(td_transparent_of(nic)->hw, reg, value);
+	td_hw82576_write(td_transparent_hw(nic), reg, value);
 }
 
 static void hw_reset(void *opaque)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_reset_queues(td_transparent_of(nic)->hw);
+	td_hw82576_reset_queues(td_transparent_hw(nic));
 }
 
 static void hw_bus_master(void *opaque, bool on)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_hw82576_bus_master(td_transparent_of(nic)->hw, on);
+	td_hw82576_bus_master(td_transparent_hw(nic), on);
 }
 
 static int hw_mail(void *opaque, const uint32_t words[TD_VF_MAIL_WORDS])
 {
 	struct td_hybrid *nic = opaque;
 
-	return td_hw82576_mail(td_transparent_of(nic)->hw, words);
+	return td_hw82576_mail(td_transparent_hw(nic), words);
 }
 
 int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
@@ -50,7 +50,7 @@ int td_transparent_join(struct td_hybrid *nic, struct td_err *err)
 		.reset = hw_reset,
 		.bus_master = hw_bus_master,
 		.mail = hw_mail,
-		.pages = td_hw82576_guest_pages(td_transparent_of(nic)->hw),
+		.pages = td_hw82576_guest_pages(td_transparent_hw(nic)),
 		.opaque = nic};
 
 	return td_igbvf_to_hardware(nic->igbvf, &hardware, err);
@@ -76,42 +76,51 @@ static void on_answer(void *opaque, const uint32_t *words)
 
 /* ---- life ---- */
 
-static int create_hw(struct td_hybrid *nic, struct td_err *err)
+static int hw_create(struct td_hybrid *nic, void **ret_vf, struct td_err *err)
 {
 	const struct td_hw82576_config config = {.name = nic->config->id,
 		.bdf = nic->lease.vf.bdf,
 		.group = nic->lease.vf.group,
 		.events = {.pf_message = on_pf_message, .answer = on_answer, .lost = td_hybrid_vf_lost, .opaque = nic}};
-	int rc = 0;
+	struct td_hw82576 *hw = NULL;
+	int rc = td_hw82576_create(nic->host.vm, *nic->host.iommu, &config, &hw, err);
 
-	if (!*nic->host.iommu)
-		rc = td_iommu_create(nic->host.iommu, err);
-	return rc < 0 ? rc : td_hw82576_create(nic->host.vm, *nic->host.iommu, &config, &td_transparent_of(nic)->hw, err);
-}
-
-int td_transparent_open(struct td_hybrid *nic, struct td_err *err)
-{
-	int rc = td_transparent_of(nic)->hw ? 0 : create_hw(nic, err);
-
-	if (rc == 0 && td_hw82576_phase(td_transparent_of(nic)->hw) == TD_HW82576_CLOSED)
-		rc = td_hw82576_open(td_transparent_of(nic)->hw, err);
+	*ret_vf = hw;
 	return rc;
 }
 
-void td_transparent_close(struct td_hybrid *nic)
+static int hw_open_device(void *vf, struct td_err *err)
 {
-	if (td_transparent_of(nic)->hw)
-		td_hw82576_destroy(td_transparent_of(nic)->hw);
-	td_transparent_of(nic)->hw = NULL;
+	return td_hw82576_open_device(vf, err);
 }
+
+static int hw_open(void *vf, struct td_err *err)
+{
+	return td_hw82576_open(vf, err);
+}
+
+static void hw_close(void *vf)
+{
+	td_hw82576_close(vf);
+}
+
+static void hw_close_device(void *vf)
+{
+	td_hw82576_close_device(vf);
+}
+
+static void hw_destroy(void *vf)
+{
+	td_hw82576_destroy(vf);
+}
+
+const struct td_hybrid_vf_kind td_transparent_vf_kind = {hw_create, hw_open_device, hw_open, hw_close, hw_close_device, hw_destroy};
 
 enum td_vfio_state td_transparent_vf_state(const struct td_hybrid *nic)
 {
-	const struct td_transparent *t = td_transparent_of(nic);
-
-	if (!t->hw)
+	if (!nic->vf_is_open)
 		return TD_VFIO_CLOSED;
-	return t->on_hardware ? TD_VFIO_PLUGGED : TD_VFIO_WARM;
+	return td_transparent_of(nic)->on_hardware ? TD_VFIO_PLUGGED : TD_VFIO_WARM;
 }
 
 void td_transparent_count(struct td_hybrid *nic, struct td_vfio_counters *ret_vf)
@@ -120,7 +129,7 @@ void td_transparent_count(struct td_hybrid *nic, struct td_vfio_counters *ret_vf
 
 	if (!td_transparent_of(nic)->on_hardware)
 		return;
-	td_hw82576_counters(td_transparent_of(nic)->hw, counter);
+	td_hw82576_counters(td_transparent_hw(nic), counter);
 	*ret_vf = (struct td_vfio_counters){
 		counter[TD_VF_COUNT_GPRC], counter[TD_VF_COUNT_GORC], counter[TD_VF_COUNT_GPTC], counter[TD_VF_COUNT_GOTC]};
 }

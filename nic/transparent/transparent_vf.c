@@ -25,8 +25,7 @@
 #define PATIENCE_NS  15000000ULL
 #define LARGE_RING   1024U
 #define BRING_NS     30000000ULL /* a slow guest posts its buffers meanwhile; what is left then comes later */
-#define NAP_NS	     200000ULL
-#define PREPARATIONS 5U /* a guest that changes its filters in each of so many tries has a reason to */
+#define PREPARATIONS 5U		 /* a guest that changes its filters in each of so many tries has a reason to */
 
 static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 {
@@ -35,21 +34,60 @@ static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
 	if (!td_igbvf_driver_up(nic->igbvf))
 		return td_err_set(err, EAGAIN, TD_REASON_DRIVER_DOWN, "nic %s: the guest's driver does not run the NIC", nic->config->id);
 	rc = td_igbvf_check(nic->igbvf, err);
-	if (rc == 0)
-		rc = td_hybrid_vf_acquire(nic, err);
-	return rc < 0 ? rc : td_hybrid_vf_check_link(nic, err);
+	if (rc < 0)
+		return rc;
+	td_hybrid_vf_reserve(nic);
+	return -EINPROGRESS;
+}
+
+/* Reset, handshake, filters; and the vectors, as to connect them takes milliseconds. */
+static int run_prepare(struct td_hybrid *nic, struct td_err *err)
+{
+	int rc = td_hw82576_prepare_wait(td_transparent_hw(nic), err);
+
+	return rc < 0 ? rc : td_hw82576_connect(td_transparent_hw(nic), td_transparent_of(nic)->fds, err);
+}
+
+/* Of phase PREPARE; in QUIESCE, of a guest that has changed its filters, there is more to wait for. */
+static void prepared(struct td_hybrid *nic, int rc, const struct td_err *err)
+{
+	struct td_err now = *err;
+
+	rc = td_hw82576_prepare_end(td_transparent_hw(nic), rc, &now);
+	if (rc < 0 || nic->flip.state == TD_FLIP_LATE || nic->flip.phase == TD_FLIP_PREPARE)
+		td_hybrid_phase_over(nic, nic->flip.phase, rc, &now);
+}
+
+static int begin_preparing(struct td_hybrid *nic, struct td_err *err)
+{
+	struct td_transparent *t = td_transparent_of(nic);
+	int rc;
+
+	for (unsigned i = 0; i < TD_COUNT(t->fds); i++)
+		t->fds[i] = td_igbvf_msix_fd(nic->igbvf, i);
+	td_igbvf_copy_state(nic->igbvf, &t->prepared); /* the model works meanwhile */
+	rc = td_hw82576_prepare(td_transparent_hw(nic), &t->prepared, err);
+	if (rc < 0)
+		return rc;
+	td_hybrid_work_submit(nic, &nic->work, run_prepare, prepared);
+	return -EINPROGRESS;
+}
+
+static void opened(struct td_hybrid *nic, int rc, const struct td_err *err)
+{
+	struct td_err now = *err;
+
+	if (rc == 0 && nic->flip.state == TD_FLIP_RUNNING)
+		rc = begin_preparing(nic, &now);
+	if (rc != -EINPROGRESS)
+		td_hybrid_phase_over(nic, TD_FLIP_PREPARE, rc, &now);
 }
 
 static int prepare(struct td_hybrid *nic, struct td_err *err)
 {
-	const int fds[2] = {td_igbvf_msix_fd(nic->igbvf, 0), td_igbvf_msix_fd(nic->igbvf, 1)};
-	struct td_transparent *t = td_transparent_of(nic);
-	int rc = td_hybrid_vf_open(nic, err);
+	int rc = td_hybrid_vf_open(nic, opened, err);
 
-	td_igbvf_copy_state(nic->igbvf, &t->prepared); /* the model works meanwhile */
-	if (rc == 0)
-		rc = td_hw82576_prepare(td_transparent_of(nic)->hw, &t->prepared, err);
-	return rc < 0 ? rc : td_hw82576_connect(td_transparent_of(nic)->hw, fds, err); /* milliseconds, so before the pause */
+	return rc == 0 ? begin_preparing(nic, err) : rc;
 }
 
 /* Does what td_hw82576_prepare() told the PF still hold? Registers are looked at again when the rings are given. */
@@ -63,7 +101,7 @@ static int prepare_again(struct td_hybrid *nic, struct td_err *err)
 	if (++td_transparent_of(nic)->preparations >= PREPARATIONS)
 		return td_err_set(
 			err, EAGAIN, TD_REASON_FLIP_ABORTED, "nic %s: the guest's driver keeps changing its filters", nic->config->id);
-	return prepare(nic, err);
+	return begin_preparing(nic, err);
 }
 
 /*
@@ -167,7 +205,7 @@ int td_transparent_try_rest(struct td_hybrid *nic, struct td_err *err)
 {
 	int rc = 0;
 
-	if (td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < td_transparent_of(nic)->again_ns)
+	if (nic->work.job.busy || td_igbvf_mail_pending(nic->igbvf) || td_now_ns() < td_transparent_of(nic)->again_ns)
 		return -EINPROGRESS;
 	if (is_ready(nic)) {
 		if (!near_start(nic) || !burned_down(nic))
@@ -201,7 +239,7 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 		return rc;
 	td_transparent_of(nic)->room = td_transparent_of(nic)->late_looks = 0;
 	state.tx[0].tail = state.tx[0].head;
-	rc = td_hw82576_restore(td_transparent_of(nic)->hw, &state, err);
+	rc = td_hw82576_restore(td_transparent_hw(nic), &state, err);
 	td_transparent_of(nic)->on_hardware = rc == 0;
 	td_transparent_note_held(nic, rc == 0);
 	if (rc == 0)
@@ -212,27 +250,40 @@ static int give_rings(struct td_hybrid *nic, struct td_err *err)
 	return rc;
 }
 
-static bool await_tap(struct td_hybrid *nic, uint64_t limit_ns)
+/* What waits in the tap is older than any that will come to the VF by itself: it goes first, then the outside is told. */
+void td_transparent_bring(struct td_hybrid *nic)
 {
-	bool lent = td_vm_lend_lock(nic->host.vm), came = td_igbvf_await_rx(nic->igbvf, limit_ns);
+	struct td_transparent *t = td_transparent_of(nic);
+	uint64_t now_ns = td_now_ns();
 
-	td_vm_take_lock(nic->host.vm, lent);
-	return came;
+	if (!t->bring_until_ns && !t->told_ns)
+		return; /* the filter does not stand yet */
+	(void)td_transparent_relay(nic);
+	if (!t->told_ns && t->unheard && now_ns < t->bring_until_ns)
+		return;
+	if (!t->told_ns) {
+		td_hybrid_announce(nic, TD_PATH_VF);
+		t->told_ns = now_ns;
+		return;
+	}
+	if (now_ns - t->told_ns < TD_TRANSPARENT_UNDER_WAY_NS)
+		return;
+	td_transparent_release(nic);
+	(void)td_flip_done(&nic->flip, TD_FLIP_STEER);
 }
 
-static void move_outside(struct td_hybrid *nic)
+void td_transparent_steered_to_vf(struct td_hybrid *nic, int rc, const struct td_err *err)
 {
-	uint64_t end_ns = td_now_ns() + BRING_NS;
+	struct td_transparent *t = td_transparent_of(nic);
 
-	td_transparent_of(nic)->unheard = true; /* until the tap is empty */
-	while (td_transparent_of(nic)->unheard && td_now_ns() < end_ns)
-		if (!td_transparent_relay(nic) && td_transparent_of(nic)->unheard)
-			td_transparent_wait(nic, NAP_NS);
-	td_hybrid_announce(nic, TD_PATH_VF);
-	end_ns = td_now_ns() + TD_TRANSPARENT_UNDER_WAY_NS;
-	for (uint64_t now_ns; (now_ns = td_now_ns()) < end_ns && await_tap(nic, end_ns - now_ns);)
-		if (!td_transparent_relay(nic))
-			td_transparent_wait(nic, NAP_NS);
+	if (rc < 0) {
+		(void)td_flip_fail(&nic->flip, TD_FLIP_STEER, err);
+		return;
+	}
+	t->unheard = true; /* until the tap is empty */
+	t->bring_until_ns = td_now_ns() + BRING_NS;
+	td_transparent_bring(nic);
+	td_hybrid_wake(nic);
 }
 
 static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
@@ -242,12 +293,10 @@ static int steer_to_vf(struct td_hybrid *nic, struct td_err *err)
 	if (rc < 0)
 		return rc;
 	td_transparent_unpark(nic);
-	rc = td_transparent_steer(nic, true, err);
-	if (rc < 0)
-		return rc;
-	move_outside(nic);
-	td_transparent_release(nic);
-	return 0;
+	td_transparent_of(nic)->bring_until_ns = td_transparent_of(nic)->told_ns = 0;
+	if (td_hybrid_vf_steer(nic, true) == 0)
+		td_transparent_steered_to_vf(nic, 0, NULL);
+	return -EINPROGRESS;
 }
 
 int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
@@ -275,7 +324,7 @@ int td_transparent_begin_vf(struct td_hybrid *nic, enum td_flip_phase phase, str
 		td_transparent_of(nic)->patience_ns = TD_TRANSPARENT_RETRY_FIRST_NS;
 		return 0;
 	case TD_FLIP_VERIFY:
-		return td_hw82576_link_up(td_transparent_of(nic)->hw) ? 0 : -EINPROGRESS;
+		return td_hw82576_link_up(td_transparent_hw(nic)) ? 0 : -EINPROGRESS;
 	default:
 		return 0;
 	}

@@ -389,6 +389,7 @@ static void set_up(const char *pf)
 		.group = vfs[0].group,
 		.events = {.pf_message = on_message, .answer = on_answer, .lost = on_lost}};
 	must(td_hw82576_create(&vm, iommu, &hw_config, &hw, &err), &err, "create");
+	must(td_hw82576_open_device(hw, &err), &err, "open device");
 	must(td_hw82576_open(hw, &err), &err, "open");
 	for (unsigned i = 0; i < 2; i++)
 		vector_fd[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -414,12 +415,30 @@ static void note_times(void)
 	worst.capture_ns = TD_MAX(worst.capture_ns, now.capture_ns);
 }
 
+static int prepare(struct td_err *err)
+{
+	int rc = td_hw82576_prepare(hw, &state, err);
+
+	return rc < 0 ? rc : td_hw82576_prepare_end(hw, td_hw82576_prepare_wait(hw, err), err);
+}
+
+static int quiet(struct td_err *err)
+{
+	int rc = td_hw82576_quiet(hw, err);
+
+	if (rc < 0)
+		return rc;
+	rc = td_hw82576_quiet_wait(hw, err);
+	td_hw82576_quiet_end(hw);
+	return rc;
+}
+
 static void to_hardware(void)
 {
 	struct td_err err = {0};
 
 	model_burn();
-	must(td_hw82576_prepare(hw, &state, &err), &err, "prepare");
+	must(prepare(&err), &err, "prepare");
 	must(td_hw82576_connect(hw, vector_fd, &err), &err, "connect");
 	must(td_hw82576_restore(hw, &state, &err), &err, "restore");
 	pages = td_hw82576_guest_pages(hw);
@@ -431,7 +450,7 @@ static void to_software(void)
 	struct td_err err = {0};
 	bool lost;
 
-	must(td_hw82576_quiet(hw, &err), &err, "quiet");
+	must(quiet(&err), &err, "quiet");
 	driver_send(5); /* on its way while the rings are taken */
 	must(td_hw82576_capture(hw, &rings, &lost, &err), &err, "capture");
 	pages = NULL;
@@ -522,11 +541,12 @@ static void vfs_go(const char *pf)
 	snprintf(command, sizeof(command), "echo 0 >/sys/class/net/%s/device/sriov_numvfs &", pf);
 	if (system(command) != 0 || !loop_until(&losses, 0, 5000))
 		die("VFs taken away: not told");
-	must(td_hw82576_quiet(hw, &err), &err, "quiet");
+	must(quiet(&err), &err, "quiet");
 	must(td_hw82576_capture(hw, &rings, &lost, &err), &err, "capture");
-	if (lost || td_hw82576_prepare(hw, &state, &err) != -ENODEV)
+	if (lost || prepare(&err) != -ENODEV)
 		die("VFs taken away: lost %d, %s", lost, err.text);
 	td_hw82576_close(hw);
+	td_hw82576_close_device(hw);
 }
 
 /* The PF tells its VFs when its link changes, and is reset when it goes down and up. */

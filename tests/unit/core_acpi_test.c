@@ -39,7 +39,7 @@ static int setup(void **state)
 	f->vm.irq.kvm = &f->vm.kvm;
 	f->vm.config.cpus = 3;
 	f->vm.devices_tail = &f->vm.devices;
-	pthread_mutex_init(&f->vm.lock, NULL);
+	td_lock_init(&f->vm.lock);
 	assert_int_equal(td_loop_init(&f->vm.loop, NULL, NULL), 0);
 	assert_int_equal(td_mem_init(&f->vm.mem, &mem, NULL), 0);
 	assert_int_equal(td_pci_init(&f->vm.pci, &f->vm, NULL), 0);
@@ -64,7 +64,7 @@ static int teardown(void **state)
 	td_bus_fini(&f->vm.pio);
 	td_mem_fini(&f->vm.mem);
 	td_loop_fini(&f->vm.loop);
-	pthread_mutex_destroy(&f->vm.lock);
+	td_lock_fini(&f->vm.lock);
 	free(f);
 	return 0;
 }

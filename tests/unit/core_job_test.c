@@ -14,7 +14,7 @@
 
 struct world {
 	struct td_loop loop;
-	pthread_mutex_t guard;
+	struct td_lock guard;
 	struct td_jobs jobs;
 	unsigned ran, ended;
 	pthread_t owner;
@@ -58,7 +58,7 @@ static void counted_done(struct td_job *job)
 static void set_up(struct world *world)
 {
 	*world = (struct world){.owner = pthread_self()};
-	pthread_mutex_init(&world->guard, NULL);
+	td_lock_init(&world->guard);
 	assert_int_equal(td_loop_init(&world->loop, &world->guard, NULL), 0);
 	td_jobs_init(&world->jobs, &world->loop);
 }
@@ -67,7 +67,7 @@ static void tear_down(struct world *world)
 {
 	td_jobs_fini(&world->jobs);
 	td_loop_fini(&world->loop);
-	pthread_mutex_destroy(&world->guard);
+	td_lock_fini(&world->guard);
 }
 
 static void test_in_order(void **state)
@@ -137,11 +137,11 @@ static void test_no_lock_is_shared(void **state)
 	pthread_mutex_lock(&gate);
 	td_jobs_submit(&world.jobs, &slow.job);
 	td_jobs_submit(&world.jobs, &last.job);
-	pthread_mutex_lock(&world.guard);
+	pthread_mutex_lock(&world.guard.mutex);
 	assert_true(slow.job.busy && last.job.busy);
 	pthread_mutex_unlock(&gate);
 	td_jobs_wait(&world.jobs, &last.job); /* under the guard */
-	pthread_mutex_unlock(&world.guard);
+	pthread_mutex_unlock(&world.guard.mutex);
 	assert_int_equal(world.ran, 2);
 	td_jobs_wait(&world.jobs, &slow.job);
 	assert_int_equal(world.ended, 2);

@@ -15,7 +15,7 @@
 
 struct fixture {
 	struct td_loop loop;
-	pthread_mutex_t guard;
+	struct td_lock guard;
 	char order[16];
 	unsigned count;
 };
@@ -33,7 +33,7 @@ static int set_up(void **state)
 	struct td_err err = {0};
 
 	fixture = calloc(1, sizeof(*fixture));
-	pthread_mutex_init(&fixture->guard, NULL);
+	td_lock_init(&fixture->guard);
 	*state = fixture;
 	return td_loop_init(&fixture->loop, &fixture->guard, &err);
 }
@@ -120,7 +120,7 @@ static void work_stop(struct td_work *work)
 {
 	TD_CONTAINER_OF(work, struct posted, work)->runs++;
 	/* The guard is held around callbacks. */
-	assert_int_equal(pthread_mutex_trylock(&fixture->guard), EBUSY);
+	assert_int_equal(pthread_mutex_trylock(&fixture->guard.mutex), EBUSY);
 	td_loop_stop(&fixture->loop);
 }
 
@@ -130,8 +130,8 @@ static void *post_later(void *opaque)
 
 	usleep(10000);
 	/* And not while the loop waits. */
-	assert_int_equal(pthread_mutex_trylock(&fixture->guard), 0);
-	pthread_mutex_unlock(&fixture->guard);
+	assert_int_equal(pthread_mutex_trylock(&fixture->guard.mutex), 0);
+	pthread_mutex_unlock(&fixture->guard.mutex);
 	td_loop_post(&fixture->loop, &posted->work);
 	return NULL;
 }

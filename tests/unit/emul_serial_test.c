@@ -52,7 +52,7 @@ static int set_up(void **state)
 	f->vm.devices_tail = &f->vm.devices;
 	f->vm.kvm.vm_fd = -1;
 	f->vm.irq.kvm = &f->vm.kvm;
-	pthread_mutex_init(&f->vm.lock, NULL);
+	td_lock_init(&f->vm.lock);
 	f->reader = -1;
 	snprintf(f->dir, sizeof(f->dir), "/tmp/tandem-serial-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));

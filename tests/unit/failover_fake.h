@@ -214,14 +214,34 @@ void td_vfio_pci_close(struct td_vfio_pci *dev)
 void td_vfio_pci_destroy(struct td_vfio_pci *dev)
 {
 	td_vfio_pci_close(dev);
+	assert_false(fake.device_open);
 	fake.vf_made = false;
 }
 
-int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
+int td_vfio_pci_open_device(struct td_vfio_pci *dev, struct td_err *err)
 {
 	int rc = fake_try("open", err);
 
 	(void)dev;
+	assert_false(fake.device_open);
+	assert_int_equal(guest.vf_state, TD_VFIO_CLOSED);
+	fake.device_open = true; /* in part, when it fails */
+	return rc;
+}
+
+void td_vfio_pci_close_device(struct td_vfio_pci *dev)
+{
+	(void)dev;
+	assert_int_equal(guest.vf_state, TD_VFIO_CLOSED);
+	fake.device_open = false;
+}
+
+int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err)
+{
+	int rc = fake_try("build", err);
+
+	(void)dev;
+	assert_true(fake.device_open);
 	assert_int_equal(guest.vf_state, TD_VFIO_CLOSED);
 	guest.vf_state = rc < 0 ? TD_VFIO_CLOSED : TD_VFIO_WARM;
 	return rc;

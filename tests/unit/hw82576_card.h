@@ -298,9 +298,37 @@ static inline void card_run(struct card *card, unsigned ms)
 	assert_int_equal(td_loop_run(stop.loop), 0);
 }
 
+/* All parts of a call, as its job would run them. */
+
+static inline int card_prepare(struct card *card, struct td_err *err)
+{
+	int rc = td_hw82576_prepare(card->hw, &card->state, err);
+
+	return rc < 0 ? rc : td_hw82576_prepare_end(card->hw, td_hw82576_prepare_wait(card->hw, err), err);
+}
+
+static inline int card_finish_telling(struct card *card, int rc, struct td_err *err)
+{
+	if (rc < 0)
+		return rc;
+	rc = td_hw82576_quiet_wait(card->hw, err);
+	td_hw82576_quiet_end(card->hw);
+	return rc;
+}
+
+static inline int card_quiet(struct card *card, struct td_err *err)
+{
+	return card_finish_telling(card, td_hw82576_quiet(card->hw, err), err);
+}
+
+static inline int card_unquiet(struct card *card, struct td_err *err)
+{
+	return card_finish_telling(card, td_hw82576_unquiet(card->hw, &card->state, err), err);
+}
+
 static inline void card_to_prepared(struct card *card)
 {
-	if (td_hw82576_prepare(card->hw, &card->state, &card->err) < 0)
+	if (card_prepare(card, &card->err) < 0)
 		fail_msg("%s", card->err.text);
 }
 

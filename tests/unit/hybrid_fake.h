@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_fake.h - the world around a NIC with two paths, as far as it is the same in both modes, by link-time fakes: a clock, the main
- * loop, and the host (hybrid_fake_host.h). They say in which order they were called, fail where told, and hold the callers to what the
- * headers ask of them. A guest and its VF are the mode's: failover_fake.h, transparent_fake.h. cli/hybrid*.c and policy/flip.c are the real
- * ones. Not for more than one program: it defines their neighbours.
+ * loop, host jobs that run one a turn of it, and the host (hybrid_fake_host.h). They say in which order they were called, fail where told,
+ * and hold the callers to what the headers ask of them. A guest and its VF are the mode's: failover_fake.h, transparent_fake.h.
+ * nic/hybrid*.c and policy/flip.c are the real ones. Not for more than one program: it defines their neighbours.
  */
 #ifndef TD_TESTS_HYBRID_FAKE_H
 #define TD_TESTS_HYBRID_FAKE_H
@@ -26,7 +26,9 @@
 
 #define FAKE_TRACE  512U
 #define FAKE_TIMERS 5U
-#define FAKE_FD	    1000 /* never used as a descriptor */
+#define FAKE_JOBS   16U
+#define FAKE_JOB_NS 200000U /* that one takes */
+#define FAKE_FD	    1000    /* never used as a descriptor */
 #define FAKE_TAP    "tap-of-nobody"
 
 struct fake {
@@ -37,8 +39,11 @@ struct fake {
 	uint64_t now_ns;
 	struct td_timer *timer[FAKE_TIMERS];
 	bool reset_wanted; /* by the guest */
+	struct td_job *job[FAKE_JOBS];
+	unsigned job_count;
+	bool jobs_stand; /* the host does not come to an end with the first */
 
-	bool leased, vf_made, relay_open, catching, filter, pf_up, carrier;
+	bool leased, vf_made, device_open, relay_open, catching, filter, pf_up, carrier;
 	bool guarded; /* the bridge has the guest's MAC behind the tap */
 	bool pinned;  /* so too, but its frames may come in by an uplink */
 	bool foreign; /* and is another's, which it has not */
@@ -154,6 +159,35 @@ void td_loop_arm(struct td_loop *loop, struct td_timer *timer, uint64_t delay_ns
 	timer->armed = true;
 }
 
+/* ---- host jobs ---- */
+
+void td_jobs_submit(struct td_jobs *jobs, struct td_job *job)
+{
+	assert_ptr_equal(jobs, &fake.vm.jobs);
+	assert_false(job->busy);
+	assert_true(fake.job_count < FAKE_JOBS);
+	job->busy = true;
+	fake.job[fake.job_count++] = job;
+}
+
+static inline void fake_run_job(void)
+{
+	struct td_job *job = fake.job[0];
+
+	memmove(&fake.job[0], &fake.job[1], --fake.job_count * sizeof(job));
+	job->run(job);
+	fake.now_ns += FAKE_JOB_NS;
+	job->busy = false;
+	job->done(job);
+}
+
+void td_jobs_wait(struct td_jobs *jobs, struct td_job *job)
+{
+	assert_ptr_equal(jobs, &fake.vm.jobs);
+	while (job->busy)
+		fake_run_job();
+}
+
 static inline struct td_timer *fake_next_timer(uint64_t until_ns)
 {
 	struct td_timer *next = NULL;
@@ -177,6 +211,10 @@ static inline void fake_run(uint64_t ms, bool until_idle)
 		}
 		if (until_idle && !td_flip_active(&fake.nic->flip))
 			return;
+		if (fake.job_count && !fake.jobs_stand) {
+			fake_run_job();
+			continue;
+		}
 		next = fake_next_timer(until_ns);
 		if (!next)
 			break;

@@ -40,7 +40,8 @@ static inline void create_nic(const struct td_vm_net_config *config)
 static inline void destroy_nic(void)
 {
 	td_hybrid_destroy(fake.nic);
-	assert_false(fake.leased || fake.vf_made || fake.relay_open || fake.catching || fake.guarded || fake.pinned);
+	assert_int_equal(fake.job_count, 0);
+	assert_false(fake.leased || fake.vf_made || fake.device_open || fake.relay_open || fake.catching || fake.guarded || fake.pinned);
 	for (unsigned i = 0; i < FAKE_TIMERS; i++)
 		assert_null(fake.timer[i]);
 }

@@ -28,6 +28,8 @@ static void hold_up(bool on)
 	if (on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_SWAP)
 		guest.stops_at = STEP_PROBE;
 	guest.vf_silent = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY;
+	fake.jobs_stand = on && plan.to == TD_PATH_VF &&
+			  (plan.phase == TD_FLIP_RESERVE || plan.phase == TD_FLIP_PREPARE || plan.phase == TD_FLIP_STEER);
 }
 
 static int begin_with_fault(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
@@ -168,7 +170,7 @@ static void test_link_lost(void **state)
 	}
 	fake_run(100000, false);
 	check_left(TD_REASON_NO_CARRIER, flips + 1);
-	assert_int_equal(ask(TD_PATH_VF, false), 0); /* who asks is told */
+	assert_false(flip(TD_PATH_VF)); /* who asks is told */
 	assert_int_equal(ended.reason, TD_REASON_NO_CARRIER);
 	fake.carrier = true;
 	fake_run(8000, false);
@@ -341,6 +343,7 @@ static void test_filter(void **state)
 	assert_false(fake.filter);
 	fake_run(3000, false);
 	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
+	fake_run(1, false);
 	assert_false(fake.filter || guest.held);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	guest.stops_at = STEP_NONE;
@@ -356,6 +359,7 @@ static void test_filter_without_driver(void **state)
 	guest.stops_at = STEP_EJECT;
 	assert_false(flip(TD_PATH_EMULATED));
 	assert_int_equal(ended.reason, TD_REASON_UNPLUG_TIMEOUT);
+	fake_run(1, false);
 	assert_false(fake.filter || guest.held);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	guest.stops_at = STEP_NONE;
@@ -426,6 +430,7 @@ static void test_ports_change(void **state)
 	fake.tidied = fake.renewed = 0;
 	fake.nic->network.events.ports(fake.nic, 7);
 	fake.nic->network.events.ports(fake.nic, 0);
+	fake_run(1, false);
 	assert_int_equal(fake.left, 7);
 	assert_int_equal(fake.renewed, 0);
 	fake_run(2000, false);
@@ -444,7 +449,8 @@ static void test_bridge_becomes_ours(void **state)
 	(void)state;
 	set_up_world();
 	fake.foreign = true;
-	fake.guarded = fake.nic->guarded = false;
+	fake.guarded = false;
+	fake.nic->guard_is = TD_GUARD_OFF;
 	fake.nic->network.events.ports(fake.nic, 0);
 	fake_run(2000, false);
 	assert_false(fake.guarded);

@@ -28,7 +28,9 @@ static struct {
 
 static bool waits_by_itself(void)
 {
-	return plan.to == TD_PATH_VF ? plan.phase == TD_FLIP_QUIESCE || plan.phase == TD_FLIP_VERIFY : plan.phase == TD_FLIP_PREPARE;
+	if (plan.to == TD_PATH_EMULATED)
+		return plan.phase == TD_FLIP_PREPARE || plan.phase == TD_FLIP_STEER;
+	return plan.phase <= TD_FLIP_STEER || plan.phase == TD_FLIP_VERIFY;
 }
 
 /* What the phase waits for does not come. */
@@ -37,6 +39,7 @@ static void hold_up(bool on)
 	guest.burn_stuck = on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_QUIESCE;
 	card.link = !(on && plan.to == TD_PATH_VF && plan.phase == TD_FLIP_VERIFY);
 	guest.mail_pending = on && plan.to == TD_PATH_EMULATED && plan.phase == TD_FLIP_PREPARE;
+	fake.jobs_stand = on && (plan.phase == TD_FLIP_STEER || (plan.to == TD_PATH_VF && plan.phase < TD_FLIP_QUIESCE));
 }
 
 /* What is no failure of a call's. */
@@ -128,6 +131,8 @@ static void try_fault(enum td_path to, enum td_flip_phase phase, enum fault faul
 	enum td_path from = other_than(to);
 	struct td_hybrid_mode mode = td_transparent_mode;
 
+	if (waits && to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
+		return; /* it waits for the card, and ends by itself */
 	print_message("to %s, %s: %s%s\n", td_path_name(to), td_flip_phase_name(phase), fault_name[fault], waits ? ", while it waits" : "");
 	plan.armed = false;
 	mode.begin = begin_with_fault;

@@ -23,7 +23,6 @@ struct guest {
 	struct td_vf82576_state state;
 	bool driver_up, mail_pending, listening, parked, link;
 	bool tx_held, tx_kept;		  /* what it sends waits, on the card; and it has sent something */
-	bool lent;			  /* its vCPUs have the lock */
 	unsigned anew;			  /* times that the driver was told to start anew: its link drops */
 	bool burn_stuck;		  /* it posts nothing */
 	unsigned goes;			  /* at work again, after a rest or whatever */
@@ -42,7 +41,8 @@ struct card {
 	struct td_vf82576_state prepared;
 	struct td_vf82576_ring rx, tx;
 	bool connected, quiet, link, capture_loses, gone;
-	uint32_t posted; /* receive buffers, as it says; 0: it does not */
+	bool asking, asked_quiet; /* the PF, in a job */
+	uint32_t posted;	  /* receive buffers, as it says; 0: it does not */
 };
 
 static struct guest guest;
@@ -56,13 +56,6 @@ static inline bool fake_model_is_still(void)
 }
 
 /* ---- clock and vCPUs ---- */
-
-int nanosleep(const struct timespec *time, struct timespec *left)
-{
-	(void)left;
-	fake.now_ns += (uint64_t)time->tv_sec * 1000000000U + (uint64_t)time->tv_nsec;
-	return 0;
-}
 
 static void fake_guest_resets(void)
 {
@@ -91,21 +84,6 @@ void td_vm_unpark(struct td_vm *vm)
 	assert_true(guest.parked);
 	fake_note("unpark");
 	guest.parked = fake.reset_wanted;
-}
-
-bool td_vm_lend_lock(struct td_vm *vm)
-{
-	assert_ptr_equal(vm, &fake.vm);
-	assert_false(guest.lent);
-	guest.lent = true;
-	return true;
-}
-
-void td_vm_take_lock(struct td_vm *vm, bool lent)
-{
-	assert_ptr_equal(vm, &fake.vm);
-	assert_true(lent && guest.lent);
-	guest.lent = false;
 }
 
 /* ---- the guest's function ---- */
@@ -166,7 +144,7 @@ bool td_igbvf_await_rx(struct td_igbvf *dev, uint64_t limit_ns)
 	assert_int_equal(guest.model, FAKE_ON_HARDWARE);
 	if (!limit_ns)
 		return guest.waiting;
-	assert_true(guest.tx_held && guest.lent);
+	assert_true(guest.tx_held);
 	assert_in_range(limit_ns, 1, 1000000);
 	if (!guest.waiting)
 		usleep((useconds_t)(limit_ns / 1000 + 1));
@@ -307,7 +285,6 @@ int td_igbvf_to_hardware(struct td_igbvf *dev, const struct td_igbvf_hardware *h
 void td_igbvf_hold_tx(struct td_igbvf *dev)
 {
 	(void)dev;
-	assert_false(guest.lent);
 	fake_note("hold");
 	if (guest.model != FAKE_ON_HARDWARE || guest.tx_held)
 		return;
@@ -318,7 +295,6 @@ void td_igbvf_hold_tx(struct td_igbvf *dev)
 void td_igbvf_release_tx(struct td_igbvf *dev)
 {
 	(void)dev;
-	assert_false(guest.lent);
 	fake_note("release");
 	if (!guest.tx_held)
 		return;

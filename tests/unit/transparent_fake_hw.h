@@ -21,19 +21,46 @@ int td_hw82576_create(
 	return 0;
 }
 
-void td_hw82576_destroy(struct td_hw82576 *hw)
+void td_hw82576_close(struct td_hw82576 *hw)
 {
 	(void)hw;
 	assert_true(fake.vf_made);
-	fake.vf_made = card.connected = false;
+	assert_false(card.asking);
+	card.connected = false;
 	card.phase = TD_HW82576_CLOSED;
 }
 
-int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err)
+void td_hw82576_close_device(struct td_hw82576 *hw)
+{
+	(void)hw;
+	assert_int_equal(card.phase, TD_HW82576_CLOSED);
+	fake.device_open = false;
+}
+
+void td_hw82576_destroy(struct td_hw82576 *hw)
+{
+	td_hw82576_close(hw);
+	assert_false(fake.device_open);
+	fake.vf_made = false;
+}
+
+int td_hw82576_open_device(struct td_hw82576 *hw, struct td_err *err)
 {
 	int rc = fake_try("open", err);
 
 	(void)hw;
+	assert_false(fake.device_open);
+	assert_int_equal(card.phase, TD_HW82576_CLOSED);
+	fake.device_open = true; /* in part, when it fails */
+	return rc;
+}
+
+int td_hw82576_open(struct td_hw82576 *hw, struct td_err *err)
+{
+	int rc = fake_try("build", err);
+
+	(void)hw;
+	assert_true(fake.device_open);
 	assert_int_equal(card.phase, TD_HW82576_CLOSED);
 	card.phase = rc < 0 ? TD_HW82576_CLOSED : TD_HW82576_OPEN;
 	return rc;
@@ -47,17 +74,32 @@ enum td_hw82576_phase td_hw82576_phase(const struct td_hw82576 *hw)
 
 int td_hw82576_prepare(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
-	int rc;
-
-	(void)hw;
+	(void)hw, (void)err;
 	assert_true(card.phase == TD_HW82576_OPEN || card.phase == TD_HW82576_PREPARED);
-	assert_int_equal(guest.model, FAKE_GOES); /* it takes long: the guest must be served */
-	assert_false(guest.parked);
+	assert_false(card.asking);
 	card.prepared = *state;
-	rc = fake_try("prepare", err);
 	card.connected = false;
-	card.phase = rc < 0 ? TD_HW82576_OPEN : TD_HW82576_PREPARED;
-	return rc;
+	card.phase = TD_HW82576_OPEN;
+	card.asking = true;
+	return 0;
+}
+
+int td_hw82576_prepare_wait(struct td_hw82576 *hw, struct td_err *err)
+{
+	(void)hw;
+	assert_true(card.asking);
+	assert_int_equal(guest.model, FAKE_GOES); /* it takes long: the guest must be served */
+	assert_false(guest.parked && !fake.reset_wanted);
+	return fake_try("prepare", err);
+}
+
+int td_hw82576_prepare_end(struct td_hw82576 *hw, int waited, struct td_err *err)
+{
+	(void)hw, (void)err;
+	assert_true(card.asking);
+	card.asking = false;
+	card.phase = waited < 0 ? TD_HW82576_OPEN : TD_HW82576_PREPARED;
+	return waited;
 }
 
 void td_hw82576_unprepare(struct td_hw82576 *hw)
@@ -76,7 +118,7 @@ int td_hw82576_connect(struct td_hw82576 *hw, const int fds[2], struct td_err *e
 	int rc = fake_try("connect", err);
 
 	(void)hw;
-	assert_int_equal(card.phase, TD_HW82576_PREPARED);
+	assert_true(card.asking);
 	assert_int_equal(fds[0], FAKE_FD + 1);
 	assert_int_equal(fds[1], FAKE_FD + 2);
 	card.connected = rc == 0;
@@ -102,34 +144,52 @@ int td_hw82576_restore(struct td_hw82576 *hw, const struct td_vf82576_state *sta
 	return 0;
 }
 
-static inline int fake_tell_multicasts(const char *name, bool quiet, struct td_err *err)
+static inline int fake_begin_telling(bool quiet)
 {
-	int rc = fake_try(name, err);
-
 	assert_int_equal(card.phase, TD_HW82576_RUNNING);
-	card.quiet = rc < 0 ? card.quiet : quiet;
-	return rc;
+	assert_false(card.asking);
+	card.asking = true;
+	card.asked_quiet = quiet;
+	return 0;
 }
 
 int td_hw82576_quiet(struct td_hw82576 *hw, struct td_err *err)
 {
-	(void)hw;
-	return fake_tell_multicasts("quiet", true, err);
+	(void)hw, (void)err;
+	return fake_begin_telling(true);
 }
 
 int td_hw82576_unquiet(struct td_hw82576 *hw, const struct td_vf82576_state *state, struct td_err *err)
 {
-	(void)hw;
+	(void)hw, (void)err;
 	assert_ptr_equal(state, &guest.state);
-	return fake_tell_multicasts("unquiet", false, err);
+	return fake_begin_telling(false);
 }
 
-void td_hw82576_drain(struct td_hw82576 *hw)
+int td_hw82576_quiet_wait(struct td_hw82576 *hw, struct td_err *err)
+{
+	int rc = fake_try(card.asked_quiet ? "quiet" : "unquiet", err);
+
+	(void)hw;
+	assert_true(card.asking);
+	if (rc == 0 && card.phase == TD_HW82576_RUNNING) /* a guest that is reset meanwhile has none to hear */
+		card.quiet = card.asked_quiet;
+	return rc;
+}
+
+void td_hw82576_quiet_end(struct td_hw82576 *hw)
 {
 	(void)hw;
+	assert_true(card.asking);
+	card.asking = false;
+}
+
+bool td_hw82576_drained(struct td_hw82576 *hw, bool last)
+{
+	(void)hw, (void)last;
 	assert_int_equal(card.phase, TD_HW82576_RUNNING);
-	assert_true(guest.lent);
 	fake_note("drain");
+	return true;
 }
 
 int td_hw82576_capture(struct td_hw82576 *hw, struct td_vf82576_state *ret_rings, bool *ret_lost, struct td_err *err)
@@ -214,14 +274,16 @@ FAKE_UNUSED(int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t
 FAKE_UNUSED(int td_vfio_pci_create(struct td_vm *vm, struct td_iommu *iommu, const struct td_vfio_pci_config *config,
 	struct td_vfio_pci **ret_dev, struct td_err *err))
 FAKE_UNUSED(void td_vfio_pci_destroy(struct td_vfio_pci *dev))
+FAKE_UNUSED(int td_vfio_pci_open_device(struct td_vfio_pci *dev, struct td_err *err))
+FAKE_UNUSED(void td_vfio_pci_close_device(struct td_vfio_pci *dev))
+FAKE_UNUSED(bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev))
+FAKE_UNUSED(void td_vfio_pci_told(struct td_vfio_pci *dev, const struct td_vfio_counters *now))
 FAKE_UNUSED(int td_vfio_pci_open(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(void td_vfio_pci_close(struct td_vfio_pci *dev))
 FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(enum td_vfio_state td_vfio_pci_state(const struct td_vfio_pci *dev))
 FAKE_UNUSED(bool td_vfio_pci_link_up(struct td_vfio_pci *dev, bool *ret_known))
 FAKE_UNUSED(void td_vfio_pci_counters(struct td_vfio_pci *dev, struct td_vfio_counters *ret_counters))
-FAKE_UNUSED(void td_vfio_pci_told(struct td_vfio_pci *dev, const struct td_vfio_counters *now))
-FAKE_UNUSED(bool td_vfio_pci_is_82576(const struct td_vfio_pci *dev))
 FAKE_UNUSED(uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev))
 FAKE_UNUSED(enum td_vfio_driver td_vfio_pci_driver(struct td_vfio_pci *dev))
 #pragma GCC diagnostic pop

@@ -80,7 +80,7 @@ static void test_unprepare(void **test)
 
 static void refused(struct card *card, int code, enum td_reason reason)
 {
-	assert_int_equal(td_hw82576_prepare(card->hw, &card->state, &card->err), code);
+	assert_int_equal(card_prepare(card, &card->err), code);
 	assert_int_equal(card->err.reason, reason);
 	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_OPEN);
 	assert_int_equal(td_hw82576_restore(card->hw, &card->state, NULL), -EINVAL);
@@ -151,7 +151,7 @@ static void test_vf_goes(void **test)
 		card->mailbox = 0;
 		card->request = false;
 		card->log_count = 0;
-		int rc = td_hw82576_prepare(card->hw, &card->state, &card->err);
+		int rc = card_prepare(card, &card->err);
 		fine = rc == 0;
 		assert_true(fine || rc == -ENODEV);
 		assert_true(after < 1000);
@@ -203,7 +203,7 @@ static void test_mail(void **test)
 	card_to_running(card);
 	assert_int_equal(td_hw82576_mail(card->hw, promisc), 0);
 	assert_int_equal(td_hw82576_mail(card->hw, promisc), -EBUSY);
-	assert_int_equal(td_hw82576_quiet(card->hw, NULL), -EBUSY);
+	assert_int_equal(card_quiet(card, NULL), -EBUSY);
 	card_run(card, 20);
 	assert_int_equal(card->answers, 1);
 	assert_int_equal(card->answer, 0xa0000006);
@@ -286,17 +286,17 @@ static void test_quiet(void **test)
 	card->state.hash[0] = 0x77;
 	card_to_running(card);
 	card->log_count = 0;
-	assert_int_equal(td_hw82576_quiet(card->hw, NULL), 0);
+	assert_int_equal(card_quiet(card, NULL), 0);
 	assert_int_equal(card->log[0][0], TD_VF_MAIL_SET_MULTICAST);
 	card->overwrite_first = true;
-	assert_int_equal(td_hw82576_unquiet(card->hw, &card->state, NULL), 0);
+	assert_int_equal(card_unquiet(card, NULL), 0);
 	assert_int_equal(card->log[1][0], 1U << 16 | TD_VF_MAIL_SET_MULTICAST);
 	assert_int_equal(card->log[1][1], 0x77);
 	assert_int_equal(card->messages, 0);
 	card_run(card, 5);
 	assert_int_equal(card->messages, 1);
 	card->silent = true;
-	assert_int_equal(td_hw82576_quiet(card->hw, &card->err), -ETIMEDOUT);
+	assert_int_equal(card_quiet(card, &card->err), -ETIMEDOUT);
 	assert_int_equal(td_hw82576_phase(card->hw), TD_HW82576_RUNNING);
 }
 
@@ -310,12 +310,12 @@ static void test_guest_waits(void **test)
 	card_to_running(card);
 	card->log_count = 0;
 	card->guest_sends = true;
-	assert_int_equal(td_hw82576_quiet(card->hw, NULL), 0);
+	assert_int_equal(card_quiet(card, NULL), 0);
 	assert_int_equal(card->guest_result[0], 0);
 	assert_int_equal(card->guest_result[1], -EBUSY);
 	assert_int_equal(card->log_count, 1);
 	assert_int_equal(card->answers, 0);
-	assert_int_equal(td_hw82576_unquiet(card->hw, &card->state, NULL), 0); /* undone at once: the guest's is still behind */
+	assert_int_equal(card_unquiet(card, NULL), 0); /* undone at once: the guest's is still behind */
 	assert_int_equal(card->answers, 0);
 	card_run(card, 20);
 	assert_int_equal(card->answers, 1);
@@ -323,7 +323,7 @@ static void test_guest_waits(void **test)
 	assert_int_equal(card->log_count, 3);
 	/* The flip goes on meanwhile: nobody asks the PF any more, and whoever waits is told. */
 	card->guest_sends = true;
-	assert_int_equal(td_hw82576_quiet(card->hw, NULL), 0);
+	assert_int_equal(card_quiet(card, NULL), 0);
 	assert_int_equal(td_hw82576_capture(card->hw, &rings, &lost, NULL), 0);
 	card_run(card, 5);
 	assert_int_equal(card->answers, 2);

@@ -46,7 +46,7 @@ static int setup(void **state)
 	dev->open.device_fd = memfd_create("vf", MFD_CLOEXEC);
 	dev->open.can_reset = true;
 	dev->open.before_reset = slow_reset;
-	assert_int_equal(td_vfio_reset_open(&dev->open, NULL), 0);
+	assert_int_equal(td_vfio_open_watch_events(&dev->open, NULL), 0);
 	assert_int_equal(td_pci_dev_init(&dev->pci, vf->vm, "vf0", dev->pci.ops, dev->pci.device.ops, &function.ids, NULL), 0);
 	assert_int_equal(td_vfio_config_build(&dev->pci, &function, no_bars, true, &dev->pcie_cap, NULL), 0);
 	dev->state = TD_VFIO_WARM;

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* host_call.c - see host_call.h. */
+#include "nic/host_call.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "host/net/host_guard.h"
+
+/* ---- the VF ---- */
+
+/*
+ * A VLAN, or a link that is off, may be left from whoever had the VF before: only what differs is set, a driver may not know the rest. The
+ * settings of before are in the lease's journal already.
+ */
+static int set_up_vf(const struct td_sriov_vf *vf, uint16_t vlan, struct td_err *err)
+{
+	struct td_sriov_vf_settings now;
+	int rc = td_sriov_get(vf->pf_name, vf->index, &now, err);
+
+	if (rc == 0 && now.vlan != vlan)
+		rc = td_sriov_set_vlan(vf->pf_name, vf->index, vlan, err);
+	if (rc == 0 && now.link_state == TD_SRIOV_LINK_DISABLE)
+		rc = td_sriov_set_link_state(vf->pf_name, vf->index, TD_SRIOV_LINK_AUTO, err);
+	return rc;
+}
+
+static int answer_reserve(struct td_host_call *call)
+{
+	const char *kept[TD_HOST_CALL_KEPT];
+	const struct td_lease_request request = {.bdf = call->bdf[0] ? call->bdf : NULL,
+		.pf_name = call->pf_name[0] ? call->pf_name : NULL,
+		.kept = kept,
+		.kept_count = call->kept_count};
+	int rc = 0;
+
+	for (unsigned i = 0; i < call->kept_count; i++)
+		kept[i] = call->kept[i];
+	if (!call->lease.held)
+		rc = td_lease_acquire(&call->lease, call->run_dir, &request, &call->err);
+	if (rc == 0)
+		rc = set_up_vf(&call->lease.vf, call->vlan, &call->err);
+	return rc < 0 ? rc : td_sriov_pf_link(call->lease.vf.pf_name, &call->up, &call->carrier, &call->err);
+}
+
+/* ---- the network ---- */
+
+static int leave_guard(struct td_host_call *call)
+{
+	int rc = 0;
+
+	if (call->from == TD_GUARD_PINNED)
+		rc = td_host_guard_unpin(call->tap, call->mac, &call->err);
+	else if (call->from == TD_GUARD_ON)
+		(void)td_host_guard_off(call->bridge, call->tap, call->mac, &call->err); /* what could be taken away was */
+	if (rc == 0)
+		call->from = TD_GUARD_OFF;
+	return call->err.code;
+}
+
+/* One that has failed may stand in part, and is to be taken away. */
+static int enter_guard(struct td_host_call *call)
+{
+	int rc;
+
+	if (call->to == TD_GUARD_PINNED)
+		rc = td_host_guard_pin(call->tap, call->mac, &call->err) < 0 ? call->err.code : 1;
+	else
+		rc = td_host_guard_on(call->bridge, call->tap, call->mac, &call->err);
+	if (rc > 0 || (rc < 0 && call->to == TD_GUARD_ON))
+		call->from = call->to;
+	return TD_MIN(rc, 0);
+}
+
+/* The first failure counts, and does not keep from the rest. */
+static int answer_guard(struct td_host_call *call)
+{
+	int left = call->from != TD_GUARD_OFF ? leave_guard(call) : 0;
+	int entered = call->from == TD_GUARD_OFF && call->to != TD_GUARD_OFF ? enter_guard(call) : 0;
+
+	return left < 0 ? left : entered;
+}
+
+/* Not a tap that somebody took out of a bridge that is still there. */
+static int rejoin(struct td_host_call *call)
+{
+	unsigned index = if_nametoindex(call->bridge);
+	int rc = index && index != call->bridge_index ? td_host_guard_rejoin(call->bridge, call->tap, &call->err) : 0;
+
+	if (rc < 0)
+		return rc;
+	call->rejoined = rc > 0;
+	call->bridge_index = index ? index : call->bridge_index;
+	return 0;
+}
+
+static int answer_tend(struct td_host_call *call)
+{
+	int rc = rejoin(call), tended;
+
+	if (call->from == TD_GUARD_ON)
+		tended = td_host_guard_renew(call->bridge, call->tap, call->mac, &call->err);
+	else
+		tended = td_host_guard_tidy(call->bridge, &call->err);
+	return rc < 0 ? rc : tended;
+}
+
+/* ---- */
+
+static int answer(struct td_host_call *call)
+{
+	switch (call->kind) {
+	case TD_HOST_CALL_RESERVE:
+		return answer_reserve(call);
+	case TD_HOST_CALL_GIVE:
+		return td_lease_release(&call->lease, &call->err);
+	case TD_HOST_CALL_STEER:
+		return td_sriov_set_mac(call->pf_name, call->vf_index, call->mac, &call->err);
+	case TD_HOST_CALL_GUARD:
+		return answer_guard(call);
+	case TD_HOST_CALL_TEND:
+		return answer_tend(call);
+	case TD_HOST_CALL_LEFT:
+		td_host_guard_left(call->left);
+		return 0;
+	case TD_HOST_CALL_LINK:
+		return td_sriov_pf_link(call->pf_name, &call->up, &call->carrier, &call->err);
+	case TD_HOST_CALL_COUNT:
+		return td_sriov_netlink_stats(call->pf_name, call->vf_index, &call->stats, &call->err);
+	}
+	return td_err_set(&call->err, EINVAL, TD_REASON_INTERNAL, "host call %d is not known", (int)call->kind);
+}
+
+void td_host_call_answer(struct td_host_call *call)
+{
+	call->err = (struct td_err){0};
+	call->rc = answer(call);
+}
+
+static void host_call_run(struct td_job *job)
+{
+	td_host_call_answer(TD_CONTAINER_OF(job, struct td_host_call, job));
+}
+
+void td_host_call_submit(struct td_jobs *jobs, struct td_host_call *call)
+{
+	call->job.run = host_call_run;
+	td_jobs_submit(jobs, &call->job);
+}
