@@ -105,7 +105,7 @@ static const struct td_schema_key selector_keys[] = {
 };
 
 static const struct td_schema_key pool_keys[] = {
-	{.name = "resourceName", .kind = TD_SCHEMA_NAME, POOL(name), .max = 63, .help = "The pool's name. Required"},
+	{.name = "resourceName", .kind = TD_SCHEMA_NAME, POOL(name), .max = 63, .help = "The pool's name", .required = true},
 	{.name = "nicSelector",
 		.kind = TD_SCHEMA_TABLE,
 		.keys = selector_keys,
@@ -115,7 +115,8 @@ static const struct td_schema_key pool_keys[] = {
 		POOL(num_vfs),
 		.given = offsetof(struct td_host_pool_config, num_vfs_given),
 		.max = TD_HOST_VFS_MAX,
-		.help = "How many VFs each PF gets. Of pools with one PF, the one with the lowest priority number says it. Required"},
+		.help = "How many VFs each PF gets. Of pools with one PF, the one with the lowest priority number says it",
+		.required = true},
 	{.name = "deviceType",
 		.kind = TD_SCHEMA_WORD,
 		POOL(device_type),
@@ -141,7 +142,7 @@ static const struct td_schema_key pool_keys[] = {
 
 #define NETWORK(member) TD_SCHEMA_AT(struct td_host_network_config, member)
 static const struct td_schema_key network_keys[] = {
-	{.name = "name", .kind = TD_SCHEMA_IFNAME, NETWORK(name), .help = "The bridge's name. Required"},
+	{.name = "name", .kind = TD_SCHEMA_IFNAME, NETWORK(name), .help = "The bridge's name", .required = true},
 	{.name = "uplinks",
 		.kind = TD_SCHEMA_TEXTS,
 		NETWORK(uplinks),
@@ -192,7 +193,7 @@ static const struct td_schema_key network_keys[] = {
 
 #define TEAM(member) TD_SCHEMA_AT(struct td_host_team_config, member)
 static const struct td_schema_key team_keys[] = {
-	{.name = "name", .kind = TD_SCHEMA_IFNAME, TEAM(name), .help = "The bond's name. Required"},
+	{.name = "name", .kind = TD_SCHEMA_IFNAME, TEAM(name), .help = "The bond's name", .required = true},
 	{.name = "mode",
 		.kind = TD_SCHEMA_WORD,
 		TEAM(mode),
@@ -206,7 +207,8 @@ static const struct td_schema_key team_keys[] = {
 		.item_kind = TD_SCHEMA_IFNAME,
 		.items_max = TD_HOST_MEMBERS_MAX,
 		.count_offset = offsetof(struct td_host_team_config, member_count),
-		.help = "NICs. Required"},
+		.help = "NICs",
+		.required = true},
 	{.name = "primary",
 		.kind = TD_SCHEMA_IFNAME,
 		TEAM(primary),
@@ -254,7 +256,8 @@ static const struct td_schema_key hugepages_keys[] = {
 		TD_SCHEMA_AT(struct td_host_hugepages_config, count),
 		.max = 1U << 28,
 		.given = offsetof(struct td_host_hugepages_config, count_given),
-		.help = "How many pages the host sets apart. Required"},
+		.help = "How many pages the host sets apart",
+		.required = true},
 	{.name = NULL},
 };
 

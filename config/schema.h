@@ -47,6 +47,7 @@ struct td_schema_key {
 	const char *fallback; /* the default, as text; NULL: zero */
 	size_t offset, bytes; /* of the member */
 	size_t given;	      /* 0, or the offset of a bool that is set when the key is read */
+	bool required;	      /* for what is printed: td_host_check() and td_vm_config_check() refuse a file without it */
 	uint64_t min, max;
 	const char *const *words; /* WORD: ended by NULL */
 	/* STRING: what more it must be; `allowed` is that in words, "a PCI vendor as in 8086" */

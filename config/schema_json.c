@@ -19,20 +19,12 @@ static json_t *describe_words(const char *const *words)
 	return json_pack("{s:o}", "enum", list);
 }
 
-/* Required keys are those whose help says so, at its end. */
-static bool is_required(const struct td_schema_key *key)
-{
-	static const char word[] = ". Required";
-	size_t len = key->help ? strlen(key->help) : 0;
-	return len >= sizeof(word) - 1 && !strcmp(key->help + len - (sizeof(word) - 1), word);
-}
-
 static json_t *describe_mapping(const struct td_schema_key *keys)
 {
 	json_t *properties = json_object(), *required = json_array();
 	for (; keys->name; keys++) {
 		json_object_set_new(properties, keys->name, describe(keys));
-		if (is_required(keys))
+		if (keys->required)
 			json_array_append_new(required, json_string(keys->name));
 	}
 	json_t *mapping = json_pack("{s:s, s:b, s:o}", "type", "object", "additionalProperties", 0, "properties", properties);
@@ -105,7 +97,7 @@ static json_t *describe(const struct td_schema_key *key)
 	json_t *schema = describe_kind(key);
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	if (key->help) {
-		snprintf(text, sizeof(text), "%s. Allowed: %s.", key->help, allowed);
+		snprintf(text, sizeof(text), "%s.%s Allowed: %s.", key->help, key->required ? " Required." : "", allowed);
 		json_object_set_new(schema, "description", json_string(text));
 	} else if (key->allowed) {
 		json_object_set_new(schema, "description", json_string(allowed));

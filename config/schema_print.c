@@ -23,6 +23,8 @@ static void print_man_key(const struct td_schema_key *key, FILE *out)
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	fprintf(out, ".It Cm %s\n", key->name);
 	print_sentences(key->help, out);
+	if (key->required)
+		fputs("Required.\n", out);
 	if (key->bare)
 		fprintf(out, "A value without a key is %s%s.\n", key->kind == TD_SCHEMA_LIST ? "an item's " : "", key->bare);
 	if (key->kind != TD_SCHEMA_TABLE && key->kind != TD_SCHEMA_LIST)
@@ -52,7 +54,7 @@ static void print_flag(const struct td_schema_key *key, FILE *out)
 		size_t used = strlen(values);
 		snprintf(values + used, sizeof(values) - used, "%s%s=", used ? "," : "", k->name);
 	}
-	fprintf(out, "  %-13s %s\n", flag, key->help);
+	fprintf(out, "  %-13s %s%s\n", flag, key->help, key->required ? ". Required" : "");
 	if (key->keys)
 		fprintf(out, "  %-13s   %s\n", "", values);
 	else if (key->kind == TD_SCHEMA_WORD) {

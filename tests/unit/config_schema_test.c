@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of cli/schema*.c on a table of their own, and on every cut of a valid file. */
+/* Tests of config/schema*.c on a table of their own, and on every cut of a valid file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,7 +30,7 @@ struct sample {
 static const char *const colours[] = {"red", "green", "blue", NULL};
 
 static const struct td_schema_key item_keys[] = {
-	{.name = "name", .kind = TD_SCHEMA_NAME, TD_SCHEMA_AT(struct item, name), .max = 4, .help = "A name"},
+	{.name = "name", .kind = TD_SCHEMA_NAME, TD_SCHEMA_AT(struct item, name), .max = 4, .help = "A name", .required = true},
 	{.name = "colour",
 		.kind = TD_SCHEMA_WORD,
 		TD_SCHEMA_AT(struct item, word_bool),
@@ -212,6 +212,30 @@ static void every_key_is_printed(void **state)
 	free(text);
 }
 
+/* By the key's member, and not by what its help says. */
+static void required_keys_are_told(void **state)
+{
+	const struct td_schema_key two[] = {
+		{.name = "a", .kind = TD_SCHEMA_STRING, TD_SCHEMA_AT(struct sample, text), .help = "Where b is not given. Required"},
+		{.name = "b", .kind = TD_SCHEMA_STRING, TD_SCHEMA_AT(struct sample, bdf), .help = "B", .required = true},
+		{.name = NULL},
+	};
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	td_schema_print_json(two, "T", out);
+	fputs("\n", out);
+	print_everything(two, out);
+	fclose(out);
+	assert_non_null(strstr(text, "\"required\": [\n  \"b\"\n ]"));
+	assert_non_null(strstr(text, "\"description\": \"B. Required. Allowed: "));
+	assert_non_null(strstr(text, ".It Cm b\nB.\nRequired.\nAllowed: "));
+	assert_non_null(strstr(text, "B. Required\n"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +246,7 @@ int main(void)
 		cmocka_unit_test(long_words_in_messages_are_cut),
 		cmocka_unit_test(every_cut_and_every_changed_byte),
 		cmocka_unit_test(every_key_is_printed),
+		cmocka_unit_test(required_keys_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
