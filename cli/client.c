@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* client.c - options, names and calls of the commands that talk to running VMs. Printing is client_print.c. */
+/* client.c - names and calls of the commands that talk to running VMs. Printing is client_print.c. */
 #include "cli/client.h"
 
 #include <errno.h>
@@ -11,74 +11,6 @@
 #include "machine/rundir.h"
 
 #define OLD_FLIP_LIMIT_MS 60000
-
-/* Is `option` one of the words in `more`? */
-static bool knows(const char *more, const char *option)
-{
-	size_t len = strlen(option);
-	for (const char *at = more; (at = strstr(at, option)); at += len)
-		if ((at == more || at[-1] == ' ') && (!at[len] || at[len] == ' '))
-			return true;
-	return false;
-}
-
-/* An option with a value, "--to vf" or "--to=vf". 0: it is not this one; 1: taken. */
-static int take_value(int argc, char **argv, int *index, const char *name, const char **ret_value, struct td_err *err)
-{
-	const char *option = argv[*index] + 2;
-	size_t len = strlen(name);
-	if (strncmp(option, name, len) != 0 || (option[len] && option[len] != '='))
-		return 0;
-	if (option[len] == '=')
-		*ret_value = option + len + 1;
-	else if (*index + 1 < argc)
-		*ret_value = argv[++*index];
-	else
-		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--%s: needs a value", name);
-	return 1;
-}
-
-static int take_option(struct td_client_options *options, int argc, char **argv, int *index, const char *more, struct td_err *err)
-{
-	const char *option = argv[*index] + 2;
-	int r = 0;
-	if (!strcmp(option, "json"))
-		options->json = true;
-	else if (!strcmp(option, "help"))
-		options->help = true;
-	else if (!strcmp(option, "cold") && knows(more, "cold"))
-		options->cold = true;
-	else {
-		if (knows(more, "to"))
-			r = take_value(argc, argv, index, "to", &options->to, err);
-		if (!r && knows(more, "vm"))
-			r = take_value(argc, argv, index, "vm", &options->vm, err);
-		if (!r)
-			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "--%.32s: unknown option", option);
-	}
-	return TD_MIN(r, 0);
-}
-
-int td_client_parse(struct td_client_options *options, int argc, char **argv, const char *more, struct td_err *err)
-{
-	*options = (struct td_client_options){0};
-	for (int i = 0; i < argc; i++) {
-		int r = 0;
-		if (!strncmp(argv[i], "--", 2))
-			r = take_option(options, argc, argv, &i, more, err);
-		else if (!strcmp(argv[i], "-h"))
-			options->help = true;
-		else if (argv[i][0] == '-')
-			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.32s: unknown option", argv[i]);
-		else if (options->word_count == TD_CLIENT_WORDS_MAX)
-			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: one argument too many", argv[i]);
-		else
-			options->word[options->word_count++] = argv[i];
-		if (r)
-			return r;
-	}
-	return 0;
-}
 
 struct running {
 	char root[TD_RUNDIR_PATH_MAX];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client.h - what the commands that talk to running VMs share: their options, finding a VM and a NIC by name, one call, and printing.
+ * client.h - what the commands that talk to running VMs share: finding a VM and a NIC by name, one call, and printing.
  * `name` may be NULL where one VM runs: then it is that one.
  */
 #ifndef TD_CLI_CLIENT_H
@@ -11,20 +11,7 @@
 #include "core/base.h"
 #include "core/err.h"
 
-#define TD_CLIENT_WORDS_MAX 4
-#define TD_CLIENT_WAIT_MS   5000 /* a VM's main loop answers at once */
-
-struct td_client_options {
-	const char *word[TD_CLIENT_WORDS_MAX]; /* what is no option */
-	unsigned word_count;
-	bool json, help, cold;
-	const char *to, *vm; /* --to, --vm, or NULL */
-	/* What a command that fails tells beside its error, {"flip": ...}: it puts a new reference here, for --json. */
-	json_t **ret_detail;
-};
-
-/* --json and --help always; `more` names the others that the command knows: "to vm cold". */
-int td_client_parse(struct td_client_options *options, int argc, char **argv, const char *more, struct td_err *err);
+#define TD_CLIENT_WAIT_MS 5000 /* a VM's main loop answers at once */
 
 /* The name of the one VM that runs, or `name` when it runs. TD_REASON_VM_NOT_FOUND says what there is. */
 int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err);

@@ -3,12 +3,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
-#include "cli/commands.h"
 #include "cli/host_fault.h"
 #include "cli/host_load.h"
 #include "cli/host_print.h"
@@ -17,51 +17,17 @@
 
 #define EXIT_DIFFERS 2 /* as terraform plan -detailed-exitcode has it; so no error may be 2 here */
 
-/* `detail`, an object or NULL: what JSON says beside the error. */
-static int fail(const struct td_err *err, bool json, const json_t *detail)
+/* Loads and looks: what plan and status begin with. */
+static int host_begin(struct td_host_load *load, const struct td_cmd_options *options, struct td_host_look *look, struct td_err *err)
 {
-	if (json)
-		td_client_print_failure(err, detail);
-	td_err_print(stderr, err);
-	return TD_EXIT_FAILED;
-}
+	int rc = td_host_load(load, options->word[0], err);
 
-static int print_help(const char *verb, const char *more)
-{
-	printf("usage: tandem host %s [FILE] %s[--json]\n\nFILE: host.yaml, %s when not given.\n\n", verb, more, TD_HOST_LOAD_FILE);
-	if (*more)
-		puts("  --force             take VFs and networks away from running VMs (they go to their emulated paths)\n"
-		     "  --allow-disconnect  change links that this host is reached by\n"
-		     "  --wait SECONDS      wait for the NICs that the file names");
-	puts("  --json              the answer as JSON\n\n"
-	     "Exit status of plan and status: 0 nothing to do, 2 there is, 1 failed. man tandem-host says more.");
-	return 0;
-}
-
-/* Parses, loads and looks. *ret_exit is set, and false returned, where there is nothing more to do. */
-static bool begin(struct td_host_load *load, struct td_host_load_options *options, struct td_host_look *look, const char *verb, int argc,
-	char **argv, int *ret_exit)
-{
-	struct td_err err = {0};
-	bool json = td_cmd_wants_json(argc, argv);
-	int r = td_host_load_parse(options, argc, argv, "", &err);
-	if (!r && options->help) {
-		*ret_exit = print_help(verb, "");
-		return false;
-	}
-	if (!r)
-		r = td_host_load(load, options, &err);
-	if (r) {
-		*ret_exit = fail(&err, json, NULL);
-		return false;
-	}
-	r = td_host_look(&load->engine, look, &err);
-	if (r) {
-		*ret_exit = fail(&err, json, NULL);
+	if (rc)
+		return rc;
+	rc = td_host_look(&load->engine, look, err);
+	if (rc)
 		td_host_load_fini(load);
-		return false;
-	}
-	return true;
+	return rc;
 }
 
 /* ---- plan */
@@ -120,37 +86,37 @@ static void print_plan(const struct td_host_look *look, bool reboot, const struc
 		printf("apply would refuse: %s [%s]\n", refused->text, td_reason_name(refused->reason));
 }
 
-int td_cmd_host_plan(int argc, char **argv)
+int td_cmd_host_plan(const struct td_cmd_options *options, struct td_err *err)
 {
-	struct td_host_load_options options;
 	struct td_host_load load;
 	struct td_host_look look;
 	struct td_err refused = {0};
-	int status = 0;
-	if (!begin(&load, &options, &look, "plan", argc, argv, &status))
-		return status;
+	int rc = host_begin(&load, options, &look, err);
+
+	if (rc)
+		return rc;
 	bool reboot = needs_reboot(&load.config), unfinished = load.record.journal.count > 0;
 	td_host_kernel_probe_groups(&look);
 	(void)td_host_allow(&look.is, &look.want, &look.plan, false, false, &refused);
-	(options.json ? print_plan_json : print_plan)(&look, reboot, &refused, unfinished);
-	status = td_host_diff_count(&look.plan) || unfinished ? EXIT_DIFFERS : 0;
+	(options->json ? print_plan_json : print_plan)(&look, reboot, &refused, unfinished);
+	rc = td_host_diff_count(&look.plan) || unfinished ? EXIT_DIFFERS : 0;
 	td_host_look_fini(&look);
 	td_host_load_fini(&load);
-	return status;
+	return rc;
 }
 
 /* ---- status */
 
-int td_cmd_host_status(int argc, char **argv)
+int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 {
-	struct td_host_load_options options;
 	struct td_host_load load;
 	struct td_host_look look;
 	unsigned off = 0;
-	int status = 0;
-	if (!begin(&load, &options, &look, "status", argc, argv, &status))
-		return status;
-	if (options.json) {
+	int rc = host_begin(&load, options, &look, err);
+
+	if (rc)
+		return rc;
+	if (options->json) {
 		json_t *objects = td_host_print_status_json(&look, &off);
 		json_t *answer = json_pack("{s:b, s:b, s:o}", "in_sync", (int)(off == 0), "unfinished",
 			(int)(load.record.journal.count > 0), "objects", objects);
@@ -161,9 +127,9 @@ int td_cmd_host_status(int argc, char **argv)
 		if (load.record.journal.count)
 			puts("An earlier apply was cut off: tandem host apply finishes it.");
 		if (off)
-			printf("%u of the above differ from %s: tandem host plan says what apply would do.\n", off, options.file);
+			printf("%u of the above differ from %s: tandem host plan says what apply would do.\n", off, load.engine.file_name);
 		else
-			printf("In sync with %s.\n", options.file);
+			printf("In sync with %s.\n", load.engine.file_name);
 	}
 	td_host_look_fini(&look);
 	bool unfinished = load.record.journal.count > 0;
@@ -220,7 +186,7 @@ static void show(
 	json_array_append_new(what == TD_HOST_STEP_DONE ? progress->steps : progress->undone, item);
 }
 
-static int apply(struct td_host_load *load, const struct td_host_load_options *options, unsigned *ret_changes, struct td_err *err)
+static int apply(struct td_host_load *load, unsigned wait_s, unsigned *ret_changes, struct td_err *err)
 {
 	struct td_host_look look;
 	td_auto_close int lock = -1;
@@ -230,8 +196,8 @@ static int apply(struct td_host_load *load, const struct td_host_load_options *o
 		td_host_record_fini(&load->record);
 		r = td_host_record_load(load->run_dir, &load->record, err);
 	}
-	if (!r && options->wait_s)
-		r = td_host_load_wait(load, options->wait_s, err);
+	if (!r && wait_s)
+		r = td_host_load_wait(load, wait_s, err);
 	if (!r)
 		r = td_host_look(&load->engine, &look, err);
 	if (r)
@@ -241,7 +207,7 @@ static int apply(struct td_host_load *load, const struct td_host_load_options *o
 	r = td_host_apply(&load->engine, &look, err);
 	td_host_kernel_guard(&load->kernel, &look);
 	td_host_look_fini(&look);
-	return r ? r : td_host_load_check_unchanged(load, options->file, err);
+	return r ? r : td_host_load_check_unchanged(load, err);
 }
 
 static void print_applied(const struct progress *progress, unsigned changes, uint64_t start_ns)
@@ -258,49 +224,55 @@ static void print_applied(const struct progress *progress, unsigned changes, uin
 	}
 }
 
-static int fail_apply(const struct progress *progress, const struct td_err *err)
+/* What was done, and undone, as the detail of a failure. */
+static json_t *progress_detail(const struct progress *progress)
 {
-	json_t *detail = progress->steps ? json_pack("{s:O, s:O?, s:O}", "changes", progress->steps, "failed", progress->failed, "undone",
-						   progress->undone)
-					 : NULL;
-	int status = fail(err, progress->steps, detail);
-	json_decref(detail);
-	return status;
+	return json_pack("{s:O, s:O?, s:O}", "changes", progress->steps, "failed", progress->failed, "undone", progress->undone);
 }
 
-int td_cmd_host_apply(int argc, char **argv)
+static int parse_wait(const char *text, unsigned *ret_wait_s, struct td_err *err)
 {
-	struct td_host_load_options options;
+	char *end;
+	unsigned long seconds = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || seconds > 3600)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--wait: give seconds, 0 to 3600");
+	*ret_wait_s = (unsigned)seconds;
+	return 0;
+}
+
+int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
+{
 	struct td_host_load load;
-	struct td_err err = {0};
 	struct progress progress = {0};
 	struct td_host_fault fault;
-	unsigned changes = 0;
+	unsigned changes = 0, wait_s = 0;
 	uint64_t start_ns = td_now_ns();
-	int r = td_host_load_parse(&options, argc, argv, "force allow-disconnect wait", &err);
-	if (!r && options.help)
-		return print_help("apply", "[--force] [--allow-disconnect] [--wait SECONDS] ");
-	if (!r && geteuid())
-		r = td_err_set(&err, EPERM, TD_REASON_NEEDS_ROOT, "host apply changes the host");
-	if (!r)
-		r = td_host_load(&load, &options, &err);
-	if (r)
-		return fail(&err, td_cmd_wants_json(argc, argv), NULL);
-	if (options.json) {
+	int rc = options->wait ? parse_wait(options->wait, &wait_s, err) : 0;
+
+	if (!rc && geteuid())
+		rc = td_err_set(err, EPERM, TD_REASON_NEEDS_ROOT, "host apply changes the host");
+	if (!rc)
+		rc = td_host_load(&load, options->word[0], err);
+	if (rc)
+		return rc;
+	if (options->json) {
 		progress.steps = json_array();
 		progress.undone = json_array();
 	}
+	load.engine.force = options->force;
+	load.engine.disconnect = options->disconnect;
 	load.engine.progress = show;
 	load.engine.progress_opaque = &progress;
 	td_host_fault_install(&fault, &load.engine);
-	r = apply(&load, &options, &changes, &err);
+	rc = apply(&load, wait_s, &changes, err);
 	td_host_load_fini(&load);
-	if (!r)
+	if (!rc)
 		print_applied(&progress, changes, start_ns);
-	else
-		r = fail_apply(&progress, &err);
+	else if (progress.steps)
+		*options->ret_detail = progress_detail(&progress);
 	json_decref(progress.steps);
 	json_decref(progress.undone);
 	json_decref(progress.failed);
-	return r;
+	return rc;
 }

@@ -12,57 +12,6 @@
 #include "host/doctor/doctor_files.h"
 #include "host/doctor/doctor_record.h"
 
-struct options {
-	const char *root, *record; /* or NULL */
-	bool json, help;
-};
-
-/* "--root DIR" or "--root=DIR". 0: it is not this option; 1: taken. */
-static int take_value(int argc, char **argv, int *index, const char *name, const char **ret_value, struct td_err *err)
-{
-	const char *argument = argv[*index];
-	size_t len = strlen(name);
-	if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
-		return 0;
-	*ret_value = argument[len] ? argument + len + 1 : ++*index < argc ? argv[*index] : "";
-	if (!**ret_value)
-		return td_err_set(err, EINVAL, TD_REASON_USAGE, "host doctor: %s needs a value", name);
-	return 1;
-}
-
-static int parse(struct options *options, int argc, char **argv, struct td_err *err)
-{
-	*options = (struct options){0};
-	for (int i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "--json")) {
-			options->json = true;
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			options->help = true;
-		} else {
-			int r = take_value(argc, argv, &i, "--root", &options->root, err);
-			if (!r)
-				r = take_value(argc, argv, &i, "--record", &options->record, err);
-			if (r < 0)
-				return r;
-			if (!r)
-				return td_err_set(err, EINVAL, TD_REASON_USAGE, "host doctor: unknown argument '%.64s'", argv[i]);
-		}
-	}
-	return 0;
-}
-
-static int print_help(void)
-{
-	puts("usage: tandem host doctor [--root DIR|FILE] [--record FILE] [--json]\n\n"
-	     "Says why VMs cannot have VFs on this host, or are slower than they need be: what was seen, what it stops, what to do.\n"
-	     "Nothing on the host is changed.\n\n"
-	     "  --root DIR|FILE  look at a recorded host, or at a directory with sys, proc, dev and etc of one\n"
-	     "  --record FILE    keep what was read in a tar archive, without names and addresses; FILE/ : in a new directory\n"
-	     "  --json           the findings as JSON\n\n"
-	     "Exit status: 0 nothing stops VMs or VFs, 1 something does, 2 the host could not be looked at. man tandem-host-doctor");
-	return 0;
-}
-
 /* ---- text ---- */
 
 static void print_finding(const struct td_doctor_finding *finding)
@@ -174,7 +123,7 @@ void td_host_doctor_print_reference(FILE *out)
 
 /* ---- the command ---- */
 
-static int examine(const struct options *options, int *ret_status, struct td_err *err)
+static int examine(const struct td_cmd_options *options, int *ret_status, struct td_err *err)
 {
 	struct td_doctor_tree *tree = NULL;
 	struct td_doctor_report report;
@@ -198,19 +147,9 @@ static int examine(const struct options *options, int *ret_status, struct td_err
 	return r;
 }
 
-int td_cmd_host_doctor(int argc, char **argv)
+int td_cmd_host_doctor(const struct td_cmd_options *options, struct td_err *err)
 {
-	struct options options;
-	struct td_err err = {0};
-	int status = 0, r = parse(&options, argc, argv, &err);
-	if (!r && options.help)
-		return print_help();
-	if (!r)
-		r = examine(&options, &status, &err);
-	if (!r)
-		return status;
-	if (td_cmd_wants_json(argc, argv))
-		td_client_print_failure(&err, NULL);
-	td_cmd_fail(&err);
-	return TD_EXIT_USAGE; /* 1 would say that something on the host is wrong */
+	int status = 0, rc = examine(options, &status, err);
+
+	return rc ? rc : status;
 }

@@ -57,7 +57,7 @@ static void print_nics(const json_t *list)
 	td_table_print(table);
 }
 
-static int run_list(const struct td_client_options *options, struct td_err *err)
+static int run_list(const struct td_cmd_options *options, struct td_err *err)
 {
 	const char *vm = options->vm ? options->vm : options->word[0];
 	char name[64];
@@ -116,7 +116,7 @@ static void print_flips(const json_t *flips)
 	td_table_print(table);
 }
 
-static int run_info(const struct td_client_options *options, struct td_err *err)
+static int run_info(const struct td_cmd_options *options, struct td_err *err)
 {
 	char vm[64];
 	const char *nic;
@@ -152,7 +152,7 @@ static void print_switch(const char *vm, const char *nic, const json_t *flip)
 		blackout_text(flip, "blackout_tx_ms", text[2]), *phases ? "; ms: " : "", phases);
 }
 
-static int run_switch(const struct td_client_options *options, struct td_err *err)
+static int run_switch(const struct td_cmd_options *options, struct td_err *err)
 {
 	char vm[64];
 	const char *nic;
@@ -175,31 +175,36 @@ static int run_switch(const struct td_client_options *options, struct td_err *er
 	return r;
 }
 
-static const struct td_cmd_verb verbs[] = {
-	{.name = "list",
-		.usage = "[VM | --vm NAME] [--json]",
-		.help = "all hybrid NICs, or one VM's",
-		.run = run_list,
-		.options = "vm",
-		.words_max = 1},
-	{.name = "info",
-		.usage = "NIC [--vm NAME] [--json]",
-		.help = "paths, counters and past flips of a NIC",
-		.run = run_info,
-		.options = "vm",
-		.words_min = 1,
-		.words_max = 1},
-	{.name = "switch",
-		.usage = "NIC --to vf|emulated [--cold] [--vm NAME] [--json]",
-		.help = "flip it to the other path; --cold gives the VF back",
-		.run = run_switch,
-		.options = "vm to cold",
-		.words_min = 1,
-		.words_max = 1},
+#define OPTION_VM TD_CMD_OPTION("vm", "NAME", vm, "of this VM")
+
+static const struct td_args_option nic_options[] = {OPTION_VM, TD_CMD_LAST_OPTIONS};
+
+static const struct td_args_option switch_options[] = {
+	TD_CMD_OPTION("to", "vf|emulated", to, "the path; must be given"),
+	TD_CMD_OPTION("cold", NULL, cold, "with --to emulated: give the VF back"),
+	OPTION_VM,
+	TD_CMD_LAST_OPTIONS,
 };
 
-const struct td_cmd_verbs td_cmd_nic_verbs = {
-	"nic", "NIC is VM/NIC, or NIC alone where one running VM has it. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+static const struct td_cmd_verb verbs[] = {
+	{.name = "list", .words = "[VM]", .help = "all hybrid NICs, or one VM's", .options = nic_options, .words_max = 1, .run = run_list},
+	{.name = "info",
+		.words = "NIC",
+		.help = "paths, counters and past flips of a NIC",
+		.options = nic_options,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_info},
+	{.name = "switch",
+		.words = "NIC",
+		.help = "flip it to the other path; --cold gives the VF back",
+		.options = switch_options,
+		.words_min = 1,
+		.words_max = 1,
+		.run = run_switch},
+};
+
+const struct td_cmd_verbs td_cmd_nic_verbs = {"nic", "NIC is VM/NIC, or NIC alone where one running VM has it.\n", verbs, TD_COUNT(verbs)};
 
 int td_cmd_nic(int argc, char **argv)
 {

@@ -27,18 +27,6 @@ static int print_help(void)
 	return 0;
 }
 
-/* Only where a flag may stand: a value may be "--help" as well. */
-static bool asks_for_help(int argc, char **argv)
-{
-	for (int i = 0; i < argc; i++) {
-		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-			return true;
-		if (!strncmp(argv[i], "--", 2) && !strchr(argv[i], '='))
-			i++;
-	}
-	return false;
-}
-
 static int run_machine(const struct td_vm_file_config *config, const char *run_dir, int *ret_status, struct td_err *err)
 {
 	struct td_machine *machine = calloc(1, sizeof(*machine));
@@ -74,7 +62,7 @@ int td_cmd_run(int argc, char **argv)
 	struct td_vm_file_config config;
 	struct td_err err = {0};
 	int status = 0;
-	if (asks_for_help(argc, argv))
+	if (td_vm_config_wants_help(argc, argv))
 		return print_help();
 	if (td_vm_config_from_args(&config, argc, argv, &err))
 		return td_cmd_fail(&err);

@@ -63,7 +63,7 @@ static void print_list(const json_t *list)
 	td_table_print(table);
 }
 
-static int run_list(const struct td_client_options *options, struct td_err *err)
+static int run_list(const struct td_cmd_options *options, struct td_err *err)
 {
 	char root[TD_RUNDIR_PATH_MAX];
 	td_auto_free struct td_rundir_entry *entries = NULL;
@@ -84,14 +84,14 @@ static int run_list(const struct td_client_options *options, struct td_err *err)
 	return 0;
 }
 
-static int ask(const struct td_client_options *options, const char *command, json_t **ret_result, struct td_err *err)
+static int ask(const struct td_cmd_options *options, const char *command, json_t **ret_result, struct td_err *err)
 {
 	char name[64];
 	int r = td_client_find_vm(options->word[0], name, err);
 	return r ? r : td_client_call(name, command, NULL, TD_CLIENT_WAIT_MS, ret_result, err);
 }
 
-static int run_info(const struct td_client_options *options, struct td_err *err)
+static int run_info(const struct td_cmd_options *options, struct td_err *err)
 {
 	json_t *info = NULL;
 	int r = ask(options, "vm-info", &info, err);
@@ -105,7 +105,7 @@ static int run_info(const struct td_client_options *options, struct td_err *err)
 	return 0;
 }
 
-static int run_simple(const struct td_client_options *options, const char *command, struct td_err *err)
+static int run_simple(const struct td_cmd_options *options, const char *command, struct td_err *err)
 {
 	json_t *result = NULL;
 	int r = ask(options, command, &result, err);
@@ -127,7 +127,7 @@ static int clean_up(const char *root, const char *name, struct td_err *err)
 }
 
 /* Orderly, so that VFs go back; by a signal when the process does not answer; and then what it left is undone here. */
-static int run_kill(const struct td_client_options *options, struct td_err *err)
+static int run_kill(const struct td_cmd_options *options, struct td_err *err)
 {
 	char root[TD_RUNDIR_PATH_MAX], name[64];
 	json_t *result = NULL;
@@ -156,7 +156,7 @@ static int run_kill(const struct td_client_options *options, struct td_err *err)
 	return r;
 }
 
-static int run_console(const struct td_client_options *options, struct td_err *err)
+static int run_console(const struct td_cmd_options *options, struct td_err *err)
 {
 	json_t *result = NULL;
 	int r = ask(options, "vm-console", &result, err);
@@ -179,7 +179,7 @@ static void warn_of_dma(const json_t *names)
 		fputc('\n', stderr);
 }
 
-static int run_pause(const struct td_client_options *options, struct td_err *err)
+static int run_pause(const struct td_cmd_options *options, struct td_err *err)
 {
 	json_t *result = NULL;
 	int r = ask(options, "vm-pause", &result, err);
@@ -190,22 +190,28 @@ static int run_pause(const struct td_client_options *options, struct td_err *err
 	return r;
 }
 
-static int run_resume(const struct td_client_options *options, struct td_err *err)
+static int run_resume(const struct td_cmd_options *options, struct td_err *err)
 {
 	return run_simple(options, "vm-resume", err);
 }
 
-static int run_shutdown(const struct td_client_options *options, struct td_err *err)
+static int run_shutdown(const struct td_cmd_options *options, struct td_err *err)
 {
 	return run_simple(options, "vm-shutdown", err);
 }
 
-#define VERB(verb, text)                                                                                     \
-	{                                                                                                    \
-		.name = #verb, .usage = "[NAME] [--json]", .help = (text), .run = run_##verb, .words_max = 1 \
+static const struct td_args_option vm_options[] = {TD_CMD_LAST_OPTIONS};
+
+#define VERB(verb, text)                                                                                                    \
+	{                                                                                                                   \
+		.name = #verb, .words = "[NAME]", .help = (text), .options = vm_options, .words_max = 1, .run = run_##verb, \
 	}
 static const struct td_cmd_verb verbs[] = {
-	{.name = "list", .usage = "[--json]", .help = "all VMs of this host, also those whose process died (dead)", .run = run_list},
+	{.name = "list",
+		.words = "",
+		.help = "all VMs of this host, also those whose process died (dead)",
+		.options = vm_options,
+		.run = run_list},
 	VERB(info, "state, sizes and counts of a VM"),
 	VERB(pause, "stop its CPUs and devices where they are"),
 	VERB(resume, "let it go on"),
@@ -215,8 +221,7 @@ static const struct td_cmd_verb verbs[] = {
 };
 #undef VERB
 
-const struct td_cmd_verbs td_cmd_vm_verbs = {
-	"vm", "NAME may be left out where one VM runs. --json: the answer as JSON.\n", verbs, TD_COUNT(verbs)};
+const struct td_cmd_verbs td_cmd_vm_verbs = {"vm", "NAME may be left out where one VM runs.\n", verbs, TD_COUNT(verbs)};
 
 int td_cmd_vm(int argc, char **argv)
 {

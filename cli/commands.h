@@ -15,10 +15,6 @@ int td_cmd_run(int argc, char **argv);
 int td_cmd_vm(int argc, char **argv);
 int td_cmd_nic(int argc, char **argv);
 int td_cmd_host(int argc, char **argv);
-int td_cmd_host_plan(int argc, char **argv);   /* 0 nothing to do, 2 there is, 1 failed */
-int td_cmd_host_status(int argc, char **argv); /* so too */
-int td_cmd_host_apply(int argc, char **argv);
-int td_cmd_host_doctor(int argc, char **argv); /* 0 ready, 1 something stops VMs or VFs, 2 it could not look */
 int td_cmd_print(int argc, char **argv);
 
 /* docs/doctor.md: all checks, findings and files of `host doctor`, from their tables. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_load.c - options, the file, the running VMs, the lock. */
+/* host_load.c - the file, the running VMs, the lock. */
 #include "cli/host_load.h"
 
 #include <errno.h>
@@ -19,56 +19,6 @@
 #define RELEASE_MS	5000 /* a VF's reset, driver and settings */
 #define RELEASE_LOOK_MS 20
 #define PARENTS_MAX	16
-
-static bool knows(const char *more, const char *word)
-{
-	size_t len = strlen(word);
-	for (const char *at = more; (at = strstr(at, word)); at += len)
-		if ((at == more || at[-1] == ' ') && (!at[len] || at[len] == ' '))
-			return true;
-	return false;
-}
-
-static int parse_wait(const char *text, unsigned *ret_wait_s, struct td_err *err)
-{
-	char *end;
-	unsigned long seconds = text ? strtoul(text, &end, 10) : 0;
-	if (!text || *text < '0' || *text > '9' || *end || seconds > 3600)
-		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--wait: give seconds, 0 to 3600");
-	*ret_wait_s = (unsigned)seconds;
-	return 0;
-}
-
-int td_host_load_parse(struct td_host_load_options *options, int argc, char **argv, const char *more, struct td_err *err)
-{
-	*options = (struct td_host_load_options){.file = NULL};
-	for (int i = 0; i < argc; i++) {
-		int r = 0;
-		if (!strcmp(argv[i], "--json"))
-			options->json = true;
-		else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
-			options->help = true;
-		else if (!strcmp(argv[i], "--force") && knows(more, "force"))
-			options->force = true;
-		else if (!strcmp(argv[i], "--allow-disconnect") && knows(more, "allow-disconnect"))
-			options->disconnect = true;
-		else if (!strcmp(argv[i], "--wait") && knows(more, "wait"))
-			r = parse_wait(++i < argc ? argv[i] : NULL, &options->wait_s, err);
-		else if (!strncmp(argv[i], "--wait=", 7) && knows(more, "wait"))
-			r = parse_wait(argv[i] + 7, &options->wait_s, err);
-		else if (argv[i][0] == '-' && argv[i][1])
-			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.40s: unknown option", argv[i]);
-		else if (options->file)
-			r = td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: one argument too many: give one file", argv[i]);
-		else
-			options->file = argv[i];
-		if (r)
-			return r;
-	}
-	if (!options->file)
-		options->file = TD_HOST_LOAD_FILE;
-	return 0;
-}
 
 static int read_file(const char *file, char **ret_text, size_t *ret_len, struct td_err *err)
 {
@@ -237,13 +187,13 @@ static char *ssh_client(void)
 	return client;
 }
 
-static int load_all(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err)
+static int load_all(struct td_host_load *load, const char *file, struct td_err *err)
 {
-	int r = read_file(options->file, &load->text, &load->len_bytes, err);
+	int r = read_file(file, &load->text, &load->len_bytes, err);
 	if (!r)
-		r = check_not_empty(options->file, load->text, err);
+		r = check_not_empty(file, load->text, err);
 	if (!r)
-		r = td_host_schema_read(&load->config, options->file, load->text, load->len_bytes, err);
+		r = td_host_schema_read(&load->config, file, load->text, load->len_bytes, err);
 	if (r)
 		return r;
 	load->has_config = true;
@@ -258,10 +208,12 @@ static int load_all(struct td_host_load *load, const struct td_host_load_options
 	return r;
 }
 
-int td_host_load(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err)
+int td_host_load(struct td_host_load *load, const char *file, struct td_err *err)
 {
 	*load = (struct td_host_load){.len_bytes = 0};
-	int r = load_all(load, options, err);
+	if (!file)
+		file = TD_HOST_LOAD_FILE;
+	int r = load_all(load, file, err);
 	if (r) {
 		td_host_load_fini(load);
 		return r;
@@ -276,12 +228,10 @@ int td_host_load(struct td_host_load *load, const struct td_host_load_options *o
 		.users = load->users,
 		.user_count = load->user_count};
 	load->engine = (struct td_host_engine){.config = &load->config,
-		.file_name = options->file,
+		.file_name = file,
 		.ops = &td_host_kernel_ops,
 		.opaque = &load->kernel,
 		.record = &load->record,
-		.force = options->force,
-		.disconnect = options->disconnect,
 		.settle_ms = TD_HOST_SETTLE_MS};
 	return 0;
 }
@@ -301,8 +251,9 @@ void td_host_load_fini(struct td_host_load *load)
 	*load = (struct td_host_load){.len_bytes = 0};
 }
 
-int td_host_load_check_unchanged(const struct td_host_load *load, const char *file, struct td_err *err)
+int td_host_load_check_unchanged(const struct td_host_load *load, struct td_err *err)
 {
+	const char *file = load->engine.file_name;
 	td_auto_free char *text = NULL;
 	size_t len = 0;
 	if (!read_file(file, &text, &len, NULL) && len == load->len_bytes && !memcmp(text, load->text, len))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_load.h - what the verbs plan, apply and status of `tandem host` share: their options, host.yaml read and checked, the running VMs'
+ * host_load.h - what the verbs plan, apply and status of `tandem host` share: host.yaml read and checked, the running VMs'
  * NICs, and the engine (host/provision/host_apply.h) set up on this machine.
  */
 #ifndef TD_CLI_HOST_LOAD_H
@@ -11,15 +11,6 @@
 #include "machine/rundir.h"
 
 #define TD_HOST_LOAD_FILE "/etc/tandem/host.yaml"
-
-struct td_host_load_options {
-	const char *file;
-	bool json, help, force, disconnect;
-	unsigned wait_s; /* for NICs that the file names */
-};
-
-/* `more` names the options that the verb knows beside --json and --help: "force allow-disconnect wait". */
-int td_host_load_parse(struct td_host_load_options *options, int argc, char **argv, const char *more, struct td_err *err);
 
 /* Stays where it is: its parts point at each other. */
 struct td_host_load {
@@ -35,11 +26,12 @@ struct td_host_load {
 	bool has_config, has_record;
 };
 
-int td_host_load(struct td_host_load *load, const struct td_host_load_options *options, struct td_err *err);
+/* file: NULL is TD_HOST_LOAD_FILE; borrowed. */
+int td_host_load(struct td_host_load *load, const char *file, struct td_err *err);
 void td_host_load_fini(struct td_host_load *load);
 
 /* The file is not what it was when it was loaded: TD_REASON_FILE_CHANGED. */
-int td_host_load_check_unchanged(const struct td_host_load *load, const char *file, struct td_err *err);
+int td_host_load_check_unchanged(const struct td_host_load *load, struct td_err *err);
 /* Waits until the NICs that the file names are there, at most so long: TD_REASON_LINK_MISSING names one. */
 int td_host_load_wait(struct td_host_load *load, unsigned wait_s, struct td_err *err);
 /* One apply at a time: the lock is held until the process ends or *ret_fd is closed. TD_REASON_HOST_BUSY names the other's process. */

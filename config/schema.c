@@ -56,24 +56,34 @@ static unsigned distance(const char *a, const char *b)
 	return row[b_len];
 }
 
-int td_schema_unknown(const struct td_schema_key *keys, const char *name, const struct td_schema_place *place, struct td_err *err)
+void td_schema_suggest(const struct td_schema_key *keys, const char *name, const char *what, char *ret_text, size_t len_bytes)
 {
 	const struct td_schema_key *nearest = NULL;
 	unsigned best = 3; /* more than two slips apart is no help */
 	char known[320] = "";
+
 	for (const struct td_schema_key *key = keys; key->name; key++) {
 		unsigned d = distance(name, key->name);
+		size_t used = strlen(known);
+
 		if (d < best) {
 			best = d;
 			nearest = key;
 		}
-		size_t used = strlen(known);
 		snprintf(known + used, sizeof(known) - used, "%s%s", used ? ", " : "", key->name);
 	}
 	if (nearest)
-		return td_schema_fail(
-			place, TD_REASON_CONFIG_KEY, err, "unknown key, did you mean '%s'? Known here: %s", nearest->name, known);
-	return td_schema_fail(place, TD_REASON_CONFIG_KEY, err, "unknown key: known here: %s", known);
+		snprintf(ret_text, len_bytes, "unknown %s, did you mean '%s'? Known here: %s", what, nearest->name, known);
+	else
+		snprintf(ret_text, len_bytes, "unknown %s: known here: %s", what, known);
+}
+
+int td_schema_unknown(const struct td_schema_key *keys, const char *name, const struct td_schema_place *place, struct td_err *err)
+{
+	char text[400];
+
+	td_schema_suggest(keys, name, "key", text, sizeof(text));
+	return td_schema_fail(place, TD_REASON_CONFIG_KEY, err, "%s", text);
 }
 
 const struct td_schema_key *td_schema_find(const struct td_schema_key *keys, const char *name)

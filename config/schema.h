@@ -15,6 +15,7 @@
 
 #include <stdio.h>
 
+#include "config/args.h"
 #include "core/base.h"
 #include "core/err.h"
 
@@ -90,8 +91,20 @@ int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, con
 	struct td_schema_marks *marks, struct td_err *err);
 
 /*
- * One flag: "--net" with "id=net0,bridge=br0" (a comma inside a value is written twice), "--name" with "web1". A list's flag appends an
- * item. What it replaces loses its mark (marks may be NULL).
+ * The flags of a table: its keys, and those of its hoisted tables, as options that take an argument (config/args.h); and --help.
+ * "debug_exit" is --debug-exit.
+ */
+#define TD_SCHEMA_FLAG_BYTES 24
+struct td_schema_flags {
+	struct td_args_option option[TD_ARGS_MAX + 1];
+	char name[TD_ARGS_MAX][TD_SCHEMA_FLAG_BYTES];
+};
+void td_schema_flags(const struct td_schema_key *keys, struct td_schema_flags *ret_flags);
+const char *td_schema_flag_name(const struct td_schema_key *key, char ret_name[TD_SCHEMA_FLAG_BYTES]);
+
+/*
+ * One flag, without its dashes: "net" with "id=net0,bridge=br0" (a comma inside a value is written twice), "name" with "web1". A list's
+ * flag appends an item. What it replaces loses its mark (marks may be NULL).
  */
 int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
 	struct td_err *err);
@@ -119,6 +132,8 @@ bool td_schema_marked(const struct td_schema_marks *marks, const void *member, s
 
 int td_schema_fail(const struct td_schema_place *place, enum td_reason reason, struct td_err *err, const char *fmt, ...) TD_PRINTF(4, 5);
 int td_schema_unknown(const struct td_schema_key *keys, const char *name, const struct td_schema_place *place, struct td_err *err);
+/* "unknown key, did you mean 'mac'? Known here: id, mac"; what: "key". */
+void td_schema_suggest(const struct td_schema_key *keys, const char *name, const char *what, char *ret_text, size_t len_bytes);
 /* A scalar's text (len bytes, ended by NUL) into its member. */
 int td_schema_read_text(
 	const struct td_schema_key *key, void *base, const char *text, size_t len, const struct td_schema_place *place, struct td_err *err);

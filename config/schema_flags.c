@@ -1,29 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* schema_flags.c - reads command-line flags through a table of keys: "--net id=net0,bridge=br0", "--serial pty", "--kernel vmlinuz". */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/schema.h"
 
-/* "debug_exit" is --debug-exit. */
-static bool flag_is(const char *flag, const char *name)
+const char *td_schema_flag_name(const struct td_schema_key *key, char ret_name[TD_SCHEMA_FLAG_BYTES])
 {
-	for (; *name && *flag; name++, flag++)
-		if (*flag != (*name == '_' ? '-' : *name))
-			return false;
-	return !*name && !*flag;
+	snprintf(ret_name, TD_SCHEMA_FLAG_BYTES, "%s", key->flag ? key->flag : key->name);
+	for (char *c = ret_name; *c; c++)
+		*c = *c == '_' ? '-' : *c;
+	return ret_name;
 }
 
-/* The flag without its dashes; keys of a hoisted table count as the table's owner's. *ret_base: the struct that the key stands in. */
+static void schema_add_flags(const struct td_schema_key *keys, struct td_schema_flags *flags, unsigned *count)
+{
+	for (const struct td_schema_key *key = keys; key->name; key++) {
+		if (key->hoisted) {
+			schema_add_flags(key->keys, flags, count);
+			continue;
+		}
+		assert(*count < TD_ARGS_MAX - 1);
+		flags->option[*count] = (struct td_args_option){
+			.name = td_schema_flag_name(key, flags->name[*count]), .argument = "VALUE", .help = key->help};
+		++*count;
+	}
+}
+
+void td_schema_flags(const struct td_schema_key *keys, struct td_schema_flags *ret_flags)
+{
+	unsigned count = 0;
+
+	schema_add_flags(keys, ret_flags, &count);
+	ret_flags->option[count] = (struct td_args_option){.name = "help", .help = "this text"};
+	ret_flags->option[count + 1] = (struct td_args_option){.name = NULL};
+}
+
+/* Keys of a hoisted table count as the table's owner's. *ret_base: the struct that the key stands in. */
 static const struct td_schema_key *find_flag(const struct td_schema_key *keys, void *base, const char *flag, void **ret_base)
 {
+	char name[TD_SCHEMA_FLAG_BYTES];
+
 	for (const struct td_schema_key *key = keys; key->name; key++) {
 		if (key->hoisted) {
 			const struct td_schema_key *inner = find_flag(key->keys, (char *)base + key->offset, flag, ret_base);
 			if (inner)
 				return inner;
-		} else if (flag_is(flag, key->flag ? key->flag : key->name)) {
+		} else if (!strcmp(flag, td_schema_flag_name(key, name))) {
 			*ret_base = base;
 			return key;
 		}
@@ -35,7 +60,8 @@ bool td_schema_flag_repeats(const struct td_schema_key *keys, const char *flag)
 {
 	char nothing;
 	void *base;
-	const struct td_schema_key *key = strncmp(flag, "--", 2) ? NULL : find_flag(keys, &nothing, flag + 2, &base);
+	const struct td_schema_key *key = find_flag(keys, &nothing, flag, &base);
+
 	return key && key->kind == TD_SCHEMA_LIST;
 }
 
@@ -103,41 +129,22 @@ static int read_parts(const struct td_schema_key *owner, void *base, const char 
 	return 0;
 }
 
-static int fail_unknown(const struct td_schema_key *keys, const char *flag, struct td_err *err)
-{
-	char quoted[56];
-	td_schema_quote(flag, strlen(flag), quoted);
-	struct td_schema_key flat[32];
-	char names[TD_COUNT(flat)][24];
-	unsigned count = 0;
-	for (const struct td_schema_key *key = keys; key->name; key++) {
-		const struct td_schema_key one[2] = {*key, {.name = NULL}};
-		for (const struct td_schema_key *k = key->hoisted ? key->keys : one; k->name && count + 1 < TD_COUNT(flat); k++) {
-			snprintf(names[count], sizeof(names[0]), "--%s", k->flag ? k->flag : k->name);
-			for (char *c = names[count]; *c; c++)
-				*c = *c == '_' ? '-' : *c;
-			flat[count] = (struct td_schema_key){.name = names[count]};
-			count++;
-		}
-	}
-	flat[count] = (struct td_schema_key){.name = NULL};
-	struct td_schema_place place = {.path = quoted};
-	return td_schema_unknown(flat, quoted, &place, err);
-}
-
 int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
 	struct td_err *err)
 {
-	void *owner = base;
-	const struct td_schema_key *key = strncmp(flag, "--", 2) ? NULL : find_flag(keys, base, flag + 2, &owner);
+	char path[TD_SCHEMA_FLAG_BYTES + 2];
+	void *owner = base, *item;
+	const struct td_schema_key *key = find_flag(keys, base, flag, &owner);
+	struct td_schema_place place = {.path = path, .marks = marks};
+	int rc;
+
+	snprintf(path, sizeof(path), "--%s", flag);
 	if (!key)
-		return fail_unknown(keys, flag, err);
-	struct td_schema_place place = {.path = flag, .marks = marks};
+		return td_schema_fail(&place, TD_REASON_USAGE, err, "unknown option");
 	if (key->kind == TD_SCHEMA_TABLE)
-		return read_parts(key, (char *)owner + key->offset, flag, value, marks, err);
+		return read_parts(key, (char *)owner + key->offset, path, value, marks, err);
 	if (key->kind != TD_SCHEMA_LIST)
 		return td_schema_read_text(key, owner, value, strlen(value), &place, err);
-	void *item;
-	int r = td_schema_append(key, owner, &item, &place, err);
-	return r ? r : read_parts(key, item, flag, value, marks, err);
+	rc = td_schema_append(key, owner, &item, &place, err);
+	return rc ? rc : read_parts(key, item, path, value, marks, err);
 }

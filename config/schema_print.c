@@ -46,15 +46,13 @@ void td_schema_print_man(const struct td_schema_key *keys, FILE *out)
 
 static void print_flag(const struct td_schema_key *key, FILE *out)
 {
-	char flag[32], values[256] = "";
-	snprintf(flag, sizeof(flag), "--%s", key->flag ? key->flag : key->name);
-	for (char *c = flag; *c; c++)
-		*c = *c == '_' ? '-' : *c;
+	char flag[TD_SCHEMA_FLAG_BYTES], values[256] = "";
+	td_schema_flag_name(key, flag);
 	for (const struct td_schema_key *k = key->keys; k && k->name; k++) {
 		size_t used = strlen(values);
 		snprintf(values + used, sizeof(values) - used, "%s%s=", used ? "," : "", k->name);
 	}
-	fprintf(out, "  %-13s %s%s\n", flag, key->help, key->required ? ". Required" : "");
+	fprintf(out, "  --%-11s %s%s\n", flag, key->help, key->required ? ". Required" : "");
 	if (key->keys)
 		fprintf(out, "  %-13s   %s\n", "", values);
 	else if (key->kind == TD_SCHEMA_WORD) {

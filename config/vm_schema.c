@@ -383,75 +383,71 @@ int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_na
 	return r;
 }
 
-/* The file among the arguments: the one that is neither a flag nor a flag's value. */
-static int find_file(int argc, char **argv, const char **ret_file, struct td_err *err)
+struct vm_args {
+	struct td_schema_flags flags;
+	struct td_vm_file_config *config;
+	struct td_schema_marks marks;
+	const char *file;
+	bool help, given[TD_ARGS_MAX];
+};
+
+/* Before the flags are read, for they stand over the file. */
+static int vm_args_look(void *opaque, const struct td_args_option *option, const char *text, struct td_err *err)
 {
-	*ret_file = NULL;
-	for (int i = 0; i < argc; i++) {
-		if (!strncmp(argv[i], "--", 2)) {
-			i += strchr(argv[i], '=') ? 0 : 1;
-		} else if (argv[i][0] == '-' && argv[i][1]) {
-			return td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: unknown flag: flags have two dashes", argv[i]);
-		} else if (*ret_file) {
-			return td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: a second file: give one", argv[i]);
-		} else {
-			*ret_file = argv[i];
-		}
+	struct vm_args *args = opaque;
+
+	if (option) {
+		args->help = args->help || !option->argument;
+		return 0;
 	}
+	if (args->file)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: a second file: give one", text);
+	args->file = text;
 	return 0;
 }
 
-static bool given_before(char **argv, int index, const char *flag)
+static int vm_args_take(void *opaque, const struct td_args_option *option, const char *text, struct td_err *err)
 {
-	size_t len = strlen(flag);
-	for (int i = 0; i < index; i++) {
-		if (!strncmp(argv[i], flag, len) && (argv[i][len] == '=' || !argv[i][len]))
-			return true;
-		if (!strncmp(argv[i], "--", 2) && !strchr(argv[i], '='))
-			i++; /* its value */
-	}
-	return false;
+	struct vm_args *args = opaque;
+	bool *given = option ? &args->given[option - args->flags.option] : NULL;
+
+	if (!option || !option->argument)
+		return 0;
+	if (*given && !td_schema_flag_repeats(vm_keys, option->name))
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--%s: given twice: give it once", option->name);
+	*given = true;
+	return td_schema_read_flag(vm_keys, args->config, option->name, text, &args->marks, err);
 }
 
-static int read_flags(struct td_vm_file_config *config, int argc, char **argv, struct td_schema_marks *marks, struct td_err *err)
+bool td_vm_config_wants_help(int argc, char **argv)
 {
-	for (int i = 0; i < argc; i++) {
-		if (strncmp(argv[i], "--", 2) != 0)
-			continue;
-		int at = i;
-		const char *equals = strchr(argv[i], '=');
-		td_auto_free char *flag = strndup(argv[i], equals ? (size_t)(equals - argv[i]) : strlen(argv[i]));
-		if (!flag)
-			return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
-		const char *value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
-		if (!td_schema_flag_repeats(vm_keys, flag) && given_before(argv, at, flag))
-			return td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: given twice: give it once", flag);
-		int r = value ? td_schema_read_flag(vm_keys, config, flag, value, marks, err)
-			      : td_err_set(err, EINVAL, TD_REASON_USAGE, "%s: needs a value: see tandem run --help", flag);
-		if (r)
-			return r;
-	}
-	return 0;
+	struct vm_args args = {.help = false};
+
+	td_schema_flags(vm_keys, &args.flags);
+	(void)td_args_read(args.flags.option, argc, argv, vm_args_look, &args, NULL);
+	return args.help;
 }
 
 static int read_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
 {
 	td_auto_free char *text = NULL;
-	struct td_schema_marks marks = {0};
-	const char *file;
+	struct vm_args args = {.config = config};
 	size_t len = 0;
-	int r = find_file(argc, argv, &file, err);
-	if (!r)
-		r = td_schema_defaults(vm_keys, config, err);
-	if (!r && file)
-		r = read_whole(file, &text, &len, err);
-	if (!r && file)
-		r = td_schema_read_yaml_marked(vm_keys, config, file, text, len, &marks, err);
-	if (!r)
-		r = read_flags(config, argc, argv, &marks, err);
-	if (!r)
-		r = derive(config, file, err);
-	return r ? r : td_vm_config_check(config, &marks, err);
+	int rc;
+
+	td_schema_flags(vm_keys, &args.flags);
+	rc = td_args_read(args.flags.option, argc, argv, vm_args_look, &args, err);
+	if (!rc)
+		rc = td_schema_defaults(vm_keys, config, err);
+	if (!rc && args.file)
+		rc = read_whole(args.file, &text, &len, err);
+	if (!rc && args.file)
+		rc = td_schema_read_yaml_marked(vm_keys, config, args.file, text, len, &args.marks, err);
+	if (!rc)
+		rc = td_args_read(args.flags.option, argc, argv, vm_args_take, &args, err);
+	if (!rc)
+		rc = derive(config, args.file, err);
+	return rc ? rc : td_vm_config_check(config, &args.marks, err);
 }
 
 int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)

@@ -40,6 +40,8 @@
 
 /* Defaults first, then the file (when given), then the flags, then td_vm_config_check(). argv as main's, after "run". */
 int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err);
+/* Is --help or -h among them, and not as a flag's value? */
+bool td_vm_config_wants_help(int argc, char **argv);
 /* "vm.yaml:12:7: memory.size: '12Q' is not a size: a number with K, M, G or T". text need not be NUL-terminated. */
 int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
 /*

@@ -92,7 +92,7 @@ static void reason_codes_are_listed(void **state)
 
 static void the_completion_knows_every_flag_and_key(void **state)
 {
-	char *completion = read_docs("completion/tandem"), word[64];
+	char *completion = read_docs("completion/tandem"), word[64], name[TD_SCHEMA_FLAG_BYTES];
 	(void)state;
 	for (const struct td_schema_key *key = td_vm_config_keys(); key->name; key++) {
 		for (const struct td_schema_key *k = key->keys; k && k->name; k++) {
@@ -103,9 +103,7 @@ static void the_completion_knows_every_flag_and_key(void **state)
 		}
 		if (key->hoisted)
 			continue;
-		snprintf(word, sizeof(word), "--%s", key->flag ? key->flag : key->name);
-		for (char *c = word; *c; c++)
-			*c = *c == '_' ? '-' : *c;
+		snprintf(word, sizeof(word), "--%s", td_schema_flag_name(key, name));
 		if (!strstr(completion, word))
 			fail_msg("docs/completion/tandem lacks %s", word);
 	}
@@ -115,16 +113,14 @@ static void the_completion_knows_every_flag_and_key(void **state)
 static void the_manual_lists_the_flags(void **state)
 {
 	char *page = read_docs("man/tandem-run.1"), word[64];
+	struct td_schema_flags flags;
+
 	(void)state;
-	for (const struct td_schema_key *key = td_vm_config_keys(); key->name; key++) {
-		const struct td_schema_key one[2] = {*key, {.name = NULL}};
-		for (const struct td_schema_key *k = key->hoisted ? key->keys : one; k->name; k++) {
-			snprintf(word, sizeof(word), ".Op Fl -%s ", k->flag ? k->flag : k->name);
-			for (char *c = word; *c; c++)
-				*c = *c == '_' ? '-' : *c;
-			if (!strstr(page, word))
-				fail_msg("docs/man/tandem-run.1 lacks '%s'", word);
-		}
+	td_schema_flags(td_vm_config_keys(), &flags);
+	for (const struct td_args_option *option = flags.option; option->name; option++) {
+		snprintf(word, sizeof(word), ".Op Fl -%s ", option->name);
+		if (option->argument && !strstr(page, word))
+			fail_msg("docs/man/tandem-run.1 lacks '%s'", word);
 	}
 	free(page);
 }
@@ -143,17 +139,6 @@ static bool has_word(const char *text, const char *word)
 		if ((at == text || !is_name(at[-1])) && !is_name(at[len]))
 			return true;
 	return false;
-}
-
-/* Of options, words parted by blanks, the next one as "--word"; NULL at the end. */
-static const char *next_option(const char **options, char ret_option[32])
-{
-	size_t len = *options ? strcspn(*options, " ") : 0;
-	if (!len)
-		return NULL;
-	snprintf(ret_option, 32, "--%.*s", (int)len, *options);
-	*options += len + strspn(*options + len, " ");
-	return ret_option;
 }
 
 /* What the completion has for one command: from the test for its name to the next one. The caller's to free. */
@@ -178,7 +163,7 @@ static bool is_verb(const struct td_cmd_verbs *verbs, const char *name, size_t l
 
 static void check_completion(const struct td_cmd_verbs *verbs, const char *completion)
 {
-	char *part = completion_of(completion, verbs->command), option[32];
+	char *part = completion_of(completion, verbs->command), text[40];
 	char *list = strstr(part, "words='");
 	assert_non_null(list);
 	list = strndup(list + 7, strcspn(list + 7, "'")); /* the first: verbs */
@@ -189,36 +174,54 @@ static void check_completion(const struct td_cmd_verbs *verbs, const char *compl
 		word += len;
 	}
 	for (unsigned i = 0; i < verbs->count; i++) {
-		const char *options = verbs->verb[i].options;
 		if (!has_word(list, verbs->verb[i].name))
 			fail_msg("docs/completion/tandem lacks tandem %s %s", verbs->command, verbs->verb[i].name);
-		while (next_option(&options, option))
-			if (!has_word(part, option))
-				fail_msg("docs/completion/tandem lacks %s of tandem %s %s", option, verbs->command, verbs->verb[i].name);
+		for (const struct td_args_option *option = verbs->verb[i].options; option->name; option++) {
+			snprintf(text, sizeof(text), "--%s", option->name);
+			if (!has_word(part, text))
+				fail_msg("docs/completion/tandem lacks %s of tandem %s %s", text, verbs->command, verbs->verb[i].name);
+		}
 	}
 	free(list);
 	free(part);
 }
 
+/* Options that a page names, and no verb has. */
+static void check_options_exist(const struct td_cmd_verbs *verbs, const char *file, const char *page)
+{
+	for (const char *at = page; (at = strstr(at, "Fl -")); at++) {
+		size_t len = strspn(at + 4, "abcdefghijklmnopqrstuvwxyz-");
+		bool known = false;
+
+		for (unsigned i = 0; i < verbs->count; i++)
+			for (const struct td_args_option *option = verbs->verb[i].options; option->name; option++)
+				known = known || (strlen(option->name) == len && !strncmp(option->name, at + 4, len));
+		if (!known)
+			fail_msg("docs/%s: no verb of tandem %s has --%.*s", file, verbs->command, (int)len, at + 4);
+	}
+}
+
 static void check_manual(const struct td_cmd_verbs *verbs)
 {
-	char file[64], text[64], option[32];
+	char file[64], text[64];
 	snprintf(file, sizeof(file), "man/tandem-%s.1", verbs->command);
-	char *page = read_docs(file);
+	char *page = read_docs(file), *doctor = read_docs("man/tandem-host-doctor.1");
 	for (unsigned i = 0; i < verbs->count; i++) {
 		const struct td_cmd_verb *verb = &verbs->verb[i];
-		const char *options = verb->options;
+		bool own_page = !strcmp(verb->name, "doctor");
 		snprintf(text, sizeof(text), "\n.It Cm %s\n", verb->name);
 		if (!strstr(page, text))
 			fail_msg("docs/%s does not say what %s does", file, verb->name);
-		while (next_option(&options, option)) {
-			if (!has_word(verb->usage, option))
-				fail_msg("tandem %s %s: its usage lacks %s", verbs->command, verb->name, option);
-			snprintf(text, sizeof(text), "Fl -%s", option + 2);
-			if (!strstr(page, text))
-				fail_msg("docs/%s lacks %s", file, option);
+		for (const struct td_args_option *option = verb->options; option->name; option++) {
+			snprintf(text, sizeof(text), "Fl -%s", option->name);
+			if (strcmp(option->name, "help") != 0 && !strstr(own_page ? doctor : page, text))
+				fail_msg("docs/%s lacks --%s of tandem %s %s", file, option->name, verbs->command, verb->name);
 		}
+		if (own_page)
+			check_options_exist(verbs, "man/tandem-host-doctor.1", doctor);
 	}
+	check_options_exist(verbs, file, page);
+	free(doctor);
 	free(page);
 }
 

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include <unistd.h>
 
+#include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 
 static const char bad_host[] = "/proc/cmdline = quiet\n- /sys/class/iommu\n/sys/module/kvm_intel/parameters/ept = N\n";
@@ -47,7 +48,8 @@ static int teardown(void **state)
 /* Runs the command; its standard output is *ret_text (may be NULL), the caller's to free. */
 static int run(char **ret_text, const char *a, const char *b, const char *c, const char *d, const char *e)
 {
-	char *argv[] = {(char *)(uintptr_t)a, (char *)(uintptr_t)b, (char *)(uintptr_t)c, (char *)(uintptr_t)d, (char *)(uintptr_t)e, NULL};
+	char *argv[] = {(char *)(uintptr_t) "doctor", (char *)(uintptr_t)a, (char *)(uintptr_t)b, (char *)(uintptr_t)c,
+		(char *)(uintptr_t)d, (char *)(uintptr_t)e, NULL};
 	int argc = 0, status;
 	while (argv[argc])
 		argc++;
@@ -55,7 +57,7 @@ static int run(char **ret_text, const char *a, const char *b, const char *c, con
 	fflush(stdout);
 	int before = dup(STDOUT_FILENO);
 	dup2(fileno(caught), STDOUT_FILENO);
-	status = td_cmd_host_doctor(argc, argv);
+	status = td_cmd_host(argc, argv);
 	fflush(stdout);
 	dup2(before, STDOUT_FILENO);
 	close(before);

@@ -134,13 +134,13 @@ static void a_flag_takes_one_item(void **state)
 	struct sample sample = {0};
 	struct td_err err = {0};
 	(void)state;
-	assert_int_equal(td_schema_read_flag(keys, &sample, "--item", "a,colour=red", NULL, &err), 0);
-	assert_int_equal(td_schema_read_flag(keys, &sample, "--item", "name=b", NULL, &err), 0);
-	assert_int_equal(td_schema_read_flag(keys, &sample, "--item", "c", NULL, &err), -22);
+	assert_int_equal(td_schema_read_flag(keys, &sample, "item", "a,colour=red", NULL, &err), 0);
+	assert_int_equal(td_schema_read_flag(keys, &sample, "item", "name=b", NULL, &err), 0);
+	assert_int_equal(td_schema_read_flag(keys, &sample, "item", "c", NULL, &err), -22);
 	assert_string_equal(err.text, "--item: too many: at most 2");
-	assert_true(td_schema_flag_repeats(keys, "--item"));
-	assert_false(td_schema_flag_repeats(keys, "--items"));
-	assert_false(td_schema_flag_repeats(keys, "--word"));
+	assert_true(td_schema_flag_repeats(keys, "item"));
+	assert_false(td_schema_flag_repeats(keys, "items"));
+	assert_false(td_schema_flag_repeats(keys, "word"));
 	assert_string_equal(sample.item[1].name, "b");
 	td_schema_fini(keys, &sample);
 }

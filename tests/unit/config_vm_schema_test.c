@@ -390,18 +390,20 @@ static void flags_give_the_same_messages(void **state)
 	check_bad_args(ARGS("--serial", "usb"), TD_REASON_CONFIG_VALUE, "--serial mode: 'usb' is not known here: tty, pty, file or off");
 	check_bad_args(ARGS("--rng", "maybe"), TD_REASON_CONFIG_VALUE, "--rng: 'maybe' is not a switch: on, off, true, false, yes or no");
 	check_bad_args(ARGS("--kernel", ""), TD_REASON_CONFIG_VALUE, "--kernel: no value: a path");
-	check_bad_args(ARGS("--kernel"), TD_REASON_USAGE, "--kernel: needs a value: see tandem run --help");
+	check_bad_args(ARGS("--kernel"), TD_REASON_USAGE, "--kernel: needs a value: give --kernel VALUE");
 	check_bad_args(ARGS("--name", "a", "--name=b"), TD_REASON_USAGE, "--name: given twice: give it once");
-	check_bad_args(ARGS("-k", "x"), TD_REASON_USAGE, "-k: unknown flag: flags have two dashes");
+	check_bad_args(ARGS("-k", "x"), TD_REASON_USAGE, "-k: unknown option: options have two dashes");
 	check_bad_args(ARGS("a.yaml", "b.yaml"), TD_REASON_USAGE, "b.yaml: a second file: give one");
 	check_bad_args(ARGS("/nonexistent.yaml"), TD_REASON_CONFIG_FILE, "/nonexistent.yaml: open: No such file or directory");
 	check_bad_args(ARGS("/"), TD_REASON_CONFIG_FILE, "/: is a directory: give a YAML file");
-	check_bad_args(ARGS("--kernal", "x"), TD_REASON_CONFIG_KEY,
-		"--kernal: unknown key, did you mean '--kernel'? Known here: --name, --cpus, --memory, --kernel, --initramfs, --cmdline, "
-		"--serial, --disk, --rng, --debug-exit, --on-reboot, --log-level, --net");
-	check_bad_args(ARGS("--payload", "x"), TD_REASON_CONFIG_KEY,
-		"--payload: unknown key: known here: --name, --cpus, --memory, --kernel, --initramfs, --cmdline, --serial, --disk, --rng, "
-		"--debug-exit, --on-reboot, --log-level, --net");
+	check_bad_args(ARGS("--kernal", "x"), TD_REASON_USAGE,
+		"--kernal: unknown option, did you mean '--kernel'? Known here: --name, --cpus, --memory, --kernel, --initramfs, "
+		"--cmdline, "
+		"--serial, --disk, --rng, --debug-exit, --on-reboot, --log-level, --net, --help");
+	check_bad_args(ARGS("--payload", "x"), TD_REASON_USAGE,
+		"--payload: unknown option: known here: --name, --cpus, --memory, --kernel, --initramfs, --cmdline, --serial, --disk, "
+		"--rng, "
+		"--debug-exit, --on-reboot, --log-level, --net, --help");
 }
 
 static void flags_in_all_spellings(void **state)
