@@ -16,6 +16,8 @@
 #define TD_DOCTOR_FILE_MAX  (1U * 1024 * 1024) /* bytes of one file */
 #define TD_DOCTOR_NODES_MAX 100000U
 #define TD_DOCTOR_BYTES_MAX (64U * 1024 * 1024) /* of all files */
+/* of an archive, unpacked: all files, and of each node a header and its padding */
+#define TD_DOCTOR_ARCHIVE_MAX (TD_DOCTOR_BYTES_MAX + TD_DOCTOR_NODES_MAX * 1024U)
 
 enum td_doctor_kind {
 	TD_DOCTOR_SEEN, /* it is there; nothing else is known of it, or it is a directory */
@@ -47,8 +49,12 @@ bool td_doctor_store_has(const struct td_doctor_store *store, const char *path);
 void td_doctor_store_children(
 	const struct td_doctor_store *store, const char *dir, void (*call)(void *opaque, const char *name), void *opaque);
 
-/* A tar archive, uncompressed. Entries that are neither files, links nor directories are left out. -EBADMSG: it is none, or cut off. */
-int td_doctor_store_parse(struct td_doctor_store *store, FILE *in);
+/*
+ * A tar archive (ustar, pax, GNU), as it is or packed by gzip, xz or zstd. Entries that are neither files, symbolic links nor directories
+ * are left out. -EBADMSG: it is none, or cut off; -EINVAL: a path that is none; -EFBIG: beyond the limits.
+ */
+int td_doctor_store_parse(struct td_doctor_store *store, const void *data, size_t len_bytes, struct td_err *err);
+/* From a file, of which no more than TD_DOCTOR_ARCHIVE_MAX is read. */
 int td_doctor_store_load(struct td_doctor_store *store, const char *archive, struct td_err *err);
 /* Into a tar archive; into a directory that must not exist yet when `target` ends in "/". What was begun is removed on failure. */
 int td_doctor_store_save(const struct td_doctor_store *store, const char *target, struct td_err *err);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_kmod.c - libkmod's calls through a table that is filled by dlsym(3); their types are the header's own. */
+/* host_kmod.c - libkmod, opened where it is used (host/sys/host_library.h). */
 #include "host/provision/host_kmod.h"
 
 #include <dlfcn.h>
@@ -7,6 +7,8 @@
 #include <libkmod.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "host/sys/host_library.h"
 
 #define CALLS(X)                           \
 	X(kmod_new)                        \
@@ -19,25 +21,20 @@
 	X(kmod_module_unref_list)          \
 	X(kmod_list_next)
 
+struct calls {
+	CALLS(TD_HOST_LIBRARY_MEMBER)
+};
+
 struct kmod {
 	void *library;
 	struct kmod_ctx *ctx;
-#define CALL_MEMBER(name) __typeof__(name) *name;
-	CALLS(CALL_MEMBER)
-#undef CALL_MEMBER
+	struct calls calls;
 };
-
-static bool find_call(void *library, const char *name, void *member)
-{
-	void *address = dlsym(library, name);
-	memcpy(member, &address, sizeof(address)); /* ISO C knows no cast from object to function */
-	return address;
-}
 
 static void close_kmod(struct kmod *kmod)
 {
 	if (kmod->ctx)
-		kmod->kmod_unref(kmod->ctx);
+		kmod->calls.kmod_unref(kmod->ctx);
 	if (kmod->library)
 		dlclose(kmod->library);
 	*kmod = (struct kmod){0};
@@ -45,24 +42,24 @@ static void close_kmod(struct kmod *kmod)
 
 static int open_kmod(struct kmod *kmod, struct td_err *err)
 {
-	*kmod = (struct kmod){.library = dlopen("libkmod.so.2", RTLD_NOW | RTLD_LOCAL)};
-	bool all = kmod->library != NULL;
-#define CALL_FIND(name) all = all && find_call(kmod->library, #name, &kmod->name);
-	CALLS(CALL_FIND)
-#undef CALL_FIND
-	if (all)
-		kmod->ctx = kmod->kmod_new(NULL, NULL);
+	static const struct td_host_library_call names[] = {CALLS(TD_HOST_LIBRARY_CALL)};
+
+	*kmod = (struct kmod){.library = NULL};
+	int rc = td_host_library_open(
+		"libkmod.so.2", "libkmod2", TD_REASON_MODULE, names, TD_COUNT(names), &kmod->calls, &kmod->library, err);
+	if (rc)
+		return rc;
+	kmod->ctx = kmod->calls.kmod_new(NULL, NULL);
 	if (kmod->ctx)
 		return 0;
 	close_kmod(kmod);
-	(void)td_err_set(err, ENOENT, TD_REASON_MODULE, "libkmod.so.2: not there: apt-get install libkmod2");
-	return -ENOENT;
+	return td_err_set(err, ENOMEM, TD_REASON_MODULE, "libkmod: out of memory");
 }
 
 static struct kmod_list *look_up(struct kmod *kmod, const char *name)
 {
 	struct kmod_list *list = NULL;
-	return kmod->kmod_module_new_from_lookup(kmod->ctx, name, &list) < 0 ? NULL : list;
+	return kmod->calls.kmod_module_new_from_lookup(kmod->ctx, name, &list) < 0 ? NULL : list;
 }
 
 bool td_host_kmod_loaded(const char *name)
@@ -80,10 +77,10 @@ bool td_host_kmod_loaded(const char *name)
 		return false;
 	struct kmod_list *list = look_up(&kmod, name);
 	if (list) {
-		struct kmod_module *module = kmod.kmod_module_get_module(list);
-		state = kmod.kmod_module_get_initstate(module);
-		kmod.kmod_module_unref(module);
-		kmod.kmod_module_unref_list(list);
+		struct kmod_module *module = kmod.calls.kmod_module_get_module(list);
+		state = kmod.calls.kmod_module_get_initstate(module);
+		kmod.calls.kmod_module_unref(module);
+		kmod.calls.kmod_module_unref_list(list);
 	}
 	close_kmod(&kmod);
 	return state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE;
@@ -98,15 +95,16 @@ int td_host_kmod_load(const char *name, struct td_err *err)
 	struct kmod_list *list = look_up(&kmod, name);
 	if (!list)
 		r = td_err_set(err, ENOENT, TD_REASON_MODULE, "module %s: this kernel has none of this name", name);
-	for (struct kmod_list *item = list; item && !r; item = kmod.kmod_list_next(list, item)) {
-		struct kmod_module *module = kmod.kmod_module_get_module(item);
-		int problem = kmod.kmod_module_probe_insert_module(module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, NULL, NULL, NULL, NULL);
+	for (struct kmod_list *item = list; item && !r; item = kmod.calls.kmod_list_next(list, item)) {
+		struct kmod_module *module = kmod.calls.kmod_module_get_module(item);
+		int problem =
+			kmod.calls.kmod_module_probe_insert_module(module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, NULL, NULL, NULL, NULL);
 		if (problem < 0 && problem != -EEXIST)
 			r = td_err_sys(err, -problem, TD_REASON_MODULE, "module %s: load", name);
-		kmod.kmod_module_unref(module);
+		kmod.calls.kmod_module_unref(module);
 	}
 	if (list)
-		kmod.kmod_module_unref_list(list);
+		kmod.calls.kmod_module_unref_list(list);
 	close_kmod(&kmod);
 	return r;
 }

@@ -101,7 +101,7 @@ static void roots_that_are_none(void **state)
 	assert_int_equal(td_doctor_tree_open(trees_in_dir(state, "nothing", path), &tree, &err), -ENOENT);
 	assert_int_equal(err.reason, TD_REASON_USAGE);
 	trees_write_text(state, "text", "no archive");
-	assert_int_equal(td_doctor_tree_open(trees_in_dir(state, "text", path), &tree, &err), -EINVAL);
+	assert_int_equal(td_doctor_tree_open(trees_in_dir(state, "text", path), &tree, &err), -EBADMSG);
 	assert_int_equal(err.reason, TD_REASON_USAGE);
 	assert_int_equal(mkfifo(trees_in_dir(state, "pipe", path), 0600), 0);
 	assert_int_equal(td_doctor_tree_open(path, &tree, &err), -EINVAL);
