@@ -9,7 +9,6 @@
 
 #include "cli/client.h"
 #include "cli/cmd_verbs.h"
-#include "cli/host_fault.h"
 #include "cli/host_load.h"
 #include "cli/host_print.h"
 #include "core/json.h"
@@ -245,7 +244,6 @@ int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
 {
 	struct td_host_load load;
 	struct progress progress = {0};
-	struct td_host_fault fault;
 	unsigned changes = 0, wait_s = 0;
 	uint64_t start_ns = td_now_ns();
 	int rc = options->wait ? parse_wait(options->wait, &wait_s, err) : 0;
@@ -264,7 +262,6 @@ int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
 	load.engine.disconnect = options->disconnect;
 	load.engine.progress = show;
 	load.engine.progress_opaque = &progress;
-	td_host_fault_install(&fault, &load.engine);
 	rc = apply(&load, wait_s, &changes, err);
 	td_host_load_fini(&load);
 	if (!rc)

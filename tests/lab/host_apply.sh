@@ -9,6 +9,7 @@ set -euo pipefail
 
 STEP=${STEP:-19}
 CONF=$WORK/host.yaml
+faulty=$(dirname "$(command -v tandem)")/tests/tandem_fault # tandem with faults: TANDEM_HOST_FAULT
 
 write_rack() {
 	cat >"$CONF" <<-'EOF'
@@ -227,17 +228,17 @@ faults() {
 	host_picture >"$WORK/small"
 	count=$({ tandem host plan "$WORK/next.yaml" --json || true; } | jq '.changes | length')
 	printf 'from one file to the other: %d steps\n' "$count"
-	TANDEM_HOST_FAULT=fail:3 tandem host apply "$WORK/next.yaml" --json >"$WORK/failed.json" 2>/dev/null || true
+	TANDEM_HOST_FAULT=fail:3 "$faulty" host apply "$WORK/next.yaml" --json >"$WORK/failed.json" 2>/dev/null || true
 	check 'JSON of a failure: the reason, what was done, and that it was undone' jq -e '
 		.ok == false and .error.reason == "internal" and (.changes | length) == 2 and .failed.name and (.undone | length) == 3' "$WORK/failed.json"
 	for ((at = 1; at <= count; at += STEP)); do
 		for kind in fail fail-after; do
-			status_of 1 env TANDEM_HOST_FAULT=$kind:$at tandem host apply "$WORK/next.yaml" || fail "$kind:$at"
+			status_of 1 env TANDEM_HOST_FAULT=$kind:$at "$faulty" host apply "$WORK/next.yaml" || fail "$kind:$at"
 			says '; undone \[internal\]$' || fail "$kind:$at"
 			same_picture "$WORK/small" "$kind:$at" || fail "$kind:$at is not undone"
 		done
 		for kind in kill-before kill-after; do
-			status_of 137 env TANDEM_HOST_FAULT=$kind:$at tandem host apply "$WORK/next.yaml" || fail "$kind:$at"
+			status_of 137 env TANDEM_HOST_FAULT=$kind:$at "$faulty" host apply "$WORK/next.yaml" || fail "$kind:$at"
 			status_of 2 tandem host plan "$WORK/next.yaml" || fail "$kind:$at: plan"
 			# The next one finishes, or fails as well and then all is as it was before the first. After the last step nothing can fail.
 			if ((at / STEP % 2 || at == count)); then
@@ -245,7 +246,7 @@ faults() {
 				same_picture "$WORK/next" "$kind:$at" || fail "$kind:$at is not finished"
 				status_of 0 tandem host apply "$WORK/small.yaml" || fail "$kind:$at: back"
 			else
-				status_of 1 env TANDEM_HOST_FAULT=fail:1 tandem host apply "$WORK/next.yaml" || fail "$kind:$at: the next apply"
+				status_of 1 env TANDEM_HOST_FAULT=fail:1 "$faulty" host apply "$WORK/next.yaml" || fail "$kind:$at: the next apply"
 			fi
 			same_picture "$WORK/small" "$kind:$at" || fail "$kind:$at is not undone"
 		done
@@ -317,7 +318,7 @@ raced() {
 	tandem host apply "$CONF" >/dev/null
 	host_picture >"$WORK/before"
 	bdf=$(basename "$(readlink /sys/class/net/pf1/device/virtfn2)")
-	TANDEM_HOST_FAULT=stop-before:1 tandem host apply "$WORK/nothing.yaml" >"$WORK/answer" 2>&1 &
+	TANDEM_HOST_FAULT=stop-before:1 "$faulty" host apply "$WORK/nothing.yaml" >"$WORK/answer" 2>&1 &
 	pid=$!
 	until grep -q '^State:.T' "/proc/$pid/status"; do sleep 0.02; done
 	exec {HELD}<>"/run/tandem/vf-$bdf.lock"
