@@ -20,12 +20,9 @@
 #include "config/schema.h"
 #include "config/vm_schema.h"
 
-/* DIR/docs/REST, DIR being the checkout that this file was built from. */
 static void docs_path(char path[512], const char *rest)
 {
-	const char *end = strstr(__FILE__, "tests/unit/");
-	assert_non_null(end);
-	snprintf(path, 512, "%.*sdocs/%s", (int)(end - __FILE__), __FILE__, rest);
+	snprintf(path, 512, TESTS_CHECKOUT "/docs/%s", rest);
 }
 
 static char *read_docs(const char *rest)

@@ -141,10 +141,9 @@ static inline void trees_add(struct td_doctor_store *store, const char *text, co
 /* The good host of tests/unit/doctor, the caller's to free. */
 static inline char *trees_base(void)
 {
-	char path[512], *text = NULL;
+	char *text = NULL;
 	size_t room = 0;
-	const char *end = strstr(__FILE__, "doctor_trees.h");
-	snprintf(path, sizeof(path), "%.*sdoctor/good-host.tree", (int)(end - __FILE__), __FILE__);
+	static const char path[] = TESTS_CHECKOUT "/tests/unit/doctor/good-host.tree";
 	FILE *file = fopen(path, "r");
 	if (!file || getdelim(&text, &room, '\0', file) < 0)
 		fail_msg("%s: cannot be read", path);
