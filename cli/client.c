@@ -23,10 +23,10 @@ struct running {
 static int list_running(struct running *running, struct td_err *err)
 {
 	*running = (struct running){0};
-	int r = td_rundir_root(running->root, err);
-	if (!r)
-		r = td_rundir_list(running->root, &running->entry, &running->count, err);
-	for (unsigned i = 0; !r && i < running->count; i++) {
+	int rc = td_rundir_root(running->root, err);
+	if (!rc)
+		rc = td_rundir_list(running->root, &running->entry, &running->count, err);
+	for (unsigned i = 0; !rc && i < running->count; i++) {
 		if (!running->entry[i].alive)
 			continue;
 		running->alive_count++;
@@ -34,16 +34,17 @@ static int list_running(struct running *running, struct td_err *err)
 		size_t used = strlen(running->names);
 		snprintf(running->names + used, sizeof(running->names) - used, "%s%s", used ? ", " : "", running->entry[i].name);
 	}
-	return r;
+	return rc;
 }
 
 int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err)
 {
 	struct running running;
-	int r = list_running(&running, err);
+	int rc = list_running(&running, err);
 	td_auto_free struct td_rundir_entry *entries = running.entry;
-	if (r)
-		return r;
+
+	if (rc)
+		return rc;
 	if (!name && running.alive_count == 1)
 		name = entries[running.alive_index].name;
 	for (unsigned i = 0; name && i < running.count; i++) {
@@ -63,28 +64,30 @@ int td_client_find_vm(const char *name, char ret_name[64], struct td_err *err)
 int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err)
 {
 	char root[TD_RUNDIR_PATH_MAX], path[TD_RUNDIR_PATH_MAX + 80];
-	int r = td_rundir_root(root, err);
-	if (r)
-		return r;
+	int rc = td_rundir_root(root, err);
+
+	if (rc)
+		return rc;
 	snprintf(path, sizeof(path), "%s/%s/control.sock", root, vm);
-	r = td_control_call(path, command, args, timeout_ms, ret_result, err);
-	if (r == -ENOENT || r == -ECONNREFUSED)
-		return td_err_set(err, -r, TD_REASON_VM_NOT_FOUND, "vm %s: does not listen: it is starting, or ending", vm);
-	return r;
+	rc = td_control_call(path, command, args, timeout_ms, ret_result, err);
+	if (rc == -ENOENT || rc == -ECONNREFUSED)
+		return td_err_set(err, -rc, TD_REASON_VM_NOT_FOUND, "vm %s: does not listen: it is starting, or ending", vm);
+	return rc;
 }
 
 int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, json_t **ret_flip, struct td_err *err)
 {
 	json_t *info = NULL;
 	json_t *args = json_pack("{s:o, s:o, s:b}", "nic", td_json_text(nic), "to", td_json_text(to), "cold", (int)cold);
-	int r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
+	int rc = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
 	const json_t *limit = json_object_get(info, "flip_limit_ms"); /* a VM started by an older tandem does not say */
 	json_int_t limit_ms = limit ? json_integer_value(limit) : OLD_FLIP_LIMIT_MS;
-	if (!r)
-		r = td_client_call(vm, "nic-switch", args, (int)TD_MIN(limit_ms, INT32_MAX / 2) + TD_CLIENT_WAIT_MS, ret_flip, err);
+
+	if (!rc)
+		rc = td_client_call(vm, "nic-switch", args, (int)TD_MIN(limit_ms, INT32_MAX / 2) + TD_CLIENT_WAIT_MS, ret_flip, err);
 	json_decref(args);
 	json_decref(info);
-	return r;
+	return rc;
 }
 
 static bool vm_has_nic(const char *vm, const char *nic)
@@ -92,11 +95,13 @@ static bool vm_has_nic(const char *vm, const char *nic)
 	json_t *list = NULL, *item;
 	size_t i;
 	bool found = false;
+
 	if (td_client_call(vm, "nic-list", NULL, TD_CLIENT_WAIT_MS, &list, NULL))
 		return false;
 	json_array_foreach(list, i, item)
 	{
 		const char *id = json_string_value(json_object_get(item, "id"));
+
 		found = found || (id && !strcmp(id, nic));
 	}
 	json_decref(list);
@@ -107,6 +112,7 @@ int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const c
 {
 	const char *slash = strchr(nic, '/');
 	char before[64];
+
 	*ret_nic = slash ? slash + 1 : nic;
 	if (slash && vm)
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "%.64s: names the VM already: leave --vm out", nic);
@@ -117,17 +123,17 @@ int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const c
 	if (vm)
 		return td_client_find_vm(vm, ret_vm, err);
 	struct running running;
-	int r = list_running(&running, err);
+	int rc = list_running(&running, err);
 	td_auto_free struct td_rundir_entry *entries = running.entry;
 	unsigned owners = 0;
-	for (unsigned i = 0; !r && i < running.count; i++) {
+	for (unsigned i = 0; !rc && i < running.count; i++) {
 		if (!entries[i].alive || !vm_has_nic(entries[i].name, nic))
 			continue;
 		owners++;
 		memcpy(ret_vm, entries[i].name, sizeof(entries[i].name));
 	}
-	if (r || owners == 1)
-		return r;
+	if (rc || owners == 1)
+		return rc;
 	if (owners)
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic %.32s: %u VMs have one of this name: say VM/%.32s", nic, owners, nic);
 	return td_err_set(err, ENOENT, TD_REASON_NIC_NOT_FOUND, "nic %.32s: no running VM has it; running: %s", nic,

@@ -15,6 +15,7 @@ void td_client_print_json(const json_t *value)
 void td_client_print_failure(const struct td_err *err, const json_t *detail)
 {
 	json_t *object = json_pack("{s:b, s:o}", "ok", 0, "error", td_control_error_json(err));
+
 	json_object_update(object, (json_t *)(uintptr_t)detail); /* of NULL: refused, and nothing is lost */
 	td_client_print_json(object);
 	json_decref(object);
@@ -38,6 +39,7 @@ static const char *scalar_text(const json_t *value, char text[64])
 const char *td_client_cell(const json_t *object, const char *path, char ret_text[64])
 {
 	char name[32];
+
 	for (const char *dot; (dot = strchr(path, '.')); path = dot + 1) {
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - path), path);
 		object = json_object_get(object, name);
@@ -45,16 +47,18 @@ const char *td_client_cell(const json_t *object, const char *path, char ret_text
 	return scalar_text(json_object_get(object, path), ret_text);
 }
 
-static void print_lines(const json_t *object, const char *prefix)
+static void client_print_print_lines(const json_t *object, const char *prefix)
 {
 	const char *key;
 	json_t *value;
+
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 	{
 		char path[96], text[64];
+
 		snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix ? "." : "", key);
 		if (json_is_object(value))
-			print_lines(value, path);
+			client_print_print_lines(value, path);
 		else if (!json_is_array(value))
 			printf("%s: %s\n", path, scalar_text(value, text));
 	}
@@ -62,5 +66,5 @@ static void print_lines(const json_t *object, const char *prefix)
 
 void td_client_print_lines(const json_t *object)
 {
-	print_lines(object, "");
+	client_print_print_lines(object, "");
 }

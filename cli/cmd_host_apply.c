@@ -35,6 +35,7 @@ static int host_begin(struct td_host_load *load, const struct td_cmd_options *op
 static bool needs_reboot(const struct td_host_config *config)
 {
 	bool vfio = false, groups = false;
+
 	for (unsigned i = 0; i < config->pool_count; i++)
 		vfio = vfio || config->pool[i].device_type == TD_HOST_VFIO_PCI;
 	DIR *dir = vfio ? opendir("/sys/kernel/iommu_groups") : NULL;
@@ -48,14 +49,16 @@ static bool needs_reboot(const struct td_host_config *config)
 static unsigned total_ms(const struct td_host_plan *plan)
 {
 	unsigned ms = 0;
+
 	for (unsigned i = 0; i < plan->count; i++)
 		ms += plan->step[i].estimate_ms;
 	return ms;
 }
 
-static void print_plan_json(const struct td_host_look *look, bool reboot, const struct td_err *refused, bool unfinished)
+static void cmd_host_apply_print_plan_json(const struct td_host_look *look, bool reboot, const struct td_err *refused, bool unfinished)
 {
 	json_t *steps = json_array();
+
 	for (unsigned i = 0; i < look->plan.count; i++)
 		if (look->plan.step[i].to)
 			json_array_append_new(steps, td_host_print_step_json(&look->plan.step[i]));
@@ -68,9 +71,10 @@ static void print_plan_json(const struct td_host_look *look, bool reboot, const 
 	json_decref(answer);
 }
 
-static void print_plan(const struct td_host_look *look, bool reboot, const struct td_err *refused, bool unfinished)
+static void cmd_host_apply_print_plan(const struct td_host_look *look, bool reboot, const struct td_err *refused, bool unfinished)
 {
 	unsigned count = td_host_diff_count(&look->plan), ms = total_ms(&look->plan);
+
 	if (count)
 		td_host_print_plan(look);
 	if (unfinished)
@@ -97,7 +101,7 @@ int td_cmd_host_plan(const struct td_cmd_options *options, struct td_err *err)
 	bool reboot = needs_reboot(&load.config), unfinished = load.record.journal.count > 0;
 	td_host_kernel_probe_groups(&look);
 	(void)td_host_allow(&look.is, &look.want, &look.plan, false, false, &refused);
-	(options->json ? print_plan_json : print_plan)(&look, reboot, &refused, unfinished);
+	(options->json ? cmd_host_apply_print_plan_json : cmd_host_apply_print_plan)(&look, reboot, &refused, unfinished);
 	rc = td_host_diff_count(&look.plan) || unfinished ? EXIT_DIFFERS : 0;
 	td_host_look_fini(&look);
 	td_host_load_fini(&load);
@@ -119,6 +123,7 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 		json_t *objects = td_host_print_status_json(&look, &off);
 		json_t *answer = json_pack("{s:b, s:b, s:o}", "in_sync", (int)(off == 0), "unfinished",
 			(int)(load.record.journal.count > 0), "objects", objects);
+
 		td_client_print_json(answer);
 		json_decref(answer);
 	} else {
@@ -147,6 +152,7 @@ struct progress {
 static void show_text(enum td_host_progress what, const struct td_host_step *step, unsigned index, unsigned count, uint64_t duration_ns)
 {
 	char text[160];
+
 	td_host_diff_print(step, what == TD_HOST_STEP_UNDONE, text, sizeof(text));
 	switch (what) {
 	case TD_HOST_STEP_BEGINS:
@@ -165,10 +171,11 @@ static void show_text(enum td_host_progress what, const struct td_host_step *ste
 	fflush(stdout);
 }
 
-static void show(
+static void cmd_host_apply_show(
 	void *opaque, enum td_host_progress what, const struct td_host_step *step, unsigned index, unsigned count, uint64_t duration_ns)
 {
 	struct progress *progress = opaque;
+
 	if (!progress->steps) {
 		show_text(what, step, index, count, duration_ns);
 		return;
@@ -185,35 +192,38 @@ static void show(
 	json_array_append_new(what == TD_HOST_STEP_DONE ? progress->steps : progress->undone, item);
 }
 
-static int apply(struct td_host_load *load, unsigned wait_s, unsigned *ret_changes, struct td_err *err)
+static int cmd_host_apply_apply(struct td_host_load *load, unsigned wait_s, unsigned *ret_changes, struct td_err *err)
 {
 	struct td_host_look look;
 	td_auto_close int lock = -1;
-	int r = td_host_load_lock(load, &lock, err);
+	int rc = td_host_load_lock(load, &lock, err);
+
 	/* The record may have changed until the lock was ours. */
-	if (!r) {
+	if (!rc) {
 		td_host_record_fini(&load->record);
-		r = td_host_record_load(load->run_dir, &load->record, err);
+		rc = td_host_record_load(load->run_dir, &load->record, err);
 	}
-	if (!r && wait_s)
-		r = td_host_load_wait(load, wait_s, err);
-	if (!r)
-		r = td_host_look(&load->engine, &look, err);
-	if (r)
-		return r;
+	if (!rc && wait_s)
+		rc = td_host_load_wait(load, wait_s, err);
+	if (!rc)
+		rc = td_host_look(&load->engine, &look, err);
+	if (rc)
+		return rc;
 	td_host_kernel_probe_groups(&look);
 	*ret_changes = td_host_diff_count(&look.plan);
-	r = td_host_apply(&load->engine, &look, err);
+	rc = td_host_apply(&load->engine, &look, err);
 	td_host_kernel_guard(&load->kernel, &look);
 	td_host_look_fini(&look);
-	return r ? r : td_host_load_check_unchanged(load, err);
+	return rc ? rc : td_host_load_check_unchanged(load, err);
 }
 
-static void print_applied(const struct progress *progress, unsigned changes, uint64_t start_ns)
+static void cmd_host_apply_print_applied(const struct progress *progress, unsigned changes, uint64_t start_ns)
 {
 	double ms = (double)(td_now_ns() - start_ns) / 1e6;
+
 	if (progress->steps) {
 		json_t *answer = json_pack("{s:O, s:i, s:f}", "changes", progress->steps, "changed", (int)changes, "duration_ms", ms);
+
 		td_client_print_json(answer);
 		json_decref(answer);
 	} else if (changes) {
@@ -260,12 +270,12 @@ int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
 	}
 	load.engine.force = options->force;
 	load.engine.disconnect = options->disconnect;
-	load.engine.progress = show;
+	load.engine.progress = cmd_host_apply_show;
 	load.engine.progress_opaque = &progress;
-	rc = apply(&load, wait_s, &changes, err);
+	rc = cmd_host_apply_apply(&load, wait_s, &changes, err);
 	td_host_load_fini(&load);
 	if (!rc)
-		print_applied(&progress, changes, start_ns);
+		cmd_host_apply_print_applied(&progress, changes, start_ns);
 	else if (progress.steps)
 		*options->ret_detail = progress_detail(&progress);
 	json_decref(progress.steps);

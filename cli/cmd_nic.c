@@ -12,21 +12,23 @@
 #include "machine/rundir.h"
 
 /* The NICs of all living VMs, each with its VM's name. A VM that does not answer has one line all the same; nobody knows its NICs. */
-static int collect(const char *vm, json_t *list, struct td_err *err)
+static int cmd_nic_collect(const char *vm, json_t *list, struct td_err *err)
 {
 	char root[TD_RUNDIR_PATH_MAX];
 	td_auto_free struct td_rundir_entry *entries = NULL;
 	unsigned count = 0;
-	int r = td_rundir_root(root, err);
-	if (!r)
-		r = td_rundir_list(root, &entries, &count, err);
-	for (unsigned i = 0; !r && i < count; i++) {
+	int rc = td_rundir_root(root, err);
+
+	if (!rc)
+		rc = td_rundir_list(root, &entries, &count, err);
+	for (unsigned i = 0; !rc && i < count; i++) {
 		json_t *nics = NULL, *nic;
 		size_t index;
+
 		if (!entries[i].alive || (vm && strcmp(vm, entries[i].name) != 0))
 			continue;
 		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL)) {
-			r = vm ? err->code : 0;
+			rc = vm ? err->code : 0;
 			json_array_append_new(list, json_pack("{s:s, s:o}", "state", "silent", "vm", td_json_text(entries[i].name)));
 		}
 		json_array_foreach(nics, index, nic)
@@ -36,20 +38,22 @@ static int collect(const char *vm, json_t *list, struct td_err *err)
 		}
 		json_decref(nics);
 	}
-	return r;
+	return rc;
 }
 
-static void print_nics(const json_t *list)
+static void cmd_nic_print_nics(const json_t *list)
 {
 	static const char *const columns[] = {"VM", "NIC", "MODE", "PATH", "STATE", "MAC", "VF", "PF", "TAP", "BRIDGE", NULL};
 	static const char *const members[] = {"vm", "id", "mode", "path", "state", "mac", "vf.bdf", "vf.pf", "tap", "bridge"};
 	struct td_table *table = td_table_create(columns);
 	size_t i;
 	json_t *nic;
+
 	json_array_foreach((json_t *)(uintptr_t)list, i, nic)
 	{
 		char text[TD_COUNT(members)][64];
 		const char *cells[TD_COUNT(members)];
+
 		for (unsigned c = 0; c < TD_COUNT(members); c++)
 			cells[c] = td_client_cell(nic, members[c], text[c]);
 		td_table_add(table, cells);
@@ -57,21 +61,22 @@ static void print_nics(const json_t *list)
 	td_table_print(table);
 }
 
-static int run_list(const struct td_cmd_options *options, struct td_err *err)
+static int cmd_nic_run_list(const struct td_cmd_options *options, struct td_err *err)
 {
 	const char *vm = options->vm ? options->vm : options->word[0];
 	char name[64];
-	int r = vm ? td_client_find_vm(vm, name, err) : 0;
-	if (r)
-		return r;
+	int rc = vm ? td_client_find_vm(vm, name, err) : 0;
+
+	if (rc)
+		return rc;
 	json_t *list = json_array();
-	r = collect(vm, list, err);
-	if (!r && options->json)
+	rc = cmd_nic_collect(vm, list, err);
+	if (!rc && options->json)
 		td_client_print_json(list);
-	else if (!r)
-		print_nics(list);
+	else if (!rc)
+		cmd_nic_print_nics(list);
 	json_decref(list);
-	return r;
+	return rc;
 }
 
 /* "quiesce 210.4, swap 1.2": phases that took time. */
@@ -80,6 +85,7 @@ static void phases_text(const json_t *phases, char *text, size_t len)
 	const char *name;
 	json_t *ms;
 	size_t used = 0;
+
 	*text = '\0';
 	json_object_foreach((json_t *)(uintptr_t)phases, name, ms)
 	{
@@ -92,21 +98,24 @@ static void phases_text(const json_t *phases, char *text, size_t len)
 static const char *blackout_text(const json_t *flip, const char *member, char text[64])
 {
 	json_t *ms = json_object_get(flip, member);
+
 	if (!json_is_number(ms))
 		return "-";
 	snprintf(text, 64, "%.1f ms", json_number_value(ms));
 	return text;
 }
 
-static void print_flips(const json_t *flips)
+static void cmd_nic_print_flips(const json_t *flips)
 {
 	static const char *const columns[] = {"TO", "DONE", "REASON", "TOTAL", "BLACKOUT-RX", "BLACKOUT-TX", "PHASES (ms)", NULL};
 	struct td_table *table = json_array_size(flips) ? td_table_create(columns) : NULL;
 	size_t i;
 	json_t *flip;
+
 	json_array_foreach((json_t *)(uintptr_t)flips, i, flip)
 	{
 		char text[6][64], phases[256];
+
 		phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
 		const char *cells[] = {td_client_cell(flip, "to", text[0]), json_is_true(json_object_get(flip, "ok")) ? "yes" : "no",
 			td_client_cell(flip, "reason", text[2]), blackout_text(flip, "total_ms", text[3]),
@@ -116,32 +125,34 @@ static void print_flips(const json_t *flips)
 	td_table_print(table);
 }
 
-static int run_info(const struct td_cmd_options *options, struct td_err *err)
+static int cmd_nic_run_info(const struct td_cmd_options *options, struct td_err *err)
 {
 	char vm[64];
 	const char *nic;
 	json_t *info = NULL;
-	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
-	if (r)
-		return r;
+	int rc = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
+
+	if (rc)
+		return rc;
 	json_t *args = json_pack("{s:o}", "nic", td_json_text(nic));
-	r = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
+	rc = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
 	json_decref(args);
-	if (!r && options->json) {
+	if (!rc && options->json) {
 		td_client_print_json(info);
-	} else if (!r) {
+	} else if (!rc) {
 		printf("vm: %s\n", vm);
 		td_client_print_lines(info);
-		print_flips(json_object_get(info, "flips"));
+		cmd_nic_print_flips(json_object_get(info, "flips"));
 	}
 	json_decref(info);
-	return r;
+	return rc;
 }
 
 /* "web1/net0: to emulated, request to done 311.2 ms, blackout rx 12.0 ms tx 3.1 ms; ms: quiesce 210.4, swap 1.2" */
-static void print_switch(const char *vm, const char *nic, const json_t *flip)
+static void cmd_nic_print_switch(const char *vm, const char *nic, const json_t *flip)
 {
 	char text[3][64], total[64], phases[256];
+
 	if (!json_is_true(json_object_get(flip, "changed"))) {
 		printf("%s/%s: is on path %s already\n", vm, nic, td_client_cell(flip, "to", text[0]));
 		return;
@@ -152,27 +163,28 @@ static void print_switch(const char *vm, const char *nic, const json_t *flip)
 		blackout_text(flip, "blackout_tx_ms", text[2]), *phases ? "; ms: " : "", phases);
 }
 
-static int run_switch(const struct td_cmd_options *options, struct td_err *err)
+static int cmd_nic_run_switch(const struct td_cmd_options *options, struct td_err *err)
 {
 	char vm[64];
 	const char *nic;
 	json_t *flip = NULL;
+
 	if (!options->to || (strcmp(options->to, "vf") != 0 && strcmp(options->to, "emulated") != 0))
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --to vf or --to emulated");
 	if (options->cold && *options->to == 'v')
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --cold gives the VF back, so it goes with --to emulated");
-	int r = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
-	if (r)
-		return r;
-	r = td_client_switch(vm, nic, options->to, options->cold, &flip, err);
-	if (!r && options->json)
+	int rc = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
+	if (rc)
+		return rc;
+	rc = td_client_switch(vm, nic, options->to, options->cold, &flip, err);
+	if (!rc && options->json)
 		td_client_print_json(flip);
-	else if (!r)
-		print_switch(vm, nic, flip);
+	else if (!rc)
+		cmd_nic_print_switch(vm, nic, flip);
 	else if (flip)
 		*options->ret_detail = json_pack("{s:O}", "flip", flip);
 	json_decref(flip);
-	return r;
+	return rc;
 }
 
 #define OPTION_VM TD_CMD_OPTION("vm", "NAME", vm, "of this VM")
@@ -187,21 +199,26 @@ static const struct td_args_option switch_options[] = {
 };
 
 static const struct td_cmd_verb verbs[] = {
-	{.name = "list", .words = "[VM]", .help = "all hybrid NICs, or one VM's", .options = nic_options, .words_max = 1, .run = run_list},
+	{.name = "list",
+		.words = "[VM]",
+		.help = "all hybrid NICs, or one VM's",
+		.options = nic_options,
+		.words_max = 1,
+		.run = cmd_nic_run_list},
 	{.name = "info",
 		.words = "NIC",
 		.help = "paths, counters and past flips of a NIC",
 		.options = nic_options,
 		.words_min = 1,
 		.words_max = 1,
-		.run = run_info},
+		.run = cmd_nic_run_info},
 	{.name = "switch",
 		.words = "NIC",
 		.help = "flip it to the other path; --cold gives the VF back",
 		.options = switch_options,
 		.words_min = 1,
 		.words_max = 1,
-		.run = run_switch},
+		.run = cmd_nic_run_switch},
 };
 
 const struct td_cmd_verbs td_cmd_nic_verbs = {"nic", "NIC is VM/NIC, or NIC alone where one running VM has it.\n", verbs, TD_COUNT(verbs)};

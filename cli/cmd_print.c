@@ -12,7 +12,7 @@
 #include "config/schema.h"
 #include "config/vm_schema.h"
 
-static void print_reasons(void)
+static void cmd_print_print_reasons(void)
 {
 	puts("# Reason codes\n\n"
 	     "Every error ends in a reason code in brackets. With `--json`, standard output carries it too:\n"
@@ -28,6 +28,7 @@ int td_cmd_print(int argc, char **argv)
 {
 	const char *what = argc == 1 ? argv[0] : "";
 	struct td_err err;
+
 	if (!strcmp(what, "keys")) {
 		td_schema_print_man(td_vm_config_keys(), stdout);
 		return 0;
@@ -41,7 +42,7 @@ int td_cmd_print(int argc, char **argv)
 		return 0;
 	}
 	if (!strcmp(what, "reasons")) {
-		print_reasons();
+		cmd_print_print_reasons();
 		return 0;
 	}
 	if (!strcmp(what, "doctor")) {

@@ -11,7 +11,7 @@
 #include "machine/machine.h"
 #include "machine/rundir.h"
 
-static int print_help(void)
+static int cmd_run_print_help(void)
 {
 	puts("usage: tandem run [VM.yaml] [FLAG VALUE]...\n"
 	     "\n"
@@ -27,34 +27,36 @@ static int print_help(void)
 	return 0;
 }
 
-static int run_machine(const struct td_vm_file_config *config, const char *run_dir, int *ret_status, struct td_err *err)
+static int cmd_run_run_machine(const struct td_vm_file_config *config, const char *run_dir, int *ret_status, struct td_err *err)
 {
 	struct td_machine *machine = calloc(1, sizeof(*machine));
+
 	if (!machine)
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
-	int r = td_machine_init(machine, config, run_dir, err);
-	if (!r)
-		r = td_machine_run(machine, ret_status, err);
+	int rc = td_machine_init(machine, config, run_dir, err);
+	if (!rc)
+		rc = td_machine_run(machine, ret_status, err);
 	td_machine_fini(machine);
 	free(machine);
-	return r;
+	return rc;
 }
 
-static int run(const struct td_vm_file_config *config, int *ret_status, struct td_err *err)
+static int cmd_run_run(const struct td_vm_file_config *config, int *ret_status, struct td_err *err)
 {
 	struct td_rundir dir;
 	char root[TD_RUNDIR_PATH_MAX];
-	int r = td_rundir_root(root, err);
-	if (r)
-		return r;
+	int rc = td_rundir_root(root, err);
+
+	if (rc)
+		return rc;
 	if (td_rundir_recover(root, err))
 		td_warn("%s [%s]", err->text, td_reason_name(err->reason)); /* what another VM left does not stop this one */
-	r = td_rundir_create(&dir, root, config->name, err);
-	if (r)
-		return r;
-	r = run_machine(config, dir.path, ret_status, err);
+	rc = td_rundir_create(&dir, root, config->name, err);
+	if (rc)
+		return rc;
+	rc = cmd_run_run_machine(config, dir.path, ret_status, err);
 	td_rundir_remove(&dir);
-	return r;
+	return rc;
 }
 
 int td_cmd_run(int argc, char **argv)
@@ -62,12 +64,13 @@ int td_cmd_run(int argc, char **argv)
 	struct td_vm_file_config config;
 	struct td_err err = {0};
 	int status = 0;
+
 	if (td_vm_config_wants_help(argc, argv))
-		return print_help();
+		return cmd_run_print_help();
 	if (td_vm_config_from_args(&config, argc, argv, &err))
 		return td_cmd_fail(&err);
 	td_log_set_level(config.log_level);
-	int r = run(&config, &status, &err);
+	int rc = cmd_run_run(&config, &status, &err);
 	td_vm_config_fini(&config);
-	return r ? td_cmd_fail(&err) : status;
+	return rc ? td_cmd_fail(&err) : status;
 }

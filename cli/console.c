@@ -21,10 +21,11 @@ struct console {
 	bool escaped, left;
 };
 
-static bool write_all(int fd, const char *data, size_t len)
+static bool console_write_all(int fd, const char *data, size_t len)
 {
 	while (len) {
 		ssize_t n = write(fd, data, len);
+
 		if (n < 0 && errno != EINTR)
 			return false;
 		data += TD_MAX(n, 0);
@@ -34,11 +35,13 @@ static bool write_all(int fd, const char *data, size_t len)
 }
 
 /* What goes to the guest, in place; sets left at Ctrl-A x. */
-static size_t filter(struct console *console, char *data, size_t len)
+static size_t console_filter(struct console *console, char *data, size_t len)
 {
 	size_t kept = 0;
+
 	for (size_t i = 0; i < len && !console->left; i++) {
 		bool was_escaped = console->escaped;
+
 		console->escaped = !was_escaped && data[i] == CTRL_A;
 		if (was_escaped && data[i] == 'x')
 			console->left = true;
@@ -52,12 +55,13 @@ static void take_input(struct console *console)
 {
 	char data[512];
 	ssize_t n = read(console->source[INPUT].fd, data, sizeof(data));
+
 	if (n <= 0) {
 		console->source[INPUT].fd = -1; /* poll leaves it out */
 		return;
 	}
-	size_t kept = filter(console, data, (size_t)n);
-	if (!write_all(console->source[GUEST].fd, data, kept))
+	size_t kept = console_filter(console, data, (size_t)n);
+	if (!console_write_all(console->source[GUEST].fd, data, kept))
 		console->left = true;
 }
 
@@ -65,11 +69,12 @@ static void take_output(struct console *console)
 {
 	char data[4096];
 	ssize_t n = read(console->source[GUEST].fd, data, sizeof(data));
-	if (n <= 0 || !write_all(STDOUT_FILENO, data, (size_t)n))
+
+	if (n <= 0 || !console_write_all(STDOUT_FILENO, data, (size_t)n))
 		console->left = true; /* EIO: the VM has ended */
 }
 
-static void pump(struct console *console)
+static void console_pump(struct console *console)
 {
 	while (!console->left) {
 		if (poll(console->source, SOURCES, -1) < 0 && errno != EINTR)
@@ -99,6 +104,7 @@ int td_console_connect(const char *pty_path, struct td_err *err)
 {
 	struct termios before, raw, guest;
 	td_auto_close int pty_fd = open(pty_path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
 	if (pty_fd < 0)
 		return td_err_sys(err, errno, TD_REASON_SERIAL, "console %s", pty_path);
 	if (!tcgetattr(pty_fd, &guest)) { /* the guest echoes and edits by itself */
@@ -116,7 +122,7 @@ int td_console_connect(const char *pty_path, struct td_err *err)
 		cfmakeraw(&raw);
 		tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	}
-	pump(&console);
+	console_pump(&console);
 	if (terminal)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
 	return 0;

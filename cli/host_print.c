@@ -18,17 +18,18 @@ static bool is_next_vf(const char *a, const char *b)
 {
 	char pf_a[16], pf_b[16];
 	unsigned vf_a, vf_b;
+
 	return td_host_state_split_vf(a, pf_a, &vf_a) && td_host_state_split_vf(b, pf_b, &vf_b) && !strcmp(pf_a, pf_b) && vf_b == vf_a + 1;
 }
 
 /* b does to the next VF what a does to its own. */
-static bool continues(const struct td_host_step *a, const struct td_host_step *b)
+static bool host_print_continues(const struct td_host_step *a, const struct td_host_step *b)
 {
 	return a->kind == TD_HOST_VF && b->kind == TD_HOST_VF && a->attr == b->attr && same_text(a->from, b->from) &&
 	       same_text(a->to, b->to) && same_text(a->disturbs, b->disturbs) && is_next_vf(a->name, b->name);
 }
 
-static const char *duration_text(unsigned ms, char text[32])
+static const char *host_print_duration_text(unsigned ms, char text[32])
 {
 	if (ms >= 1000)
 		snprintf(text, 32, "%u.%u s", ms / 1000, ms % 1000 / 100);
@@ -43,13 +44,15 @@ void td_host_print_plan(const struct td_host_look *look)
 	struct td_table *table = td_table_create(columns);
 	const struct td_host_plan *plan = &look->plan;
 	unsigned number = 0;
+
 	for (unsigned i = 0; i < plan->count; i++) {
 		const struct td_host_step *first = &plan->step[i], *last = first;
 		char index[16], object[TD_HOST_NAME_BYTES + 16], change[160], duration[32];
 		unsigned ms = first->estimate_ms;
+
 		if (!first->to)
 			continue;
-		for (; i + 1 < plan->count && continues(last, &plan->step[i + 1]); i++) {
+		for (; i + 1 < plan->count && host_print_continues(last, &plan->step[i + 1]); i++) {
 			last = &plan->step[i + 1];
 			ms += last->estimate_ms;
 		}
@@ -57,7 +60,8 @@ void td_host_print_plan(const struct td_host_look *look)
 		snprintf(object, sizeof(object), "%s%s%s", first->name, last == first ? "" : "-",
 			last == first ? "" : strrchr(last->name, '/') + 1);
 		td_host_diff_print(first, false, change, sizeof(change));
-		const char *cells[] = {index, object, change, duration_text(ms, duration), first->disturbs ? first->disturbs : "-"};
+		const char *cells[] = {
+			index, object, change, host_print_duration_text(ms, duration), first->disturbs ? first->disturbs : "-"};
 		td_table_add(table, cells);
 	}
 	td_table_print(table);
@@ -79,11 +83,13 @@ static bool is_first_of_object(const struct td_host_look *look, const struct td_
 static unsigned differences_text(const struct td_host_look *look, enum td_host_kind kind, const char *name, char *text, size_t len)
 {
 	unsigned count = 0;
+
 	*text = '\0';
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
 		char one[160];
 		size_t used = strlen(text);
+
 		if (!step->to || step->kind != kind || strcmp(step->name, name) != 0)
 			continue;
 		td_host_diff_print(step, false, one, sizeof(one));
@@ -96,6 +102,7 @@ static unsigned differences_text(const struct td_host_look *look, enum td_host_k
 static const char *note_of(const struct td_host_look *look, enum td_host_kind kind, const char *name)
 {
 	const struct td_host_object *is = td_host_state_find(&look->is, kind, name);
+
 	if (is && is->value[TD_HOST_ATTR_HOLDER])
 		return is->value[TD_HOST_ATTR_HOLDER];
 	if (is && kind == TD_HOST_LINK && td_host_state_is(is, TD_HOST_ATTR_UP, "yes") && td_host_state_is(is, TD_HOST_ATTR_CARRIER, "no"))
@@ -118,10 +125,11 @@ static unsigned fill_row(const struct td_host_look *look, enum td_host_kind kind
 	return differences_text(look, kind, name, row->how, sizeof(row->how));
 }
 
-static void add_row(struct td_table *table, const struct row *row)
+static void host_print_add_row(struct td_table *table, const struct row *row)
 {
 	char object[2 * TD_HOST_NAME_BYTES];
 	bool range = strcmp(row->first, row->last) != 0;
+
 	snprintf(object, sizeof(object), "%s%s%s", row->first, range ? "-" : "", range ? strrchr(row->last, '/') + 1 : "");
 	const char *cells[] = {td_host_state_kind_name(row->kind), object, *row->how ? "differs" : "in sync", *row->how ? row->how : "-",
 		*row->note ? row->note : "-"};
@@ -144,22 +152,24 @@ unsigned td_host_print_status(const struct td_host_look *look)
 	struct td_table *table = td_table_create(columns);
 	struct row row, next;
 	unsigned off = 0;
+
 	for (unsigned i = 0; i < look->want.count; i++) {
 		off += fill_row(look, look->want.object[i].kind, look->want.object[i].name, &next) > 0;
 		if (i && extend_row(&row, &next))
 			continue;
 		if (i)
-			add_row(table, &row);
+			host_print_add_row(table, &row);
 		row = next;
 	}
 	if (look->want.count)
-		add_row(table, &row);
+		host_print_add_row(table, &row);
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
+
 		if (!step->to || !is_first_of_object(look, step))
 			continue;
 		off += fill_row(look, step->kind, step->name, &row) > 0;
-		add_row(table, &row);
+		host_print_add_row(table, &row);
 	}
 	td_table_print(table);
 	return off;
@@ -170,6 +180,7 @@ unsigned td_host_print_status(const struct td_host_look *look)
 json_t *td_host_print_step_json(const struct td_host_step *step)
 {
 	char text[160];
+
 	td_host_diff_print(step, false, text, sizeof(text));
 	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:i, s:o}", "kind", td_host_state_kind_name(step->kind), "name",
 		td_json_text(step->name), "attribute", td_host_state_attr_name(step->attr), "from", td_json_text(step->from), "to",
@@ -180,8 +191,10 @@ json_t *td_host_print_step_json(const struct td_host_step *step)
 static json_t *object_json(const struct td_host_look *look, enum td_host_kind kind, const char *name, unsigned *ret_off)
 {
 	json_t *differences = json_array();
+
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
+
 		if (step->to && step->kind == kind && !strcmp(step->name, name))
 			json_array_append_new(differences, json_pack("{s:s, s:o, s:o}", "attribute", td_host_state_attr_name(step->attr),
 								   "is", td_json_text(step->from), "should", td_json_text(step->to)));
@@ -195,11 +208,13 @@ static json_t *object_json(const struct td_host_look *look, enum td_host_kind ki
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off)
 {
 	json_t *objects = json_array();
+
 	*ret_off = 0;
 	for (unsigned i = 0; i < look->want.count; i++)
 		json_array_append_new(objects, object_json(look, look->want.object[i].kind, look->want.object[i].name, ret_off));
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
+
 		if (step->to && is_first_of_object(look, step))
 			json_array_append_new(objects, object_json(look, step->kind, step->name, ret_off));
 	}

@@ -18,7 +18,7 @@ static const struct {
 	{"print", td_cmd_print, NULL},
 };
 
-static int print_help(FILE *out)
+static int main_print_help(FILE *out)
 {
 	fputs("usage: tandem COMMAND [ARGUMENT]...\n\nVirtual machines with hybrid NICs: a passed-through VF or an emulated NIC at any "
 	      "moment.\n\n",
@@ -35,9 +35,9 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a reader that has gone is an error of write(2) */
 	const char *name = argc > 1 ? argv[1] : NULL;
 	if (!name)
-		return print_help(stderr);
+		return main_print_help(stderr);
 	if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help"))
-		return print_help(stdout);
+		return main_print_help(stdout);
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
 		puts("tandem " TANDEM_VERSION);
 		return 0;

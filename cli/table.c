@@ -13,6 +13,7 @@ struct td_table {
 struct td_table *td_table_create(const char *const *columns)
 {
 	struct td_table *table = calloc(1, sizeof(*table));
+
 	if (table)
 		table->table = scols_new_table();
 	if (!table || !table->table) {
@@ -27,6 +28,7 @@ struct td_table *td_table_create(const char *const *columns)
 void td_table_add(struct td_table *table, const char *const *cells)
 {
 	struct libscols_line *line = table ? scols_table_new_line(table->table, NULL) : NULL;
+
 	for (unsigned i = 0; line && i < table->columns; i++)
 		scols_line_set_data(line, i, cells[i]);
 }

@@ -24,12 +24,13 @@ struct item {
 };
 
 /* member: whose value is wrong; NULL, or one without a value in the file: the item as a whole is. */
-static int fail(const struct item *item, const void *member, const char *key, const char *fmt, ...) TD_PRINTF(4, 5);
+static int host_check_fail(const struct item *item, const void *member, const char *key, const char *fmt, ...) TD_PRINTF(4, 5);
 
-static int fail(const struct item *item, const void *member, const char *key, const char *fmt, ...)
+static int host_check_fail(const struct item *item, const void *member, const char *key, const char *fmt, ...)
 {
 	char path[96], text[300];
 	va_list args;
+
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
@@ -42,58 +43,60 @@ static int fail(const struct item *item, const void *member, const char *key, co
 	return td_schema_fail(&place, TD_REASON_CONFIG_VALUE, item->check->err, "%s", text);
 }
 
-static bool same(const char *a, const char *b)
+static bool host_check_same(const char *a, const char *b)
 {
 	return a && b && !strcmp(a, b);
 }
 
-static bool holds(char *const *texts, unsigned count, const char *text)
+static bool host_check_holds(char *const *texts, unsigned count, const char *text)
 {
 	for (unsigned i = 0; i < count; i++)
-		if (same(texts[i], text))
+		if (host_check_same(texts[i], text))
 			return true;
 	return false;
 }
 
-static int check_twice(const struct item *item, const char *key, char *const *texts, unsigned count)
+static int host_check_check_twice(const struct item *item, const char *key, char *const *texts, unsigned count)
 {
 	for (unsigned i = 1; i < count; i++)
-		if (holds(texts, i, texts[i]))
-			return fail(item, &texts[i], key, "%s stands here twice: give it once", texts[i]);
+		if (host_check_holds(texts, i, texts[i]))
+			return host_check_fail(item, &texts[i], key, "%s stands here twice: give it once", texts[i]);
 	return 0;
 }
 
-static int check_pool(const struct check *check, unsigned index)
+static int host_check_check_pool(const struct check *check, unsigned index)
 {
 	const struct td_host_pool_config *pool = &check->config->pool[index];
 	struct item item = {check, pool->mark, "pools", pool->name, index};
+
 	if (!pool->name)
-		return fail(&item, NULL, "resourceName", "missing: give the pool a name");
+		return host_check_fail(&item, NULL, "resourceName", "missing: give the pool a name");
 	if (!pool->num_vfs_given)
-		return fail(&item, NULL, "numVfs", "missing: give the number of VFs of each PF");
+		return host_check_fail(&item, NULL, "numVfs", "missing: give the number of VFs of each PF");
 	if (!pool->pf_name_count && !pool->root_device_count && !pool->vendor && !pool->device_id)
-		return fail(&item, NULL, "nicSelector", "selects nothing: give pfNames, rootDevices, vendor or deviceID");
+		return host_check_fail(&item, NULL, "nicSelector", "selects nothing: give pfNames, rootDevices, vendor or deviceID");
 	for (unsigned i = 0; i < pool->pf_name_count; i++) {
 		char name[IF_NAMESIZE];
 		unsigned first = 0, last = 0;
+
 		(void)td_host_config_pf_range(pool->pf_names[i], name, &first, &last);
 		if (strchr(pool->pf_names[i], '#') && !pool->num_vfs)
-			return fail(&item, &pool->pf_names[i], "nicSelector.pfNames", "%s: numVfs is 0, so there are no VFs",
+			return host_check_fail(&item, &pool->pf_names[i], "nicSelector.pfNames", "%s: numVfs is 0, so there are no VFs",
 				pool->pf_names[i]);
 		if (strchr(pool->pf_names[i], '#') && last >= pool->num_vfs)
-			return fail(&item, &pool->pf_names[i], "nicSelector.pfNames", "%s: numVfs is %llu, so VFs are 0 to %lld",
+			return host_check_fail(&item, &pool->pf_names[i], "nicSelector.pfNames", "%s: numVfs is %llu, so VFs are 0 to %lld",
 				pool->pf_names[i], (unsigned long long)pool->num_vfs, (long long)pool->num_vfs - 1);
 	}
 	if (pool->vf.max_tx_rate && pool->vf.min_tx_rate > pool->vf.max_tx_rate)
-		return fail(&item, &pool->vf.min_tx_rate, "vf.minTxRate", "is above maxTxRate: give at most %llu",
+		return host_check_fail(&item, &pool->vf.min_tx_rate, "vf.minTxRate", "is above maxTxRate: give at most %llu",
 			(unsigned long long)pool->vf.max_tx_rate);
-	return check_twice(&item, "nicSelector.pfNames", pool->pf_names, pool->pf_name_count);
+	return host_check_check_twice(&item, "nicSelector.pfNames", pool->pf_names, pool->pf_name_count);
 }
 
-static const struct td_host_team_config *find_team(const struct td_host_config *config, const char *name)
+static const struct td_host_team_config *host_check_find_team(const struct td_host_config *config, const char *name)
 {
 	for (unsigned i = 0; i < config->team_count; i++)
-		if (same(config->team[i].name, name))
+		if (host_check_same(config->team[i].name, name))
 			return &config->team[i];
 	return NULL;
 }
@@ -101,7 +104,7 @@ static const struct td_host_team_config *find_team(const struct td_host_config *
 static bool is_network(const struct td_host_config *config, const char *name)
 {
 	for (unsigned i = 0; i < config->network_count; i++)
-		if (same(config->network[i].name, name))
+		if (host_check_same(config->network[i].name, name))
 			return true;
 	return false;
 }
@@ -110,113 +113,122 @@ static bool is_network(const struct td_host_config *config, const char *name)
 static const char *team_of(const struct td_host_config *config, const char *nic)
 {
 	for (unsigned i = 0; i < config->team_count; i++)
-		if (holds(config->team[i].members, config->team[i].member_count, nic))
+		if (host_check_holds(config->team[i].members, config->team[i].member_count, nic))
 			return config->team[i].name;
 	return NULL;
 }
 
 /* An uplink is a NIC or a team, and carries each VLAN (or none) for one network. */
-static int check_uplink(const struct item *item, const struct td_host_network_config *network, char *const *uplink_at)
+static int host_check_check_uplink(const struct item *item, const struct td_host_network_config *network, char *const *uplink_at)
 {
 	const char *uplink = *uplink_at;
 	const struct td_host_config *config = item->check->config;
-	const struct td_host_team_config *team = find_team(config, uplink);
+	const struct td_host_team_config *team = host_check_find_team(config, uplink);
 	const char *team_name = team_of(config, uplink);
 	char vlan_link[40];
+
 	if (is_network(config, uplink))
-		return fail(item, uplink_at, "uplinks", "%s is a network: give NICs or teams", uplink);
+		return host_check_fail(item, uplink_at, "uplinks", "%s is a network: give NICs or teams", uplink);
 	if (team_name)
-		return fail(item, uplink_at, "uplinks", "%s is a member of team %s: give the team", uplink, team_name);
+		return host_check_fail(item, uplink_at, "uplinks", "%s is a member of team %s: give the team", uplink, team_name);
 	if (team && network->mtu > team->mtu)
-		return fail(item, &network->mtu, "mtu", "%llu is above the mtu of team %s: give at most %llu, or give the team more",
-			(unsigned long long)network->mtu, uplink, (unsigned long long)team->mtu);
+		return host_check_fail(item, &network->mtu, "mtu",
+			"%llu is above the mtu of team %s: give at most %llu, or give the team more", (unsigned long long)network->mtu,
+			uplink, (unsigned long long)team->mtu);
 	for (unsigned i = 0; i < item->index; i++) {
 		const struct td_host_network_config *other = &config->network[i];
-		if (other->vlan == network->vlan && holds(other->uplinks, other->uplink_count, uplink))
-			return fail(item, uplink_at, "uplinks",
+
+		if (other->vlan == network->vlan && host_check_holds(other->uplinks, other->uplink_count, uplink))
+			return host_check_fail(item, uplink_at, "uplinks",
 				"%s is an uplink of network %s: give each network its own uplinks, or its own vlan", uplink, other->name);
 	}
 	snprintf(vlan_link, sizeof(vlan_link), "%s.%llu", uplink, (unsigned long long)network->vlan);
 	if (network->vlan && strlen(vlan_link) >= IF_NAMESIZE)
-		return fail(item, uplink_at, "uplinks", "%s: too long for a name of an interface (at most 15): shorten the uplink's name",
-			vlan_link);
-	if (network->vlan && (find_team(config, vlan_link) || is_network(config, vlan_link)))
-		return fail(item, &network->vlan, "vlan", "the link %s has the name of a team or network: give that another", vlan_link);
+		return host_check_fail(item, uplink_at, "uplinks",
+			"%s: too long for a name of an interface (at most 15): shorten the uplink's name", vlan_link);
+	if (network->vlan && (host_check_find_team(config, vlan_link) || is_network(config, vlan_link)))
+		return host_check_fail(
+			item, &network->vlan, "vlan", "the link %s has the name of a team or network: give that another", vlan_link);
 	return 0;
 }
 
-static int check_network(const struct check *check, unsigned index)
+static int host_check_check_network(const struct check *check, unsigned index)
 {
 	const struct td_host_network_config *network = &check->config->network[index];
 	struct item item = {check, network->mark, "networks", network->name, index};
+
 	if (!network->name)
-		return fail(&item, NULL, "name", "missing: give the bridge's name");
+		return host_check_fail(&item, NULL, "name", "missing: give the bridge's name");
 	for (unsigned i = 0; i < index; i++)
-		if (same(check->config->network[i].name, network->name))
-			return fail(&item, &network->name, "name", "two networks have this name: give each its own");
-	if (find_team(check->config, network->name) || team_of(check->config, network->name))
-		return fail(&item, &network->name, "name", "a team or a team's member has this name: give each its own");
+		if (host_check_same(check->config->network[i].name, network->name))
+			return host_check_fail(&item, &network->name, "name", "two networks have this name: give each its own");
+	if (host_check_find_team(check->config, network->name) || team_of(check->config, network->name))
+		return host_check_fail(&item, &network->name, "name", "a team or a team's member has this name: give each its own");
 	if (network->vlan_count && !network->vlan_filtering)
-		return fail(&item, &network->vlans[0], "vlans",
+		return host_check_fail(&item, &network->vlans[0], "vlans",
 			"the bridge does not tell VLANs apart: give vlanFiltering: on, or leave vlans out");
-	int r = check_twice(&item, "uplinks", network->uplinks, network->uplink_count);
-	for (unsigned i = 0; !r && i < network->uplink_count; i++)
-		r = check_uplink(&item, network, &network->uplinks[i]);
-	return r;
+	int rc = host_check_check_twice(&item, "uplinks", network->uplinks, network->uplink_count);
+	for (unsigned i = 0; !rc && i < network->uplink_count; i++)
+		rc = host_check_check_uplink(&item, network, &network->uplinks[i]);
+	return rc;
 }
 
-static int check_team(const struct check *check, unsigned index)
+static int host_check_check_team(const struct check *check, unsigned index)
 {
 	const struct td_host_team_config *team = &check->config->team[index];
 	struct item item = {check, team->mark, "teams", team->name, index};
+
 	if (!team->name)
-		return fail(&item, NULL, "name", "missing: give the bond's name");
+		return host_check_fail(&item, NULL, "name", "missing: give the bond's name");
 	if (!team->member_count)
-		return fail(&item, NULL, "members", "missing: give one NIC or more");
+		return host_check_fail(&item, NULL, "members", "missing: give one NIC or more");
 	for (unsigned i = 0; i < index; i++) {
 		const struct td_host_team_config *other = &check->config->team[i];
-		if (same(other->name, team->name))
-			return fail(&item, &team->name, "name", "two teams have this name: give each its own");
+
+		if (host_check_same(other->name, team->name))
+			return host_check_fail(&item, &team->name, "name", "two teams have this name: give each its own");
 		for (unsigned m = 0; m < team->member_count; m++)
-			if (holds(other->members, other->member_count, team->members[m]))
-				return fail(&item, &team->members[m], "members", "%s is a member of team %s: give each its own",
+			if (host_check_holds(other->members, other->member_count, team->members[m]))
+				return host_check_fail(&item, &team->members[m], "members", "%s is a member of team %s: give each its own",
 					team->members[m], other->name);
 	}
 	for (unsigned m = 0; m < team->member_count; m++)
-		if (find_team(check->config, team->members[m]))
-			return fail(&item, &team->members[m], "members", "%s is a team: give NICs", team->members[m]);
+		if (host_check_find_team(check->config, team->members[m]))
+			return host_check_fail(&item, &team->members[m], "members", "%s is a team: give NICs", team->members[m]);
 	if (team->primary && team->mode != TD_HOST_ACTIVE_BACKUP)
-		return fail(&item, &team->primary, "primary", "belongs to mode active-backup: leave it out");
-	if (team->primary && !holds(team->members, team->member_count, team->primary))
-		return fail(&item, &team->primary, "primary", "%s is no member: give one of the members", team->primary);
+		return host_check_fail(&item, &team->primary, "primary", "belongs to mode active-backup: leave it out");
+	if (team->primary && !host_check_holds(team->members, team->member_count, team->primary))
+		return host_check_fail(&item, &team->primary, "primary", "%s is no member: give one of the members", team->primary);
 	if (team->lacp_fast && team->mode != TD_HOST_LACP)
-		return fail(&item, &team->lacp_fast, "lacpRate", "belongs to mode 802.3ad: leave it out");
-	return check_twice(&item, "members", team->members, team->member_count);
+		return host_check_fail(&item, &team->lacp_fast, "lacpRate", "belongs to mode 802.3ad: leave it out");
+	return host_check_check_twice(&item, "members", team->members, team->member_count);
 }
 
-static int check_hugepages(const struct check *check, unsigned index)
+static int host_check_check_hugepages(const struct check *check, unsigned index)
 {
 	const struct td_host_hugepages_config *pages = &check->config->hugepages[index];
 	struct item item = {check, pages->mark, "hugepages", NULL, index};
+
 	if (!pages->count_given)
-		return fail(&item, NULL, "count", "missing: give the number of pages");
+		return host_check_fail(&item, NULL, "count", "missing: give the number of pages");
 	for (unsigned i = 0; i < index; i++)
 		if (check->config->hugepages[i].size == pages->size)
-			return fail(&item, &pages->size, "size", "this size stands here twice: give it once");
+			return host_check_fail(&item, &pages->size, "size", "this size stands here twice: give it once");
 	return 0;
 }
 
 int td_host_check(const struct td_host_config *config, const char *file_name, const struct td_schema_marks *marks, struct td_err *err)
 {
 	struct check check = {config, file_name, marks, err};
-	int r = 0;
-	for (unsigned i = 0; !r && i < config->pool_count; i++)
-		r = check_pool(&check, i);
-	for (unsigned i = 0; !r && i < config->team_count; i++)
-		r = check_team(&check, i);
-	for (unsigned i = 0; !r && i < config->network_count; i++)
-		r = check_network(&check, i);
-	for (unsigned i = 0; !r && i < config->hugepages_count; i++)
-		r = check_hugepages(&check, i);
-	return r;
+	int rc = 0;
+
+	for (unsigned i = 0; !rc && i < config->pool_count; i++)
+		rc = host_check_check_pool(&check, i);
+	for (unsigned i = 0; !rc && i < config->team_count; i++)
+		rc = host_check_check_team(&check, i);
+	for (unsigned i = 0; !rc && i < config->network_count; i++)
+		rc = host_check_check_network(&check, i);
+	for (unsigned i = 0; !rc && i < config->hugepages_count; i++)
+		rc = host_check_check_hugepages(&check, i);
+	return rc;
 }

@@ -19,12 +19,14 @@ static bool is_pf_range(const char *text)
 {
 	char name[16];
 	unsigned first, last;
+
 	return td_host_config_pf_range(text, name, &first, &last);
 }
 
 static bool is_vlan_range(const char *text)
 {
 	unsigned first, last;
+
 	return td_host_config_vlan_range(text, &first, &last);
 }
 
@@ -43,6 +45,7 @@ static bool is_pci_id(const char *text)
 static bool is_module(const char *text)
 {
 	size_t len = strlen(text);
+
 	if (!len || len > 55)
 		return false;
 	for (; *text; text++)
@@ -311,13 +314,14 @@ void td_host_schema_fini(struct td_host_config *config)
 int td_host_schema_read(struct td_host_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
 	struct td_schema_marks marks;
+
 	memset(config, 0, sizeof(*config));
-	int r = td_schema_defaults(host_keys, config, err);
-	if (!r)
-		r = td_schema_read_yaml_marked(host_keys, config, file_name, text, len_bytes, &marks, err);
-	if (!r)
-		r = td_host_check(config, file_name, &marks, err);
-	if (r)
+	int rc = td_schema_defaults(host_keys, config, err);
+	if (!rc)
+		rc = td_schema_read_yaml_marked(host_keys, config, file_name, text, len_bytes, &marks, err);
+	if (!rc)
+		rc = td_host_check(config, file_name, &marks, err);
+	if (rc)
 		td_host_schema_fini(config);
-	return r;
+	return rc;
 }

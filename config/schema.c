@@ -23,6 +23,7 @@ static const char *size_text(uint64_t bytes, char text[24])
 {
 	static const char *const units[] = {"", "K", "M", "G", "T"};
 	unsigned unit = 0;
+
 	while (unit < 4 && bytes && bytes % 1024 == 0) {
 		bytes /= 1024;
 		unit++;
@@ -31,9 +32,10 @@ static const char *size_text(uint64_t bytes, char text[24])
 	return text;
 }
 
-static const char *duration_text(uint64_t ms, char text[24])
+static const char *schema_duration_text(uint64_t ms, char text[24])
 {
 	bool whole = ms && ms % 1000 == 0;
+
 	snprintf(text, 24, "%" PRIu64 "%s", whole ? ms / 1000 : ms, whole ? "s" : "ms");
 	return text;
 }
@@ -41,9 +43,11 @@ static const char *duration_text(uint64_t ms, char text[24])
 static void words_text(const char *const *words, char *text, size_t len)
 {
 	size_t used = 0;
+
 	text[0] = '\0';
 	for (unsigned i = 0; words[i] && used < len; i++) {
 		const char *before = !i ? "" : words[i + 1] ? ", " : " or ";
+
 		used += (size_t)snprintf(text + used, len - used, "%s%s", before, words[i]);
 	}
 }
@@ -51,6 +55,7 @@ static void words_text(const char *const *words, char *text, size_t len)
 static struct td_schema_key item_of(const struct td_schema_key *texts, size_t index)
 {
 	struct td_schema_key item = *texts;
+
 	item.kind = texts->item_kind;
 	item.offset += index * sizeof(char *);
 	item.given = 0;
@@ -61,6 +66,7 @@ static void allowed_texts(const struct td_schema_key *key, char *text, size_t le
 {
 	char each[200];
 	struct td_schema_key item = item_of(key, 0);
+
 	td_schema_allowed(&item, each, sizeof(each));
 	snprintf(text, len, "a list ([a, b]), up to %u, each: %s", key->items_max, each);
 }
@@ -68,6 +74,7 @@ static void allowed_texts(const struct td_schema_key *key, char *text, size_t le
 void td_schema_allowed(const struct td_schema_key *key, char *text, size_t len)
 {
 	char low[24], high[24];
+
 	switch (key->kind) {
 	case TD_SCHEMA_BOOL:
 		snprintf(text, len, "on, off, true, false, yes or no");
@@ -79,7 +86,8 @@ void td_schema_allowed(const struct td_schema_key *key, char *text, size_t len)
 		snprintf(text, len, "a number with K, M, G or T, from %s to %s", size_text(key->min, low), size_text(key->max, high));
 		return;
 	case TD_SCHEMA_DURATION:
-		snprintf(text, len, "a number with ms, s or m, from %s to %s", duration_text(key->min, low), duration_text(key->max, high));
+		snprintf(text, len, "a number with ms, s or m, from %s to %s", schema_duration_text(key->min, low),
+			schema_duration_text(key->max, high));
 		return;
 	case TD_SCHEMA_WORD:
 		words_text(key->words, text, len);
@@ -144,6 +152,7 @@ static bool scan_with_unit(const char *text, const struct unit *units, uint64_t 
 {
 	uint64_t number;
 	const char *rest;
+
 	if (!scan_number(text, &number, &rest))
 		return false;
 	for (; units->name; units++)
@@ -155,6 +164,7 @@ static bool scan_with_unit(const char *text, const struct unit *units, uint64_t 
 static bool scan_bool(const char *text, bool *ret_value)
 {
 	static const char *const words[] = {"off", "on", "false", "true", "no", "yes"};
+
 	for (unsigned i = 0; i < TD_COUNT(words); i++)
 		if (!strcasecmp(text, words[i])) {
 			*ret_value = i & 1U;
@@ -171,9 +181,10 @@ static bool scan_mac(const char *text, uint8_t mac[6])
 	return td_names_parse_mac(text, mac) && memcmp(mac, none, sizeof(none)) != 0 && !(mac[0] & 1);
 }
 
-static bool name_ok(const char *text, uint64_t max)
+static bool schema_name_ok(const char *text, uint64_t max)
 {
 	size_t len = strlen(text);
+
 	if (!len || len > max || *text == '.' || *text == '-')
 		return false;
 	return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == len;
@@ -182,6 +193,7 @@ static bool name_ok(const char *text, uint64_t max)
 static bool put_string(char **member, const char *text)
 {
 	char *copy = strdup(text);
+
 	if (!copy)
 		return false;
 	free(*member);
@@ -191,10 +203,11 @@ static bool put_string(char **member, const char *text)
 
 enum scanned { BAD, OUT_OF_RANGE, GOOD, NO_MEMORY };
 
-static enum scanned put_number(const struct td_schema_key *key, uint64_t *member, const char *text)
+static enum scanned schema_put_number(const struct td_schema_key *key, uint64_t *member, const char *text)
 {
 	const struct unit *units = key->kind == TD_SCHEMA_SIZE ? size_units : key->kind == TD_SCHEMA_DURATION ? duration_units : no_units;
 	uint64_t value;
+
 	if (!scan_with_unit(text, units, &value))
 		return BAD;
 	if (value < key->min || value > key->max)
@@ -203,7 +216,7 @@ static enum scanned put_number(const struct td_schema_key *key, uint64_t *member
 	return GOOD;
 }
 
-static enum scanned put_word(const struct td_schema_key *key, void *member, const char *text)
+static enum scanned schema_put_word(const struct td_schema_key *key, void *member, const char *text)
 {
 	for (unsigned i = 0; key->words[i]; i++) {
 		if (strcasecmp(text, key->words[i]) != 0)
@@ -222,15 +235,16 @@ static enum scanned put_text(const struct td_schema_key *key, void *member, cons
 	char bdf[TD_BDF_BYTES];
 	uint8_t mac[6];
 	bool good = true;
+
 	switch (key->kind) {
 	case TD_SCHEMA_BOOL:
 		return scan_bool(text, member) ? GOOD : BAD;
 	case TD_SCHEMA_UINT:
 	case TD_SCHEMA_SIZE:
 	case TD_SCHEMA_DURATION:
-		return put_number(key, member, text);
+		return schema_put_number(key, member, text);
 	case TD_SCHEMA_WORD:
-		return put_word(key, member, text);
+		return schema_put_word(key, member, text);
 	case TD_SCHEMA_MAC:
 		if (!scan_mac(text, mac))
 			return BAD;
@@ -243,7 +257,7 @@ static enum scanned put_text(const struct td_schema_key *key, void *member, cons
 		good = *text;
 		break;
 	case TD_SCHEMA_NAME:
-		good = name_ok(text, key->max);
+		good = schema_name_ok(text, key->max);
 		break;
 	case TD_SCHEMA_IFNAME:
 		good = td_names_is_interface(text);
@@ -298,6 +312,7 @@ int td_schema_read_text(
 	const struct td_schema_key *key, void *base, const char *text, size_t len, const struct td_schema_place *place, struct td_err *err)
 {
 	char allowed[256], quoted[56];
+
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	td_schema_quote(text, len, quoted);
 	if (strlen(text) != len)
@@ -323,6 +338,7 @@ int td_schema_read_text(
 int td_schema_append(const struct td_schema_key *list, void *base, void **ret_item, const struct td_schema_place *place, struct td_err *err)
 {
 	unsigned *count = (unsigned *)(void *)((char *)base + list->count_offset);
+
 	if (*count >= list->items_max)
 		return td_schema_fail(place, TD_REASON_CONFIG_VALUE, err, "too many: at most %u", list->items_max);
 	char *item = (char *)base + list->offset + *count * list->item_bytes;
@@ -336,28 +352,30 @@ int td_schema_append_text(
 	const struct td_schema_key *list, void *base, const char *text, size_t len, const struct td_schema_place *place, struct td_err *err)
 {
 	unsigned *count = (unsigned *)(void *)((char *)base + list->count_offset);
+
 	if (*count >= list->items_max)
 		return td_schema_fail(place, TD_REASON_CONFIG_VALUE, err, "too many: at most %u", list->items_max);
 	struct td_schema_key item = item_of(list, *count);
 	*(char **)(void *)((char *)base + item.offset) = NULL;
-	int r = td_schema_read_text(&item, base, text, len, place, err);
-	*count += !r;
-	return r;
+	int rc = td_schema_read_text(&item, base, text, len, place, err);
+	*count += !rc;
+	return rc;
 }
 
 int td_schema_defaults(const struct td_schema_key *keys, void *base, struct td_err *err)
 {
 	for (const struct td_schema_key *key = keys; key->name; key++) {
 		struct td_schema_key silent = *key; /* a default is not "given" */
+
 		silent.given = 0;
 		struct td_schema_place place = {.path = key->name};
-		int r = 0;
+		int rc = 0;
 		if (key->kind == TD_SCHEMA_TABLE)
-			r = td_schema_defaults(key->keys, (char *)base + key->offset, err);
+			rc = td_schema_defaults(key->keys, (char *)base + key->offset, err);
 		else if (key->fallback)
-			r = td_schema_read_text(&silent, base, key->fallback, strlen(key->fallback), &place, err);
-		if (r)
-			return r;
+			rc = td_schema_read_text(&silent, base, key->fallback, strlen(key->fallback), &place, err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -372,15 +390,18 @@ void td_schema_fini(const struct td_schema_key *keys, void *base)
 {
 	for (const struct td_schema_key *key = keys; key->name; key++) {
 		char *member = (char *)base + key->offset;
+
 		if (key->kind == TD_SCHEMA_TABLE)
 			td_schema_fini(key->keys, member);
 		else if (key->kind == TD_SCHEMA_LIST) {
 			unsigned *count = (unsigned *)(void *)((char *)base + key->count_offset);
+
 			for (unsigned i = 0; i < *count; i++)
 				td_schema_fini(key->keys, member + i * key->item_bytes);
 			*count = 0;
 		} else if (key->kind == TD_SCHEMA_TEXTS) {
 			unsigned *count = (unsigned *)(void *)((char *)base + key->count_offset);
+
 			for (unsigned i = 0; i < *count; i++)
 				free(((char **)(void *)member)[i]);
 			*count = 0;

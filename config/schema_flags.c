@@ -39,13 +39,14 @@ void td_schema_flags(const struct td_schema_key *keys, struct td_schema_flags *r
 }
 
 /* Keys of a hoisted table count as the table's owner's. *ret_base: the struct that the key stands in. */
-static const struct td_schema_key *find_flag(const struct td_schema_key *keys, void *base, const char *flag, void **ret_base)
+static const struct td_schema_key *schema_flags_find_flag(const struct td_schema_key *keys, void *base, const char *flag, void **ret_base)
 {
 	char name[TD_SCHEMA_FLAG_BYTES];
 
 	for (const struct td_schema_key *key = keys; key->name; key++) {
 		if (key->hoisted) {
-			const struct td_schema_key *inner = find_flag(key->keys, (char *)base + key->offset, flag, ret_base);
+			const struct td_schema_key *inner = schema_flags_find_flag(key->keys, (char *)base + key->offset, flag, ret_base);
+
 			if (inner)
 				return inner;
 		} else if (!strcmp(flag, td_schema_flag_name(key, name))) {
@@ -60,7 +61,7 @@ bool td_schema_flag_repeats(const struct td_schema_key *keys, const char *flag)
 {
 	char nothing;
 	void *base;
-	const struct td_schema_key *key = find_flag(keys, &nothing, flag, &base);
+	const struct td_schema_key *key = schema_flags_find_flag(keys, &nothing, flag, &base);
 
 	return key && key->kind == TD_SCHEMA_LIST;
 }
@@ -82,7 +83,7 @@ static char *next_part(char **rest)
 }
 
 /* "key=value", or a bare value. Only the names of keys stand before '=', so a bare path may hold one. */
-static int read_part(const struct td_schema_key *owner, void *base, char *part, const char *flag, uint64_t *seen,
+static int schema_flags_read_part(const struct td_schema_key *owner, void *base, char *part, const char *flag, uint64_t *seen,
 	struct td_schema_marks *marks, struct td_err *err)
 {
 	char path[96], quoted[56];
@@ -91,6 +92,7 @@ static int read_part(const struct td_schema_key *owner, void *base, char *part, 
 	struct td_schema_place place = {.path = flag, .marks = marks};
 	const char *name = equals ? part : owner->bare;
 	const char *value = equals ? equals + 1 : part;
+
 	if (!equals && (!*part || !owner->bare)) {
 		td_schema_quote(part, strlen(part), quoted);
 		return td_schema_fail(&place, TD_REASON_CONFIG_VALUE, err, "'%s' is not KEY=VALUE: give %s=..., parted by commas", quoted,
@@ -113,18 +115,20 @@ static int read_part(const struct td_schema_key *owner, void *base, char *part, 
 	return td_schema_read_text(key, base, value, strlen(value), &place, err);
 }
 
-static int read_parts(const struct td_schema_key *owner, void *base, const char *flag, const char *value, struct td_schema_marks *marks,
-	struct td_err *err)
+static int schema_flags_read_parts(const struct td_schema_key *owner, void *base, const char *flag, const char *value,
+	struct td_schema_marks *marks, struct td_err *err)
 {
 	td_auto_free char *copy = strdup(value);
+
 	if (!copy)
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", flag);
 	uint64_t seen = 0;
 	char *rest = copy;
 	for (char *part; (part = next_part(&rest));) {
-		int r = read_part(owner, base, part, flag, &seen, marks, err);
-		if (r)
-			return r;
+		int rc = schema_flags_read_part(owner, base, part, flag, &seen, marks, err);
+
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -134,7 +138,7 @@ int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char
 {
 	char path[TD_SCHEMA_FLAG_BYTES + 2];
 	void *owner = base, *item;
-	const struct td_schema_key *key = find_flag(keys, base, flag, &owner);
+	const struct td_schema_key *key = schema_flags_find_flag(keys, base, flag, &owner);
 	struct td_schema_place place = {.path = path, .marks = marks};
 	int rc;
 
@@ -142,9 +146,9 @@ int td_schema_read_flag(const struct td_schema_key *keys, void *base, const char
 	if (!key)
 		return td_schema_fail(&place, TD_REASON_USAGE, err, "unknown option");
 	if (key->kind == TD_SCHEMA_TABLE)
-		return read_parts(key, (char *)owner + key->offset, path, value, marks, err);
+		return schema_flags_read_parts(key, (char *)owner + key->offset, path, value, marks, err);
 	if (key->kind != TD_SCHEMA_LIST)
 		return td_schema_read_text(key, owner, value, strlen(value), &place, err);
 	rc = td_schema_append(key, owner, &item, &place, err);
-	return rc ? rc : read_parts(key, item, path, value, marks, err);
+	return rc ? rc : schema_flags_read_parts(key, item, path, value, marks, err);
 }

@@ -9,11 +9,12 @@
 
 #include "config/schema.h"
 
-static json_t *describe(const struct td_schema_key *key);
+static json_t *schema_json_describe(const struct td_schema_key *key);
 
 static json_t *describe_words(const char *const *words)
 {
 	json_t *list = json_array();
+
 	for (; *words; words++)
 		json_array_append_new(list, json_string(*words));
 	return json_pack("{s:o}", "enum", list);
@@ -22,8 +23,9 @@ static json_t *describe_words(const char *const *words)
 static json_t *describe_mapping(const struct td_schema_key *keys)
 {
 	json_t *properties = json_object(), *required = json_array();
+
 	for (; keys->name; keys++) {
-		json_object_set_new(properties, keys->name, describe(keys));
+		json_object_set_new(properties, keys->name, schema_json_describe(keys));
 		if (keys->required)
 			json_array_append_new(required, json_string(keys->name));
 	}
@@ -38,18 +40,20 @@ static json_t *describe_mapping(const struct td_schema_key *keys)
 static json_t *describe_inner(const struct td_schema_key *key)
 {
 	json_t *mapping = describe_mapping(key->keys);
-	return key->bare ? json_pack("{s:[o, o]}", "anyOf", mapping, describe(td_schema_find(key->keys, key->bare))) : mapping;
+
+	return key->bare ? json_pack("{s:[o, o]}", "anyOf", mapping, schema_json_describe(td_schema_find(key->keys, key->bare))) : mapping;
 }
 
 static json_t *describe_texts(const struct td_schema_key *key)
 {
 	struct td_schema_key item = *key;
+
 	item.kind = key->item_kind;
 	item.help = item.fallback = NULL;
-	return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", (int)key->items_max, "items", describe(&item));
+	return json_pack("{s:s, s:i, s:o}", "type", "array", "maxItems", (int)key->items_max, "items", schema_json_describe(&item));
 }
 
-static json_t *pattern(const char *text)
+static json_t *schema_json_pattern(const char *text)
 {
 	return json_pack("{s:s, s:s}", "type", "string", "pattern", text);
 }
@@ -64,11 +68,11 @@ static json_t *describe_kind(const struct td_schema_key *key)
 	case TD_SCHEMA_SIZE:
 		return json_pack("{s:[s, s], s:s}", "type", "integer", "string", "pattern", "^[0-9]+([KMGT](iB)?)?$");
 	case TD_SCHEMA_DURATION:
-		return pattern("^[0-9]+(ms|s|m)$");
+		return schema_json_pattern("^[0-9]+(ms|s|m)$");
 	case TD_SCHEMA_WORD:
 		return describe_words(key->words);
 	case TD_SCHEMA_MAC:
-		return pattern("^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
+		return schema_json_pattern("^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
 	case TD_SCHEMA_STRING: /* one that is checked may look like a number: a VLAN, a PCI number */
 		if (key->check)
 			return json_pack("{s:[s, s]}", "type", "string", "integer");
@@ -76,11 +80,11 @@ static json_t *describe_kind(const struct td_schema_key *key)
 	case TD_SCHEMA_PATH:
 		return json_pack("{s:s}", "type", "string");
 	case TD_SCHEMA_NAME:
-		return pattern("^[A-Za-z0-9_][A-Za-z0-9._-]*$");
+		return schema_json_pattern("^[A-Za-z0-9_][A-Za-z0-9._-]*$");
 	case TD_SCHEMA_IFNAME:
-		return pattern("^[^/:%\\s]{1,15}$");
+		return schema_json_pattern("^[^/:%\\s]{1,15}$");
 	case TD_SCHEMA_BDF:
-		return pattern("^([0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f]\\.[0-7]$");
+		return schema_json_pattern("^([0-9A-Fa-f]{4}:)?[0-9A-Fa-f]{2}:[01][0-9A-Fa-f]\\.[0-7]$");
 	case TD_SCHEMA_TABLE:
 		return describe_inner(key);
 	case TD_SCHEMA_LIST:
@@ -91,10 +95,11 @@ static json_t *describe_kind(const struct td_schema_key *key)
 	return json_object();
 }
 
-static json_t *describe(const struct td_schema_key *key)
+static json_t *schema_json_describe(const struct td_schema_key *key)
 {
 	char allowed[256], text[600];
 	json_t *schema = describe_kind(key);
+
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	if (key->help) {
 		snprintf(text, sizeof(text), "%s.%s Allowed: %s.", key->help, key->required ? " Required." : "", allowed);
@@ -112,6 +117,7 @@ static json_t *describe(const struct td_schema_key *key)
 void td_schema_print_json(const struct td_schema_key *keys, const char *title, FILE *out)
 {
 	json_t *schema = describe_mapping(keys);
+
 	json_object_set_new(schema, "$schema", json_string("https://json-schema.org/draft/2020-12/schema"));
 	json_object_set_new(schema, "title", json_string(title));
 	json_dumpf(schema, out, JSON_INDENT(1) | JSON_SORT_KEYS);

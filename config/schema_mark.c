@@ -2,9 +2,10 @@
 /* schema_mark.c - where values stand in their file, by the address of the member they went to. */
 #include "config/schema.h"
 
-static unsigned find(const struct td_schema_marks *marks, const void *member)
+static unsigned schema_mark_find(const struct td_schema_marks *marks, const void *member)
 {
 	unsigned i = 0;
+
 	while (i < marks->count && marks->mark[i].member != member)
 		i++;
 	return i;
@@ -13,9 +14,10 @@ static unsigned find(const struct td_schema_marks *marks, const void *member)
 void td_schema_mark(const struct td_schema_place *place, const void *member)
 {
 	struct td_schema_marks *marks = place->marks;
+
 	if (!marks)
 		return;
-	unsigned at = find(marks, member);
+	unsigned at = schema_mark_find(marks, member);
 	if (!place->file) {
 		if (at < marks->count)
 			marks->mark[at] = marks->mark[--marks->count];
@@ -31,7 +33,8 @@ void td_schema_mark(const struct td_schema_place *place, const void *member)
 
 bool td_schema_marked(const struct td_schema_marks *marks, const void *member, struct td_schema_place *ret_place)
 {
-	unsigned at = marks ? find(marks, member) : 0;
+	unsigned at = marks ? schema_mark_find(marks, member) : 0;
+
 	if (!marks || at == marks->count)
 		return false;
 	*ret_place = (struct td_schema_place){.file = marks->file, .line = marks->mark[at].line, .column = marks->mark[at].column};

@@ -5,7 +5,7 @@
 #include "config/schema.h"
 
 /* mdoc wants each sentence on a line of its own. */
-static void print_sentences(const char *text, FILE *out)
+static void schema_print_print_sentences(const char *text, FILE *out)
 {
 	for (const char *c = text; *c; c++) {
 		fputc(*c, out);
@@ -17,12 +17,13 @@ static void print_sentences(const char *text, FILE *out)
 	fputs(".\n", out);
 }
 
-static void print_man_key(const struct td_schema_key *key, FILE *out)
+static void schema_print_print_man_key(const struct td_schema_key *key, FILE *out)
 {
 	char allowed[256];
+
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	fprintf(out, ".It Cm %s\n", key->name);
-	print_sentences(key->help, out);
+	schema_print_print_sentences(key->help, out);
 	if (key->required)
 		fputs("Required.\n", out);
 	if (key->bare)
@@ -37,19 +38,21 @@ void td_schema_print_man(const struct td_schema_key *keys, FILE *out)
 {
 	fputs(".Bl -tag -width Ds\n", out);
 	for (const struct td_schema_key *key = keys; key->name; key++) {
-		print_man_key(key, out);
+		schema_print_print_man_key(key, out);
 		if (key->keys)
 			td_schema_print_man(key->keys, out);
 	}
 	fputs(".El\n", out);
 }
 
-static void print_flag(const struct td_schema_key *key, FILE *out)
+static void schema_print_print_flag(const struct td_schema_key *key, FILE *out)
 {
 	char flag[TD_SCHEMA_FLAG_BYTES], values[256] = "";
+
 	td_schema_flag_name(key, flag);
 	for (const struct td_schema_key *k = key->keys; k && k->name; k++) {
 		size_t used = strlen(values);
+
 		snprintf(values + used, sizeof(values) - used, "%s%s=", used ? "," : "", k->name);
 	}
 	fprintf(out, "  --%-11s %s%s\n", flag, key->help, key->required ? ". Required" : "");
@@ -67,6 +70,6 @@ void td_schema_print_flags(const struct td_schema_key *keys, FILE *out)
 		if (key->hoisted)
 			td_schema_print_flags(key->keys, out);
 		else
-			print_flag(key, out);
+			schema_print_print_flag(key, out);
 	}
 }

@@ -8,8 +8,10 @@
 const char *td_schema_quote(const char *text, size_t len, char ret_text[56])
 {
 	size_t shown = TD_MIN(len, (size_t)48);
+
 	for (size_t i = 0; i < shown; i++) {
 		unsigned char c = (unsigned char)text[i];
+
 		ret_text[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
 	}
 	memcpy(ret_text + shown, len > shown ? "..." : "", len > shown ? 4 : 1);
@@ -20,6 +22,7 @@ int td_schema_fail(const struct td_schema_place *place, enum td_reason reason, s
 {
 	char text[400];
 	va_list args;
+
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
@@ -31,19 +34,22 @@ int td_schema_fail(const struct td_schema_place *place, enum td_reason reason, s
 }
 
 /* Levenshtein distance; names longer than the row are far away. */
-static unsigned distance(const char *a, const char *b)
+static unsigned schema_text_distance(const char *a, const char *b)
 {
 	unsigned row[33];
 	size_t a_len = strlen(a), b_len = strlen(b);
+
 	if (a_len >= TD_COUNT(row) || b_len >= TD_COUNT(row))
 		return 99;
 	for (unsigned j = 0; j <= b_len; j++)
 		row[j] = j;
 	for (unsigned i = 1; i <= a_len; i++) {
 		unsigned diagonal = row[0];
+
 		row[0] = i;
 		for (unsigned j = 1; j <= b_len; j++) {
 			unsigned replaced = diagonal + (a[i - 1] != b[j - 1]);
+
 			diagonal = row[j];
 			row[j] = TD_MIN(replaced, TD_MIN(row[j], row[j - 1]) + 1);
 		}
@@ -58,7 +64,7 @@ void td_schema_suggest(const struct td_schema_key *keys, const char *name, const
 	char known[320] = "";
 
 	for (const struct td_schema_key *key = keys; key->name; key++) {
-		unsigned d = distance(name, key->name);
+		unsigned d = schema_text_distance(name, key->name);
 		size_t used = strlen(known);
 
 		if (d < best) {

@@ -33,6 +33,7 @@ static void path_print(char path[PATH_MAX_BYTES], const char *fmt, ...) TD_PRINT
 static void path_print(char path[PATH_MAX_BYTES], const char *fmt, ...)
 {
 	va_list args;
+
 	va_start(args, fmt);
 	vsnprintf(path, PATH_MAX_BYTES, fmt, args);
 	va_end(args);
@@ -61,6 +62,7 @@ static yaml_mark_t mark_of_offset(const struct reader *reader, size_t offset)
 static int fail_parse(struct reader *reader)
 {
 	const yaml_parser_t *parser = &reader->parser;
+
 	if (parser->error == YAML_MEMORY_ERROR)
 		return td_err_set(reader->err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", reader->file);
 	bool has_mark = parser->error == YAML_SCANNER_ERROR || parser->error == YAML_PARSER_ERROR;
@@ -116,11 +118,13 @@ static int next_event(struct reader *reader, yaml_event_t *event)
 	return 0;
 }
 
-static int read_value(struct reader *reader, const struct td_schema_key *key, void *base, const yaml_event_t *event, const char *path);
+static int schema_yaml_read_value(
+	struct reader *reader, const struct td_schema_key *key, void *base, const yaml_event_t *event, const char *path);
 
 static int fail_shape(struct reader *reader, const struct td_schema_key *key, const yaml_event_t *event, const char *path)
 {
 	char allowed[256];
+
 	td_schema_allowed(key, allowed, sizeof(allowed));
 	const char *what = event->type == YAML_MAPPING_START_EVENT    ? "a mapping"
 			   : event->type == YAML_SEQUENCE_START_EVENT ? "a list"
@@ -129,11 +133,12 @@ static int fail_shape(struct reader *reader, const struct td_schema_key *key, co
 	return td_schema_fail(&place, TD_REASON_CONFIG_VALUE, reader->err, "%s stands here: %s", what, allowed);
 }
 
-static int read_mapping_entry(
+static int schema_yaml_read_mapping_entry(
 	struct reader *reader, const struct td_schema_key *keys, void *base, const yaml_event_t *event, const char *prefix, uint64_t *seen)
 {
 	char path[PATH_MAX_BYTES], quoted[56];
 	struct td_schema_place place = place_at(reader, event->start_mark, prefix);
+
 	if (event->type != YAML_SCALAR_EVENT)
 		return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "a key is a single word");
 	const char *name = (const char *)event->data.scalar.value;
@@ -149,28 +154,30 @@ static int read_mapping_entry(
 	*seen |= bit;
 
 	auto_event yaml_event_t value = {0};
-	int r = next_event(reader, &value);
-	return r ? r : read_value(reader, key, base, &value, path);
+	int rc = next_event(reader, &value);
+	return rc ? rc : schema_yaml_read_value(reader, key, base, &value, path);
 }
 
 /* Behind the mapping's start. */
-static int read_mapping(struct reader *reader, const struct td_schema_key *keys, void *base, const char *prefix)
+static int schema_yaml_read_mapping(struct reader *reader, const struct td_schema_key *keys, void *base, const char *prefix)
 {
 	uint64_t seen = 0; /* tables have fewer than 64 keys */
+
 	for (;;) {
 		auto_event yaml_event_t event = {0};
-		int r = next_event(reader, &event);
-		if (r || event.type == YAML_MAPPING_END_EVENT)
-			return r;
-		r = read_mapping_entry(reader, keys, base, &event, prefix, &seen);
-		if (r)
-			return r;
+		int rc = next_event(reader, &event);
+		if (rc || event.type == YAML_MAPPING_END_EVENT)
+			return rc;
+		rc = schema_yaml_read_mapping_entry(reader, keys, base, &event, prefix, &seen);
+		if (rc)
+			return rc;
 	}
 }
 
 static void put_mark(const struct td_schema_key *list, void *item, const struct td_schema_place *place)
 {
 	unsigned *mark = (unsigned *)(void *)((char *)item + list->mark_offset);
+
 	if (!list->mark_offset)
 		return;
 	mark[0] = (unsigned)place->line;
@@ -178,22 +185,24 @@ static void put_mark(const struct td_schema_key *list, void *item, const struct 
 }
 
 /* "cpus: 2", as the flag has it: the value of the one key that needs no name. */
-static int read_bare(struct reader *reader, const struct td_schema_key *owner, void *base, const yaml_event_t *event, const char *prefix)
+static int schema_yaml_read_bare(
+	struct reader *reader, const struct td_schema_key *owner, void *base, const yaml_event_t *event, const char *prefix)
 {
 	char path[PATH_MAX_BYTES];
+
 	path_print(path, "%s.%s", prefix, owner->bare);
 	struct td_schema_place place = place_at(reader, event->start_mark, path);
 	return td_schema_read_text(td_schema_find(owner->keys, owner->bare), base, (const char *)event->data.scalar.value,
 		event->data.scalar.length, &place, reader->err);
 }
 
-static int read_list(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
+static int schema_yaml_read_list(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
 {
 	for (unsigned index = 0;; index++) {
 		auto_event yaml_event_t event = {0};
-		int r = next_event(reader, &event);
-		if (r || event.type == YAML_SEQUENCE_END_EVENT)
-			return r;
+		int rc = next_event(reader, &event);
+		if (rc || event.type == YAML_SEQUENCE_END_EVENT)
+			return rc;
 		char path[PATH_MAX_BYTES];
 		path_print(path, "%s[%u]", prefix, index);
 		struct td_schema_place place = place_at(reader, event.start_mark, path);
@@ -202,45 +211,48 @@ static int read_list(struct reader *reader, const struct td_schema_key *key, voi
 			return td_schema_fail(
 				&place, TD_REASON_CONFIG_VALUE, reader->err, "not a mapping: each item is a mapping (key: value)");
 		void *item;
-		r = td_schema_append(key, base, &item, &place, reader->err);
-		if (r)
-			return r;
+		rc = td_schema_append(key, base, &item, &place, reader->err);
+		if (rc)
+			return rc;
 		put_mark(key, item, &place);
-		r = bare ? read_bare(reader, key, item, &event, path) : read_mapping(reader, key->keys, item, path);
-		if (r)
-			return r;
+		rc = bare ? schema_yaml_read_bare(reader, key, item, &event, path)
+			  : schema_yaml_read_mapping(reader, key->keys, item, path);
+		if (rc)
+			return rc;
 	}
 }
 
-static int read_texts(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
+static int schema_yaml_read_texts(struct reader *reader, const struct td_schema_key *key, void *base, const char *prefix)
 {
 	for (unsigned index = 0;; index++) {
 		auto_event yaml_event_t event = {0};
-		int r = next_event(reader, &event);
-		if (r || event.type == YAML_SEQUENCE_END_EVENT)
-			return r;
+		int rc = next_event(reader, &event);
+		if (rc || event.type == YAML_SEQUENCE_END_EVENT)
+			return rc;
 		char path[PATH_MAX_BYTES];
 		path_print(path, "%s[%u]", prefix, index);
 		struct td_schema_place place = place_at(reader, event.start_mark, path);
 		if (event.type != YAML_SCALAR_EVENT)
 			return td_schema_fail(&place, TD_REASON_CONFIG_VALUE, reader->err, "not a single value: each item is one ([a, b])");
-		r = td_schema_append_text(key, base, (const char *)event.data.scalar.value, event.data.scalar.length, &place, reader->err);
-		if (r)
-			return r;
+		rc = td_schema_append_text(key, base, (const char *)event.data.scalar.value, event.data.scalar.length, &place, reader->err);
+		if (rc)
+			return rc;
 	}
 }
 
-static int read_value(struct reader *reader, const struct td_schema_key *key, void *base, const yaml_event_t *event, const char *path)
+static int schema_yaml_read_value(
+	struct reader *reader, const struct td_schema_key *key, void *base, const yaml_event_t *event, const char *path)
 {
 	bool is_table = key->kind == TD_SCHEMA_TABLE, is_list = key->kind == TD_SCHEMA_LIST, is_texts = key->kind == TD_SCHEMA_TEXTS;
+
 	if (is_table && event->type == YAML_MAPPING_START_EVENT)
-		return read_mapping(reader, key->keys, (char *)base + key->offset, path);
+		return schema_yaml_read_mapping(reader, key->keys, (char *)base + key->offset, path);
 	if (is_table && key->bare && event->type == YAML_SCALAR_EVENT)
-		return read_bare(reader, key, (char *)base + key->offset, event, path);
+		return schema_yaml_read_bare(reader, key, (char *)base + key->offset, event, path);
 	if (is_list && event->type == YAML_SEQUENCE_START_EVENT)
-		return read_list(reader, key, base, path);
+		return schema_yaml_read_list(reader, key, base, path);
 	if (is_texts && event->type == YAML_SEQUENCE_START_EVENT)
-		return read_texts(reader, key, base, path);
+		return schema_yaml_read_texts(reader, key, base, path);
 	if (is_table || is_list || is_texts || event->type != YAML_SCALAR_EVENT)
 		return fail_shape(reader, key, event, path);
 	struct td_schema_place place = place_at(reader, event->start_mark, path);
@@ -248,35 +260,35 @@ static int read_value(struct reader *reader, const struct td_schema_key *key, vo
 }
 
 /* An empty file is an empty mapping. */
-static int read_document(struct reader *reader, const struct td_schema_key *keys, void *base, bool *ret_any)
+static int schema_yaml_read_document(struct reader *reader, const struct td_schema_key *keys, void *base, bool *ret_any)
 {
 	auto_event yaml_event_t start = {0}, root = {0}, end = {0};
-	int r = next_event(reader, &start);
-	*ret_any = !r && start.type == YAML_DOCUMENT_START_EVENT;
-	if (r || !*ret_any)
-		return r;
-	r = next_event(reader, &root);
-	if (r)
-		return r;
+	int rc = next_event(reader, &start);
+	*ret_any = !rc && start.type == YAML_DOCUMENT_START_EVENT;
+	if (rc || !*ret_any)
+		return rc;
+	rc = next_event(reader, &root);
+	if (rc)
+		return rc;
 	struct td_schema_place place = place_at(reader, root.start_mark, NULL);
 	if (root.type != YAML_MAPPING_START_EVENT)
 		return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "the file is a mapping (key: value) at its top");
-	r = read_mapping(reader, keys, base, "");
-	return r ? r : next_event(reader, &end);
+	rc = schema_yaml_read_mapping(reader, keys, base, "");
+	return rc ? rc : next_event(reader, &end);
 }
 
-static int read_stream(struct reader *reader, const struct td_schema_key *keys, void *base)
+static int schema_yaml_read_stream(struct reader *reader, const struct td_schema_key *keys, void *base)
 {
 	auto_event yaml_event_t start = {0}, after = {0};
 	bool any;
-	int r = next_event(reader, &start);
-	if (!r)
-		r = read_document(reader, keys, base, &any);
-	if (r || !any)
-		return r;
-	r = next_event(reader, &after);
-	if (r || after.type == YAML_STREAM_END_EVENT)
-		return r;
+	int rc = next_event(reader, &start);
+	if (!rc)
+		rc = schema_yaml_read_document(reader, keys, base, &any);
+	if (rc || !any)
+		return rc;
+	rc = next_event(reader, &after);
+	if (rc || after.type == YAML_STREAM_END_EVENT)
+		return rc;
 	struct td_schema_place place = place_at(reader, after.start_mark, NULL);
 	return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "a second document starts here: a file holds one");
 }
@@ -291,6 +303,7 @@ int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, con
 	struct td_schema_marks *marks, struct td_err *err)
 {
 	struct reader reader = {.file = file_name, .text = text, .len = len_bytes, .marks = marks, .err = err};
+
 	if (marks)
 		*marks = (struct td_schema_marks){.file = file_name};
 	if (len_bytes > TD_SCHEMA_YAML_MAX)
@@ -300,7 +313,7 @@ int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, con
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", file_name);
 	yaml_parser_set_encoding(&reader.parser, YAML_UTF8_ENCODING);
 	yaml_parser_set_input_string(&reader.parser, (const unsigned char *)text, len_bytes);
-	int r = read_stream(&reader, keys, base);
+	int rc = schema_yaml_read_stream(&reader, keys, base);
 	yaml_parser_delete(&reader.parser);
-	return r;
+	return rc;
 }

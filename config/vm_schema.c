@@ -268,6 +268,7 @@ void td_vm_config_derive_mac(const char *machine_id, const char *vm_name, const 
 {
 	const char *const part[] = {machine_id, vm_name, nic_id};
 	uint64_t hash = 0xcbf29ce484222325ULL;
+
 	for (unsigned i = 0; i < TD_COUNT(part); i++) {
 		for (const char *c = part[i]; *c; c++)
 			hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
@@ -280,10 +281,11 @@ void td_vm_config_derive_mac(const char *machine_id, const char *vm_name, const 
 }
 
 /* "" on a machine that has none: machine-id(5). */
-static void read_machine_id(char ret_id[64])
+static void vm_schema_read_machine_id(char ret_id[64])
 {
 	td_auto_close int fd = open("/etc/machine-id", O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	ssize_t len = fd < 0 ? 0 : read(fd, ret_id, 63);
+
 	ret_id[TD_MAX(len, 0)] = '\0';
 	ret_id[strcspn(ret_id, "\n")] = '\0';
 }
@@ -292,6 +294,7 @@ static int derive_net(struct td_vm_file_config *config, unsigned index, const ch
 {
 	struct td_vm_net_config *net = &config->net[index];
 	static const uint8_t none[6];
+
 	if (!net->id && asprintf(&net->id, "net%u", index) < 0) {
 		net->id = NULL;
 		return -ENOMEM;
@@ -310,8 +313,10 @@ static char *name_of_file(const char *file)
 {
 	const char *slash = file ? strrchr(file, '/') : NULL;
 	const char *stem = slash ? slash + 1 : file;
+
 	if (!stem || !*stem || *stem == '.' || *stem == '-') {
 		char *name;
+
 		return asprintf(&name, "vm-%d", (int)getpid()) < 0 ? NULL : name;
 	}
 	const char *dot = strrchr(stem, '.');
@@ -324,26 +329,28 @@ static char *name_of_file(const char *file)
 }
 
 /* What was left out and follows from the rest. */
-static int derive(struct td_vm_file_config *config, const char *file, struct td_err *err)
+static int vm_schema_derive(struct td_vm_file_config *config, const char *file, struct td_err *err)
 {
 	char machine_id[64];
+
 	if (!config->name)
 		config->name = name_of_file(file);
 	if (!config->name)
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 	if (config->serial_file && !config->serial_mode_given)
 		config->serial_mode = TD_SERIAL_MODE_FILE;
-	read_machine_id(machine_id);
+	vm_schema_read_machine_id(machine_id);
 	for (unsigned i = 0; i < config->net_count; i++)
 		if (derive_net(config, i, machine_id))
 			return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 	return 0;
 }
 
-static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct td_err *err)
+static int vm_schema_read_whole(const char *path, char **ret_text, size_t *ret_len, struct td_err *err)
 {
 	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	struct stat st;
+
 	if (fd < 0 || fstat(fd, &st))
 		return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: open", path);
 	if (S_ISDIR(st.st_mode))
@@ -354,6 +361,7 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", path);
 	while (len < room) {
 		ssize_t n = read(fd, text + len, room - len);
+
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -370,17 +378,18 @@ static int read_whole(const char *path, char **ret_text, size_t *ret_len, struct
 int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
 	struct td_schema_marks marks = {0};
+
 	memset(config, 0, sizeof(*config));
-	int r = td_schema_defaults(vm_keys, config, err);
-	if (!r)
-		r = td_schema_read_yaml_marked(vm_keys, config, file_name, text, len_bytes, &marks, err);
-	if (!r)
-		r = derive(config, file_name, err);
-	if (!r)
-		r = td_vm_config_check(config, &marks, err);
-	if (r)
+	int rc = td_schema_defaults(vm_keys, config, err);
+	if (!rc)
+		rc = td_schema_read_yaml_marked(vm_keys, config, file_name, text, len_bytes, &marks, err);
+	if (!rc)
+		rc = vm_schema_derive(config, file_name, err);
+	if (!rc)
+		rc = td_vm_config_check(config, &marks, err);
+	if (rc)
 		td_vm_config_fini(config);
-	return r;
+	return rc;
 }
 
 struct vm_args {
@@ -428,7 +437,7 @@ bool td_vm_config_wants_help(int argc, char **argv)
 	return args.help;
 }
 
-static int read_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
+static int vm_schema_read_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
 {
 	td_auto_free char *text = NULL;
 	struct vm_args args = {.config = config};
@@ -440,21 +449,21 @@ static int read_args(struct td_vm_file_config *config, int argc, char **argv, st
 	if (!rc)
 		rc = td_schema_defaults(vm_keys, config, err);
 	if (!rc && args.file)
-		rc = read_whole(args.file, &text, &len, err);
+		rc = vm_schema_read_whole(args.file, &text, &len, err);
 	if (!rc && args.file)
 		rc = td_schema_read_yaml_marked(vm_keys, config, args.file, text, len, &args.marks, err);
 	if (!rc)
 		rc = td_args_read(args.flags.option, argc, argv, vm_args_take, &args, err);
 	if (!rc)
-		rc = derive(config, args.file, err);
+		rc = vm_schema_derive(config, args.file, err);
 	return rc ? rc : td_vm_config_check(config, &args.marks, err);
 }
 
 int td_vm_config_from_args(struct td_vm_file_config *config, int argc, char **argv, struct td_err *err)
 {
 	memset(config, 0, sizeof(*config));
-	int r = read_args(config, argc, argv, err);
-	if (r)
+	int rc = vm_schema_read_args(config, argc, argv, err);
+	if (rc)
 		td_vm_config_fini(config);
-	return r;
+	return rc;
 }

@@ -16,7 +16,7 @@
 #include "nic/failover/failover_mode.h"
 #include "nic/transparent/transparent_mode.h"
 
-static int add_serial(struct td_machine *machine, struct td_err *err)
+static int machine_add_serial(struct td_machine *machine, struct td_err *err)
 {
 	static const enum td_serial_kind kinds[] = {[TD_SERIAL_MODE_TTY] = TD_SERIAL_STDIO,
 		[TD_SERIAL_MODE_PTY] = TD_SERIAL_PTY,
@@ -24,25 +24,27 @@ static int add_serial(struct td_machine *machine, struct td_err *err)
 		[TD_SERIAL_MODE_OFF] = TD_SERIAL_NULL};
 	const struct td_vm_file_config *config = machine->config;
 	const struct td_serial_config serial = {.kind = kinds[config->serial_mode], .path = config->serial_file};
+
 	return td_serial_create(&machine->vm, "serial0", &serial, &machine->serial, err);
 }
 
-static int add_disks(struct td_machine *machine, struct td_err *err)
+static int machine_add_disks(struct td_machine *machine, struct td_err *err)
 {
 	for (unsigned i = 0; i < machine->config->disk_count; i++) {
 		const struct td_vm_disk_config *disk = &machine->config->disk[i];
 		char name[16];
+
 		snprintf(name, sizeof(name), "disk%u", i);
 		struct td_virtio_blk_config blk = {
 			.name = name, .path = disk->path, .readonly = disk->readonly, .direct = disk->direct, .serial = name};
-		int r = td_virtio_blk_create(&machine->vm, &blk, err);
-		if (r)
-			return r;
+		int rc = td_virtio_blk_create(&machine->vm, &blk, err);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
 
-static int add_nics(struct td_machine *machine, struct td_err *err)
+static int machine_add_nics(struct td_machine *machine, struct td_err *err)
 {
 	struct td_hybrid_host host = {.vm = &machine->vm,
 		.iommu = &machine->iommu,
@@ -50,35 +52,39 @@ static int add_nics(struct td_machine *machine, struct td_err *err)
 		.exact_vf = machine->exact_vf,
 		.failover = &td_failover_mode,
 		.transparent = &td_transparent_mode};
+
 	for (unsigned i = 0; i < machine->config->net_count; i++)
 		if (machine->config->net[i].vf)
 			machine->exact_vf[host.exact_vf_count++] = machine->config->net[i].vf;
 	for (unsigned i = 0; i < machine->config->net_count; i++) {
-		int r = td_hybrid_create(&host, &machine->config->net[i], &machine->nic[i], err);
-		if (r)
-			return r;
+		int rc = td_hybrid_create(&host, &machine->config->net[i], &machine->nic[i], err);
+
+		if (rc)
+			return rc;
 		machine->nic_count++;
 	}
 	return 0;
 }
 
-static int add_devices(struct td_machine *machine, struct td_err *err)
+static int machine_add_devices(struct td_machine *machine, struct td_err *err)
 {
-	int r = td_rtc_create(&machine->vm, "rtc0", err);
-	if (!r)
-		r = add_serial(machine, err);
-	if (!r)
-		r = add_disks(machine, err);
-	if (!r && machine->config->rng)
-		r = td_virtio_rng_create(&machine->vm, "rng0", err);
-	if (!r)
-		r = add_nics(machine, err);
-	return r;
+	int rc = td_rtc_create(&machine->vm, "rtc0", err);
+
+	if (!rc)
+		rc = machine_add_serial(machine, err);
+	if (!rc)
+		rc = machine_add_disks(machine, err);
+	if (!rc && machine->config->rng)
+		rc = td_virtio_rng_create(&machine->vm, "rng0", err);
+	if (!rc)
+		rc = machine_add_nics(machine, err);
+	return rc;
 }
 
 static void on_reset(struct td_vm *vm, void *opaque)
 {
 	struct td_machine *machine = opaque;
+
 	(void)vm;
 	for (unsigned i = 0; i < machine->nic_count; i++)
 		td_hybrid_guest_reset(machine->nic[i]);
@@ -89,6 +95,7 @@ static void signals_ready(struct td_watch *watch, uint32_t events)
 {
 	struct td_machine *machine = TD_CONTAINER_OF(watch, struct td_machine, signals);
 	struct signalfd_siginfo info;
+
 	(void)events;
 	if (read(watch->fd, &info, sizeof(info)) != sizeof(info))
 		return;
@@ -111,8 +118,8 @@ static int watch_signals(struct td_machine *machine, struct td_err *err)
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	machine->signals = (struct td_watch){.fd = fd, .ready = signals_ready, .events = EPOLLIN};
-	int r = fd < 0 ? -errno : td_loop_watch(&machine->vm.loop, &machine->signals);
-	return r ? td_err_sys(err, -r, TD_REASON_SYSTEM, "vm %s: signalfd", machine->config->name) : 0;
+	int rc = fd < 0 ? -errno : td_loop_watch(&machine->vm.loop, &machine->signals);
+	return rc ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vm %s: signalfd", machine->config->name) : 0;
 }
 
 static void fill_vm_config(struct td_vm_config *vm, const struct td_vm_file_config *config)
@@ -130,29 +137,31 @@ int td_machine_init(struct td_machine *machine, const struct td_vm_file_config *
 {
 	struct td_vm_config vm_config = {0};
 	char socket_path[128];
+
 	machine->config = config;
 	machine->run_dir = run_dir;
 	machine->signals.fd = -1;
 	fill_vm_config(&vm_config, config);
-	int r = td_vm_init(&machine->vm, &vm_config, err);
-	if (r)
-		return r;
+	int rc = td_vm_init(&machine->vm, &vm_config, err);
+	if (rc)
+		return rc;
 	machine->vm.on_reset = on_reset;
 	machine->vm.on_reset_opaque = machine;
-	r = watch_signals(machine, err);
-	if (!r)
-		r = add_devices(machine, err);
-	if (r)
-		return r;
+	rc = watch_signals(machine, err);
+	if (!rc)
+		rc = machine_add_devices(machine, err);
+	if (rc)
+		return rc;
 	snprintf(socket_path, sizeof(socket_path), "%s/control.sock", run_dir);
 	return td_control_create(&machine->vm.loop, socket_path, td_machine_commands, machine, &machine->control, err);
 }
 
 int td_machine_run(struct td_machine *machine, int *ret_status, struct td_err *err)
 {
-	int r = td_vm_boot(&machine->vm, err);
-	if (r)
-		return r;
+	int rc = td_vm_boot(&machine->vm, err);
+
+	if (rc)
+		return rc;
 	machine->started_ns = td_now_ns();
 	*ret_status = td_vm_run(&machine->vm);
 	return 0;

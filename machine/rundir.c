@@ -32,15 +32,17 @@
 #define RETRY_MS     20
 #define KILL_WAIT_MS 5000
 
-static void sleep_ms(unsigned ms)
+static void rundir_sleep_ms(unsigned ms)
 {
 	struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000L};
+
 	nanosleep(&time, NULL);
 }
 
 int td_rundir_root(char ret_root[TD_RUNDIR_PATH_MAX], struct td_err *err)
 {
 	const char *root = getenv("TANDEM_RUN_DIR"), *below = "";
+
 	if (!root || !*root) {
 		root = geteuid() == 0 ? "/run" : getenv("XDG_RUNTIME_DIR");
 		below = "/tandem";
@@ -65,11 +67,12 @@ static bool path_of(char *path, size_t room, const char *root, const char *name,
 	return snprintf(path, room, "%s/%s%s%s", root, name, *file ? "/" : "", file) < (int)room;
 }
 
-static pid_t read_pid(int lock_fd)
+static pid_t rundir_read_pid(int lock_fd)
 {
 	char text[PID_TEXT_MAX + 1] = "";
 	ssize_t n = pread(lock_fd, text, sizeof(text) - 1, 0);
 	long pid = n > 0 ? strtol(text, NULL, 10) : 0;
+
 	return pid > 1 && pid <= INT32_MAX ? (pid_t)pid : 0;
 }
 
@@ -80,6 +83,7 @@ static pid_t read_pid(int lock_fd)
 static int try_lock(const char *path, int flags, int *ret_fd, pid_t *ret_pid)
 {
 	char lock[TD_RUNDIR_PATH_MAX + 8];
+
 	snprintf(lock, sizeof(lock), "%s/lock", path);
 	td_auto_close int fd = open(lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
 	struct stat st;
@@ -88,7 +92,7 @@ static int try_lock(const char *path, int flags, int *ret_fd, pid_t *ret_pid)
 	if (!S_ISREG(st.st_mode) || st.st_size > PID_TEXT_MAX)
 		return -EEXIST;
 	if (flock(fd, LOCK_EX | LOCK_NB)) {
-		*ret_pid = read_pid(fd);
+		*ret_pid = rundir_read_pid(fd);
 		return -errno;
 	}
 	if (fstat(fd, &st) || st.st_nlink == 0)
@@ -101,6 +105,7 @@ static int write_pid(int fd)
 {
 	char text[PID_TEXT_MAX + 1];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
 	return ftruncate(fd, 0) || pwrite(fd, text, (size_t)len, 0) != len ? -errno : 0;
 }
 
@@ -108,43 +113,45 @@ static int make_and_lock(struct td_rundir *dir, pid_t *ret_pid)
 {
 	for (int i = 0;; i++) {
 		bool made = !mkdir(dir->path, 0700);
+
 		if (!made && errno != EEXIST)
 			return -errno;
-		int r = try_lock(dir->path, O_CREAT, &dir->lock_fd, ret_pid);
-		bool passing = r == -ENOENT || (r == -EWOULDBLOCK && (!*ret_pid || kill(*ret_pid, 0)));
-		if (r && made)
+		int rc = try_lock(dir->path, O_CREAT, &dir->lock_fd, ret_pid);
+		bool passing = rc == -ENOENT || (rc == -EWOULDBLOCK && (!*ret_pid || kill(*ret_pid, 0)));
+		if (rc && made)
 			rmdir(dir->path); /* refused when it is another's by now: then it holds that one's lock file */
 		if (!passing || i == LOCK_TRIES)
-			return r;
-		sleep_ms(RETRY_MS);
+			return rc;
+		rundir_sleep_ms(RETRY_MS);
 	}
 }
 
 int td_rundir_create(struct td_rundir *dir, const char *root, const char *name, struct td_err *err)
 {
 	pid_t pid = 0;
+
 	dir->lock_fd = -1;
 	if (!path_of(dir->path, sizeof(dir->path), root, name, ""))
 		return td_err_set(err, ENAMETOOLONG, TD_REASON_RUN_DIR, "run directory %s/%s: the path is too long: shorten the VM's name",
 			root, name);
 	if (mkdir(root, 0755) && errno != EEXIST)
 		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "run directory %s: mkdir", root);
-	int r = make_and_lock(dir, &pid);
-	if (r == -EWOULDBLOCK)
+	int rc = make_and_lock(dir, &pid);
+	if (rc == -EWOULDBLOCK)
 		return td_err_set(err, EADDRINUSE, TD_REASON_CONTROL_IN_USE, "vm %s: runs already, as process %d", name, (int)pid);
-	if (r == -EEXIST)
+	if (rc == -EEXIST)
 		return td_err_set(err, EEXIST, TD_REASON_RUN_DIR,
 			"run directory %s: its file 'lock' is not tandem's: give the VM another name", dir->path);
-	if (!r)
-		r = write_pid(dir->lock_fd);
-	if (r) {
+	if (!rc)
+		rc = write_pid(dir->lock_fd);
+	if (rc) {
 		td_rundir_remove(dir);
-		return td_err_sys(err, -r, TD_REASON_RUN_DIR, "run directory %s: lock", dir->path);
+		return td_err_sys(err, -rc, TD_REASON_RUN_DIR, "run directory %s: lock", dir->path);
 	}
 	return 0;
 }
 
-static bool is_ours(const char *file_name)
+static bool rundir_is_ours(const char *file_name)
 {
 	return !strcmp(file_name, CONTROL_NAME) || td_lease_is_unfinished(file_name);
 }
@@ -154,11 +161,12 @@ static void remove_locked(const char *path)
 {
 	DIR *stream = opendir(path);
 	bool keep = false;
+
 	if (!stream)
 		return;
 	for (struct dirent *entry; (entry = readdir(stream));) {
 		keep = keep || td_lease_is_journal(entry->d_name);
-		if (is_ours(entry->d_name))
+		if (rundir_is_ours(entry->d_name))
 			unlinkat(dirfd(stream), entry->d_name, 0);
 	}
 	if (!keep) {
@@ -188,26 +196,28 @@ static bool lock_dead(const char *path, int *ret_fd)
 	td_auto_close int fd = -1;
 	struct stat st;
 	pid_t pid;
+
 	if (try_lock(path, 0, &fd, &pid) || fstat(fd, &st) || st.st_uid != geteuid())
 		return false;
 	*ret_fd = td_take_fd(&fd);
 	return true;
 }
 
-static bool look(const char *root, const struct dirent *entry, struct td_rundir_entry *ret_entry)
+static bool rundir_look(const char *root, const struct dirent *entry, struct td_rundir_entry *ret_entry)
 {
 	char path[TD_RUNDIR_PATH_MAX];
 	struct stat st;
 	int fd = -1;
+
 	if (entry->d_name[0] == '.' || strlen(entry->d_name) > TD_VM_NAME_MAX || !path_of(path, sizeof(path), root, entry->d_name, "") ||
 		lstat(path, &st) || !S_ISDIR(st.st_mode))
 		return false;
 	*ret_entry = (struct td_rundir_entry){0};
 	memcpy(ret_entry->name, entry->d_name, strlen(entry->d_name));
-	int r = try_lock(path, 0, &fd, &ret_entry->pid);
-	ret_entry->alive = r == -EWOULDBLOCK;
+	int rc = try_lock(path, 0, &fd, &ret_entry->pid);
+	ret_entry->alive = rc == -EWOULDBLOCK;
 	td_cleanup_close(&fd);
-	return !r || ret_entry->alive;
+	return !rc || ret_entry->alive;
 }
 
 int td_rundir_list(const char *root, struct td_rundir_entry **ret_entries, unsigned *ret_count, struct td_err *err)
@@ -215,16 +225,18 @@ int td_rundir_list(const char *root, struct td_rundir_entry **ret_entries, unsig
 	td_auto_free struct td_rundir_entry *entries = NULL;
 	unsigned count = 0;
 	DIR *stream = opendir(root);
+
 	if (!stream && errno != ENOENT)
 		return td_err_sys(err, errno, TD_REASON_RUN_DIR, "run directory %s", root);
 	for (struct dirent *entry; stream && (entry = readdir(stream));) {
 		struct td_rundir_entry *more = realloc(entries, (count + 1) * sizeof(*entries));
+
 		if (!more) {
 			closedir(stream);
 			return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
 		}
 		entries = more;
-		count += look(root, entry, &entries[count]);
+		count += rundir_look(root, entry, &entries[count]);
 	}
 	if (stream)
 		closedir(stream);
@@ -239,42 +251,47 @@ int td_rundir_recover(const char *root, struct td_err *err)
 {
 	unsigned returned = 0, count = 0;
 	td_auto_free struct td_rundir_entry *entries = NULL;
-	int r = td_lease_recover(root, &returned, err);
+	int rc = td_lease_recover(root, &returned, err);
+
 	if (returned)
 		td_warn("run directory %s: gave back %u VF(s) that dead processes held", root, returned);
 	if (td_rundir_list(root, &entries, &count, NULL))
-		return r; /* nothing to sweep there; who wants a directory in it hears why not */
+		return rc; /* nothing to sweep there; who wants a directory in it hears why not */
 	for (unsigned i = 0; i < count; i++) {
 		struct td_rundir dead = {.lock_fd = -1};
+
 		if (!entries[i].alive && path_of(dead.path, sizeof(dead.path), root, entries[i].name, "") &&
 			lock_dead(dead.path, &dead.lock_fd))
 			td_rundir_remove(&dead);
 	}
-	return r;
+	return rc;
 }
 
 bool td_rundir_exists(const char *root, const char *name)
 {
 	char path[TD_RUNDIR_PATH_MAX + 8];
 	struct stat st;
+
 	return snprintf(path, sizeof(path), "%s/%s/lock", root, name) < (int)sizeof(path) && !lstat(path, &st);
 }
 
 int td_rundir_wait(const char *root, const char *name, unsigned timeout_ms)
 {
 	char path[TD_RUNDIR_PATH_MAX];
+
 	if (!path_of(path, sizeof(path), root, name, ""))
 		return 0;
 	for (unsigned waited = 0;; waited += RETRY_MS) {
 		int fd = -1;
 		pid_t pid;
-		int r = try_lock(path, 0, &fd, &pid);
+		int rc = try_lock(path, 0, &fd, &pid);
+
 		td_cleanup_close(&fd);
-		if (r != -EWOULDBLOCK)
+		if (rc != -EWOULDBLOCK)
 			return 0;
 		if (waited >= timeout_ms)
 			return -ETIMEDOUT;
-		sleep_ms(RETRY_MS);
+		rundir_sleep_ms(RETRY_MS);
 	}
 }
 
@@ -283,6 +300,7 @@ int td_rundir_kill(const char *root, const char *name, struct td_err *err)
 	char path[TD_RUNDIR_PATH_MAX];
 	int fd = -1;
 	pid_t pid = 0, again = 0;
+
 	if (!path_of(path, sizeof(path), root, name, "") || try_lock(path, 0, &fd, &pid) != -EWOULDBLOCK) {
 		td_cleanup_close(&fd);
 		return td_err_set(err, ESRCH, TD_REASON_VM_NOT_FOUND, "vm %s: no process of it runs", name);
@@ -291,9 +309,9 @@ int td_rundir_kill(const char *root, const char *name, struct td_err *err)
 	if (pid_fd < 0)
 		return td_err_sys(err, pid ? errno : ESRCH, TD_REASON_SYSTEM, "vm %s: process %d", name, (int)pid);
 	/* Still locked, by the same: so the pidfd is that process, and cannot become another. */
-	int r = try_lock(path, 0, &fd, &again);
+	int rc = try_lock(path, 0, &fd, &again);
 	td_cleanup_close(&fd);
-	if (r == -EWOULDBLOCK && again == pid && syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
+	if (rc == -EWOULDBLOCK && again == pid && syscall(SYS_pidfd_send_signal, pid_fd, SIGKILL, NULL, 0))
 		return td_err_sys(err, errno, TD_REASON_SYSTEM, "vm %s: kill process %d", name, (int)pid);
 	if (td_rundir_wait(root, name, KILL_WAIT_MS))
 		return td_err_set(err, ETIMEDOUT, TD_REASON_SYSTEM, "vm %s: process %d was killed and does not end", name, (int)pid);
