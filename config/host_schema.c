@@ -318,7 +318,7 @@ int td_host_schema_read(struct td_host_config *config, const char *file_name, co
 	memset(config, 0, sizeof(*config));
 	int rc = td_schema_defaults(host_keys, config, err);
 	if (!rc)
-		rc = td_schema_read_yaml_marked(host_keys, config, file_name, text, len_bytes, &marks, err);
+		rc = td_schema_read_yaml(host_keys, config, file_name, text, len_bytes, &marks, err);
 	if (!rc)
 		rc = td_host_check(config, file_name, &marks, err);
 	if (rc)

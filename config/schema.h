@@ -72,10 +72,6 @@ int td_schema_defaults(const struct td_schema_key *keys, void *base, struct td_e
 /* Frees the strings. Harmless when done twice. */
 void td_schema_fini(const struct td_schema_key *keys, void *base);
 
-/* -EINVAL with a message. text need not end with NUL. What was read before the error stays in *base. */
-int td_schema_read_yaml(
-	const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes, struct td_err *err);
-
 /* Where members' values stand in the file, for checks that come after the reading; a flag's value stands nowhere. */
 #define TD_SCHEMA_MARKS_MAX 1024U
 struct td_schema_marks {
@@ -86,8 +82,11 @@ struct td_schema_marks {
 		unsigned line, column;
 	} mark[TD_SCHEMA_MARKS_MAX];
 };
-/* As td_schema_read_yaml, and fills *marks, which stay true as long as *base stays where it is. */
-int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
+/*
+ * -EINVAL with a message. text need not end with NUL. What was read before the error stays in *base. *marks (may be NULL) is filled, and
+ * stays true as long as *base stays where it is.
+ */
+int td_schema_read_yaml(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
 	struct td_schema_marks *marks, struct td_err *err);
 
 /*

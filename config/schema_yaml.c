@@ -293,13 +293,7 @@ static int schema_yaml_read_stream(struct reader *reader, const struct td_schema
 	return td_schema_fail(&place, TD_REASON_CONFIG_SYNTAX, reader->err, "a second document starts here: a file holds one");
 }
 
-int td_schema_read_yaml(
-	const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
-{
-	return td_schema_read_yaml_marked(keys, base, file_name, text, len_bytes, NULL, err);
-}
-
-int td_schema_read_yaml_marked(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
+int td_schema_read_yaml(const struct td_schema_key *keys, void *base, const char *file_name, const char *text, size_t len_bytes,
 	struct td_schema_marks *marks, struct td_err *err)
 {
 	struct reader reader = {.file = file_name, .text = text, .len = len_bytes, .marks = marks, .err = err};

@@ -382,7 +382,7 @@ int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_na
 	memset(config, 0, sizeof(*config));
 	int rc = td_schema_defaults(vm_keys, config, err);
 	if (!rc)
-		rc = td_schema_read_yaml_marked(vm_keys, config, file_name, text, len_bytes, &marks, err);
+		rc = td_schema_read_yaml(vm_keys, config, file_name, text, len_bytes, &marks, err);
 	if (!rc)
 		rc = vm_schema_derive(config, file_name, err);
 	if (!rc)
@@ -451,7 +451,7 @@ static int vm_schema_read_args(struct td_vm_file_config *config, int argc, char 
 	if (!rc && args.file)
 		rc = vm_schema_read_whole(args.file, &text, &len, err);
 	if (!rc && args.file)
-		rc = td_schema_read_yaml_marked(vm_keys, config, args.file, text, len, &args.marks, err);
+		rc = td_schema_read_yaml(vm_keys, config, args.file, text, len, &args.marks, err);
 	if (!rc)
 		rc = td_args_read(args.flags.option, argc, argv, vm_args_take, &args, err);
 	if (!rc)

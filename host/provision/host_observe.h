@@ -30,8 +30,6 @@ int td_host_observe(
 
 /* Is anybody behind vfio-pci's group of this VF? By opening it, so only where a plan needs to know. */
 bool td_host_observe_group_open(const char *vf_bdf);
-/* Loaded, or built into the kernel. */
-bool td_host_observe_module(const char *name);
 
 /* ---- for host_observe*.c and tests */
 

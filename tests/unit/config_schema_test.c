@@ -70,7 +70,7 @@ static int read_yaml(struct sample *sample, const char *text, struct td_err *err
 {
 	*sample = (struct sample){0};
 	assert_int_equal(td_schema_defaults(keys, sample, err), 0);
-	return td_schema_read_yaml(keys, sample, "f", text, strlen(text), err);
+	return td_schema_read_yaml(keys, sample, "f", text, strlen(text), NULL, err);
 }
 
 static void every_kind_is_read(void **state)
