@@ -18,7 +18,7 @@ def fewer: if .measure == "net" and (.subjects | map(.samples) | unique | length
 "guests: Linux \($e.guest_kernel) where a row names no other, -cpu \($e.guest_cpu), \($e.guest_memory_mib) MiB; medians of \($e.rounds) rounds; tandem \($e.commit)",
 "",
 row(""; ""; "tandem"; "q35"; "microvm"; "plain"; "ratio"; "goal"; ""),
-(.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; .subjects.plain | figure;
+(.[] | row(.title; .unit; .subjects.tandem | figure; .subjects.q35 | figure; .subjects.microvm | figure; (.subjects.plain // .subjects.before) | figure;
 	if .ratio == null then "-" else .ratio | round_to(2) | tostring end; .goal // "";
 	(if .ok == null then "" elif .ok then "met" else "MISSED" end) + fewer))
 # The two do not say alike when a flip is done: tandem answers its request; QEMU tells of the device deleted, or the tap falls silent.

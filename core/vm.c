@@ -207,21 +207,6 @@ int td_vm_run(struct td_vm *vm)
 	return vm->exit_status;
 }
 
-bool td_vm_lend_lock(struct td_vm *vm)
-{
-	bool lent = vm->state == TD_VM_RUNNING || vm->state == TD_VM_PAUSED;
-
-	if (lent)
-		td_lock_give(&vm->lock);
-	return lent;
-}
-
-void td_vm_take_lock(struct td_vm *vm, bool lent)
-{
-	if (lent)
-		td_lock_take(&vm->lock);
-}
-
 /* A vCPU may be waiting for the VM's lock: it must get it to reach the place where it parks. */
 void td_vm_park(struct td_vm *vm)
 {

@@ -88,14 +88,6 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err);
 int td_vm_run(struct td_vm *vm);
 
 /*
- * Main loop only: vCPUs may have the lock meanwhile. For waits and for kernel work on what the guest can't reach: pinning RAM takes
- * seconds, a reset 100 ms. Nothing else runs on the main loop, but what vCPUs change is not as it was. False: the lock stays as it is, for
- * before the boot and after the end there are no vCPUs, and it may not be held.
- */
-bool td_vm_lend_lock(struct td_vm *vm);
-void td_vm_take_lock(struct td_vm *vm, bool lent);
-
-/*
  * Main loop only: stops the vCPUs for a moment, without a pause of the VM or its devices; the lock is let go while it waits for them. They
  * go on with td_vm_unpark(), but not when a reset or the end was asked for meanwhile.
  */

@@ -32,6 +32,17 @@ static json_t *machine_control_counts(const struct td_machine *machine)
 		"unclaimed_accesses", (json_int_t)vm->unclaimed_count, "faulty_accesses", (json_int_t)vm->fault_count);
 }
 
+/* How long the VM's lock was held, in a build that measures it; else null. */
+static json_t *machine_control_lock(const struct td_vm *vm)
+{
+	struct td_lock_stats stats;
+
+	if (!td_lock_stats(&vm->lock, &stats))
+		return json_null();
+	return json_pack("{s:I, s:f, s:I, s:I}", "holds", (json_int_t)stats.holds, "longest_cpu_ms", (double)stats.longest_cpu_ns / 1e6,
+		"too_long", (json_int_t)stats.too_long, "slept", (json_int_t)stats.slept);
+}
+
 static void machine_control_run_vm_info(struct td_control_request *request, json_t *args, void *opaque)
 {
 	struct td_machine *machine = opaque;
@@ -40,11 +51,11 @@ static void machine_control_run_vm_info(struct td_control_request *request, json
 	(void)args;
 	uint64_t uptime_ms = machine->started_ns ? (td_now_ns() - machine->started_ns) / 1000000U : 0;
 	td_control_reply(request,
-		json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:o, s:s, s:i, s:i, s:i, s:o}", "name", td_json_text(config->name), "state",
+		json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:o, s:s, s:i, s:i, s:i, s:o, s:o}", "name", td_json_text(config->name), "state",
 			machine_control_state_name(machine->vm.state), "pid", (int)getpid(), "uptime_ms", (json_int_t)uptime_ms, "cpus",
 			(json_int_t)config->cpus, "memory_bytes", (json_int_t)config->memory_bytes, "kernel", td_json_text(config->kernel),
 			"console", console_path(machine), "disks", (int)config->disk_count, "nics", (int)machine->nic_count, "reboots",
-			(int)machine->vm.reboots, "counts", machine_control_counts(machine)));
+			(int)machine->vm.reboots, "counts", machine_control_counts(machine), "lock", machine_control_lock(&machine->vm)));
 }
 
 /* The end of a command that answers with nothing but its success. */

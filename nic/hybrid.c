@@ -9,6 +9,8 @@
 #include "core/log.h"
 #include "nic/hybrid_parts.h"
 
+#define PIN_MS_PER_MIB 30U /* a slow host, and RAM that is not there yet */
+
 /* ---- the guest's virtio-net driver ---- */
 
 static void on_driver(void *opaque, bool accepted, bool standby)
@@ -108,6 +110,17 @@ static const struct td_hybrid_mode *mode_of(const struct td_hybrid_host *host, e
 	return modes[mode];
 }
 
+/* To pin RAM takes its time, and so does giving it back, which the next lease waits for. The guest runs meanwhile. */
+static void set_limits(struct td_hybrid *nic)
+{
+	uint32_t pinning_ms = (uint32_t)(nic->host.vm->mem.size_bytes / TD_MIB * PIN_MS_PER_MIB);
+
+	nic->flip.limit_ms[TD_FLIP_RESERVE] += pinning_ms;
+	nic->flip.limit_ms[TD_FLIP_PREPARE] += pinning_ms;
+	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)nic->config->unplug_timeout_ms;
+	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)nic->config->plug_timeout_ms;
+}
+
 int td_hybrid_create(
 	const struct td_hybrid_host *host, const struct td_vm_net_config *config, struct td_hybrid **ret_nic, struct td_err *err)
 {
@@ -123,8 +136,7 @@ int td_hybrid_create(
 	nic->mode = mode_of(host, config->mode);
 	td_hybrid_flip_init(nic);
 	td_hybrid_watch_init(nic);
-	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)config->unplug_timeout_ms;
-	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)config->plug_timeout_ms;
+	set_limits(nic);
 	rc = nic->mode ? nic->mode->create(nic, err) : 0;
 	if (rc == 0)
 		rc = create_parts(nic, err);

@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The VM's lock, measured (core/lock.h): nobody holds it for long, and nobody sleeps under it, whatever the host does meanwhile. A failover NIC
+# is flipped, warm and cold; a transparent one too; VMS (20) VMs share a network whose ports come and go ten times a second.
+# lab/host options: --build build/meter
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
+
+VMS=${VMS:-20} FLIPS=${FLIPS:-4}
+
+# lock_of VM: what its lock went through.
+lock_of() { tandem vm info "$1" --json | jq -c .lock; }
+
+# held_well VM: too long at most once in a thousand holds: a machine that is emulated may be held up within one.
+held_well() {
+	lock_of "$1" >"$WORK/lock"
+	jq -e '.too_long * 1000 <= .holds and .slept == 0' "$WORK/lock" >/dev/null
+}
+
+# check_lock VM WHAT
+check_lock() {
+	local status=0
+	held_well "$1" || status=1
+	check "$2: $(cat "$WORK/lock")" [ "$status" = 0 ]
+}
+
+# case_flips MODE
+case_flips() {
+	local mode=$1 flip
+	vm_start "$mode" --cpus boot=2 --net "id=net0,mode=$mode,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=vf,unplug_timeout=20s"
+	console_wait '@up' 90
+	nic_wait .path vf 40
+	nic_wait .state idle 20
+	for ((flip = 0; flip < FLIPS; flip++)); do
+		switch_nic emulated "$( ((flip % 2)) && echo --cold || echo --json)"
+		sleep 1
+		switch_nic vf
+		sleep 1
+	done
+	check_lock "$mode" "$mode, $FLIPS flips there and back"
+	grep -A16 '^tandem: ERROR: lock' "$WORK/errors" | head -n 60 || true
+	vm_stop
+}
+
+# An image that does nothing: hlt; jmp.
+idle_image() {
+	local word
+	for word in 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020; do
+		word=$((word))
+		# shellcheck disable=SC2059 # the escapes are wanted
+		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
+	done
+	printf '\xf4\xeb\xfd'
+	head -c 64 /dev/zero
+}
+
+case_ports() {
+	local number pids=() end failed=0
+	idle_image >"$WORK/idle"
+	ip link set br0 alias tandem # ours: it is guarded
+	for ((number = 0; number < VMS; number++)); do
+		tandem run --name "port$number" --memory size=32M --serial off --kernel "$WORK/idle" --net id=net0,mode=emulated,bridge=br0,vhost=off \
+			</dev/null 2>"$WORK/errors.$number" &
+		pids+=($!)
+	done
+	for ((number = 0; number < VMS; number++)); do
+		soon 60 lock_of "port$number" >/dev/null 2>&1 || fail "VM port$number did not start: $(cat "$WORK/errors.$number")"
+	done
+	ip link add dummy0 type dummy
+	end=$((SECONDS + 10))
+	while ((SECONDS < end)); do
+		ip link set dummy0 master br0
+		sleep 0.05
+		ip link set dummy0 nomaster
+		sleep 0.05
+	done
+	for ((number = 0; number < VMS; number++)); do
+		held_well "port$number" || { failed=$((failed + 1)) && cat "$WORK/lock" "$WORK/errors.$number" | head -n 20; }
+		cat "$WORK/lock" >>"$WORK/all"
+	done
+	check "$VMS VMs on a network whose ports come and go: $failed held their lock too long, longest $(jq -s 'map(.longest_cpu_ms) | max' "$WORK/all") ms" \
+		[ "$failed" = 0 ]
+	kill -KILL "${pids[@]}"
+	wait "${pids[@]}" 2>/dev/null || true
+}
+
+network_up 2
+guest_image 6.12
+case_flips failover
+case_flips transparent
+case_ports
+finish
