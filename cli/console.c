@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base.h"
+#include "host/sys/files.h"
 
 #define CTRL_A 1
 
@@ -20,19 +21,6 @@ struct console {
 	struct pollfd source[SOURCES];
 	bool escaped, left;
 };
-
-static bool console_write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno != EINTR)
-			return false;
-		data += TD_MAX(n, 0);
-		len -= (size_t)TD_MAX(n, 0);
-	}
-	return true;
-}
 
 /* What goes to the guest, in place; sets left at Ctrl-A x. */
 static size_t console_filter(struct console *console, char *data, size_t len)
@@ -61,7 +49,7 @@ static void take_input(struct console *console)
 		return;
 	}
 	size_t kept = console_filter(console, data, (size_t)n);
-	if (!console_write_all(console->source[GUEST].fd, data, kept))
+	if (td_files_write_all(console->source[GUEST].fd, data, kept))
 		console->left = true;
 }
 
@@ -70,7 +58,7 @@ static void take_output(struct console *console)
 	char data[4096];
 	ssize_t n = read(console->source[GUEST].fd, data, sizeof(data));
 
-	if (n <= 0 || !console_write_all(STDOUT_FILENO, data, (size_t)n))
+	if (n <= 0 || td_files_write_all(STDOUT_FILENO, data, (size_t)n))
 		console->left = true; /* EIO: the VM has ended */
 }
 

@@ -73,6 +73,7 @@
 	X(FLIP_ABORTED, "flip-aborted", "the guest or the host changed during the flip; try again")                                       \
 	X(DRIVER_UNKNOWN, "driver-unknown", "use Linux's igbvf in the guest; another driver keeps the VF it has")                         \
 	X(NO_CARRIER, "no-carrier", "check the link of the VF's PF")                                                                      \
+	X(VF_LIST_CUT, "vf-list-cut", "use a newer host kernel, or make fewer VFs of this PF")                                            \
 	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                                \
 	X(NOT_OURS, "not-ours", "choose another name in host.yaml, or free the link: ip link set LINK nomaster takes it out of a bridge") \
 	X(WOULD_DISCONNECT, "would-disconnect", "work from the console, or say --allow-disconnect")                                       \

@@ -74,7 +74,7 @@ static int nl_errno(int nl_error)
 static int find_bridge(struct td_tap *tap, const char *name, int *ret_index, struct td_err *err)
 {
 	auto_link *link = NULL;
-	int rc = rtnl_link_get_kernel(tap->netlink, 0, name, &link);
+	int rc = rtnl_link_get_kernel(tap->netlink.sock, 0, name, &link);
 
 	if (rc < 0)
 		return td_err_set(err, nl_errno(rc), TD_REASON_BRIDGE, "bridge %s: %s", name, nl_geterror(rc));
@@ -85,13 +85,15 @@ static int find_bridge(struct td_tap *tap, const char *name, int *ret_index, str
 	return 0;
 }
 
-static int change(struct td_tap *tap, struct rtnl_link *link, struct rtnl_link *changes, const char *what, struct td_err *err)
+static int change(struct td_tap *tap, struct rtnl_link *link, struct rtnl_link *changes, const char *verb, struct td_err *err)
 {
-	int rc = rtnl_link_change(tap->netlink, link, changes, 0);
+	struct nl_msg *msg = NULL;
+	char what[64];
 
-	if (rc < 0)
-		return td_err_set(err, nl_errno(rc), TD_REASON_NETLINK, "tap %s: %s: %s", tap->name, what, nl_geterror(rc));
-	return 0;
+	snprintf(what, sizeof(what), "tap %s: %s", tap->name, verb);
+	if (rtnl_link_build_change_request(link, changes, 0, &msg) < 0)
+		msg = NULL;
+	return td_host_netlink_change(&tap->netlink, msg, what, err);
 }
 
 /* The host must not speak on the guest's wire by itself (IPv6 neighbour discovery); a kernel without IPv6 refuses, which is as good. */
@@ -100,7 +102,7 @@ static void silence_ipv6(struct td_tap *tap, struct rtnl_link *link)
 	auto_link *changes = rtnl_link_alloc();
 
 	if (changes && !rtnl_link_inet6_set_addr_gen_mode(changes, rtnl_link_inet6_str2addrgenmode("none")))
-		(void)rtnl_link_change(tap->netlink, link, changes, 0);
+		(void)change(tap, link, changes, "no IPv6 of its own", NULL);
 }
 
 static int set_address(struct td_tap *tap, struct rtnl_link *link, const uint8_t guest_mac[6], struct td_err *err)
@@ -138,16 +140,15 @@ static int configure_link(struct td_tap *tap, const struct td_tap_config *config
 	auto_link *link = NULL;
 	int rc, bridge = 0;
 
-	tap->netlink = nl_socket_alloc();
-	rc = tap->netlink ? nl_connect(tap->netlink, NETLINK_ROUTE) : -NLE_NOMEM;
+	rc = td_host_netlink_open(&tap->netlink, err);
 	if (rc < 0)
-		return td_err_set(err, nl_errno(rc), TD_REASON_NETLINK, "tap %s: netlink: %s", tap->name, nl_geterror(rc));
+		return rc;
 	if (config->bridge) {
 		rc = find_bridge(tap, config->bridge, &bridge, err);
 		if (rc)
 			return rc;
 	}
-	rc = rtnl_link_get_kernel(tap->netlink, 0, tap->name, &link);
+	rc = rtnl_link_get_kernel(tap->netlink.sock, 0, tap->name, &link);
 	if (rc < 0)
 		return td_err_set(err, nl_errno(rc), TD_REASON_NETLINK, "tap %s: %s", tap->name, nl_geterror(rc));
 	tap->index = rtnl_link_get_ifindex(link);
@@ -183,9 +184,7 @@ void td_tap_close(struct td_tap *tap)
 	for (unsigned i = 0; i < tap->queue_count; i++)
 		close(tap->fd[i]);
 	tap->queue_count = 0;
-	if (tap->netlink)
-		nl_socket_free(tap->netlink);
-	tap->netlink = NULL;
+	td_host_netlink_close(&tap->netlink);
 }
 
 int td_tap_set_offloads(struct td_tap *tap, unsigned tun_flags)
@@ -263,7 +262,7 @@ int td_tap_counters(struct td_tap *tap, struct td_tap_counters *ret_counters)
 {
 	auto_link *link = NULL;
 
-	if (!tap->netlink || rtnl_link_get_kernel(tap->netlink, tap->index, NULL, &link) < 0)
+	if (!tap->netlink.sock || rtnl_link_get_kernel(tap->netlink.sock, tap->index, NULL, &link) < 0)
 		return -EIO;
 	*ret_counters = (struct td_tap_counters){
 		.rx_packets = rtnl_link_get_stat(link, RTNL_LINK_RX_PACKETS),

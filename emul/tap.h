@@ -10,11 +10,10 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "host/sys/host_netlink.h"
 
 #define TD_TAP_QUEUES_MAX   8
 #define TD_TAP_HEADER_BYTES 12U
-
-struct nl_sock;
 
 struct td_tap {
 	char name[IFNAMSIZ];
@@ -22,7 +21,7 @@ struct td_tap {
 	unsigned queue_count, active_count;
 	int fd[TD_TAP_QUEUES_MAX]; /* owned, non-blocking */
 	bool silent;
-	struct nl_sock *netlink;
+	struct td_host_netlink netlink;
 };
 
 struct td_tap_config {

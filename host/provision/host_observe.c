@@ -17,7 +17,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/log.h"
 #include "host/provision/host_words.h"
+#include "host/sriov/sriov_netlink.h"
 
 #define TRIES 5 /* while others change links */
 
@@ -153,21 +155,19 @@ static void put_vf_number(const struct td_host_seen *seen, const char *vf, enum 
 }
 
 /* What a driver does not tell is all ones. */
-static void read_vf(const struct td_host_seen *seen, const char *pf, struct nlattr *info)
+static void read_vf(unsigned index, struct nlattr **field, void *opaque)
 {
-	struct nlattr *field[IFLA_VF_MAX + 1];
+	const struct td_host_seen *seen = opaque;
+	const char *pf = seen->link[seen->count - 1].name;
 	char name[TD_HOST_NAME_BYTES];
-	if (nla_type(info) != IFLA_VF_INFO || nla_parse_nested(field, IFLA_VF_MAX, info, NULL) < 0)
-		return;
-	const struct ifla_vf_mac *mac = FIELD(field, IFLA_VF_MAC, struct ifla_vf_mac);
 	const struct ifla_vf_vlan *vlan = FIELD(field, IFLA_VF_VLAN, struct ifla_vf_vlan);
 	const struct ifla_vf_rate *rate = FIELD(field, IFLA_VF_RATE, struct ifla_vf_rate);
 	const struct ifla_vf_spoofchk *spoofchk = FIELD(field, IFLA_VF_SPOOFCHK, struct ifla_vf_spoofchk);
 	const struct ifla_vf_trust *trust = FIELD(field, IFLA_VF_TRUST, struct ifla_vf_trust);
 	const struct ifla_vf_link_state *state = FIELD(field, IFLA_VF_LINK_STATE, struct ifla_vf_link_state);
-	if (!mac || mac->vf > 65535)
+	if (index > 65535)
 		return;
-	td_host_state_join_vf(pf, mac->vf, name);
+	td_host_state_join_vf(pf, index, name);
 	if (spoofchk && spoofchk->setting <= 1)
 		put_vf(seen, name, TD_HOST_ATTR_SPOOFCHK, spoofchk->setting ? "yes" : "no");
 	if (trust && trust->setting <= 1)
@@ -185,11 +185,9 @@ static void read_vf(const struct td_host_seen *seen, const char *pf, struct nlat
 void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 {
 	struct td_host_seen *seen = opaque;
-	struct nlattr *attr[IFLA_MAX + 1], *vf;
+	struct nlattr *attr[IFLA_MAX + 1];
 	char name[IF_NAMESIZE] = "", alias[64] = "";
-	int left;
-	if (header->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
-		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
+	if (td_sriov_netlink_link(header, attr, NULL, NULL) == -EBADMSG)
 		return;
 	const struct ifinfomsg *message = nlmsg_data(header);
 	if (attr[IFLA_IFNAME])
@@ -213,8 +211,8 @@ void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 	if (carrier)
 		put(seen, name, TD_HOST_ATTR_CARRIER, *carrier ? "yes" : "no");
 	read_info(seen, link, attr[IFLA_LINKINFO]);
-	if (attr[IFLA_VFINFO_LIST])
-		nla_for_each_nested(vf, attr[IFLA_VFINFO_LIST], left) read_vf(seen, name, vf);
+	if (td_sriov_netlink_link(header, attr, read_vf, seen) == -EOVERFLOW)
+		td_warn("pf %s: the kernel's list of its VFs is cut short: settings of the last ones are not known", name);
 }
 
 /* A port's VLANs come one by one or as the two ends of a range. */
@@ -286,7 +284,8 @@ static struct nl_msg *link_dump(int family, uint32_t filter)
 static int observe_links(
 	const struct td_host_observe *observe, struct td_host_seen *seen, struct td_host_netlink *netlink, struct td_err *err)
 {
-	int r = td_host_netlink_read(netlink, link_dump(AF_UNSPEC, RTEXT_FILTER_VF), td_host_observe_link, seen, "list of links", err);
+	int r = td_host_netlink_read(
+		netlink, link_dump(AF_UNSPEC, RTEXT_FILTER_VF | RTEXT_FILTER_SKIP_STATS), td_host_observe_link, seen, "list of links", err);
 	if (!r)
 		r = td_host_netlink_read(netlink, link_dump(AF_BRIDGE, RTEXT_FILTER_BRVLAN_COMPRESSED), td_host_observe_bridge_port, seen,
 			"list of bridges' ports", err);

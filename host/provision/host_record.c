@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "host/sys/files.h"
 
 #define RECORD_VERSION 1
 #define RECORD_FILE    "host-state.json"
@@ -194,31 +195,12 @@ int td_host_record_load(const char *dir, struct td_host_record *ret_record, stru
 	return 0;
 }
 
-static int write_all(int fd, const char *text)
-{
-	for (size_t left = strlen(text); left;) {
-		ssize_t done = write(fd, text, left);
-		if (done < 0)
-			return -errno;
-		text += done;
-		left -= (size_t)done;
-	}
-	return 0;
-}
-
 int td_host_record_save(const char *dir, const struct td_host_record *record, struct td_err *err)
 {
-	char path[PATH_MAX], fresh[PATH_MAX];
 	td_auto_free char *text = td_host_record_print(record);
-	snprintf(path, sizeof(path), "%s/%s", dir, RECORD_FILE);
-	snprintf(fresh, sizeof(fresh), "%s/.%s.new", dir, RECORD_FILE);
-	if (!text)
-		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", path);
-	td_auto_close int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int r = fd < 0 ? -errno : write_all(fd, text);
-	if (!r && rename(fresh, path) < 0)
-		r = -errno;
-	return r ? td_err_sys(err, -r, TD_REASON_SYSTEM, "%s", path) : 0;
+	td_auto_close int dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r = !text ? -ENOMEM : dir_fd < 0 ? -errno : td_files_replace(dir_fd, RECORD_FILE, "." RECORD_FILE ".new", text);
+	return r ? td_err_sys(err, -r, TD_REASON_SYSTEM, "%s/" RECORD_FILE, dir) : 0;
 }
 
 void td_host_record_fini(struct td_host_record *record)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/json.h"
+#include "host/sys/files.h"
 #include "host/sys/names.h"
 
 #define JOURNAL_VERSION 1
@@ -73,21 +74,6 @@ static json_t *pack_settings(const struct td_journal *journal)
 		(int)s->spoofchk, "trust", (int)s->trust, "link", link_names[s->link_state]);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t done = write(fd, text, len);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-			return done < 0 ? -errno : -EIO;
-		text += done;
-		len -= (size_t)done;
-	}
-	return fsync(fd) < 0 ? -errno : 0;
-}
-
 /* What a crash leaves of a file half written: no journal by its name, and replaced or removed with the VF's next one. */
 static void name_files(const char *bdf, char file[FILE_ROOM], char new_file[FILE_ROOM + 4])
 {
@@ -100,14 +86,7 @@ static int replace_file(int dir_fd, const char *bdf, const char *text)
 	char file[FILE_ROOM], new_file[FILE_ROOM + 4];
 
 	name_files(bdf, file, new_file);
-	td_auto_close int fd = openat(dir_fd, new_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	int rc = fd < 0 ? -errno : write_all(fd, text, strlen(text));
-
-	if (rc == 0 && renameat(dir_fd, new_file, dir_fd, file) < 0)
-		rc = -errno;
-	if (rc == 0 && fsync(dir_fd) < 0)
-		rc = -errno;
-	return rc;
+	return td_files_replace(dir_fd, file, new_file, text);
 }
 
 int td_journal_write(const char *dir, const struct td_journal *journal, struct td_err *err)

@@ -10,30 +10,18 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <netlink/msg.h>
-#include <netlink/netlink.h>
 #include <string.h>
-#include <sys/socket.h>
 
+#include "host/sys/host_netlink.h"
 #include "host/sys/names.h"
-
-#ifndef SOL_NETLINK
-#define SOL_NETLINK 270
-#endif
 
 struct reply {
 	unsigned vf_index;
 	struct td_sriov_vf_settings settings;
 	struct td_sriov_stats stats;
 	uint32_t min_tx_rate, max_tx_rate;
-	int found;     /* 0, or -errno of the parse */
-	int errnum;    /* what the kernel answered */
-	char said[96]; /* its words, if it had some */
+	int found; /* 0, or -errno of the parse */
 };
-
-static void cleanup_msg(struct nl_msg **msg)
-{
-	nlmsg_free(*msg);
-}
 
 static void parse_stats(struct nlattr *attr, struct td_sriov_stats *stats)
 {
@@ -52,8 +40,9 @@ static void parse_stats(struct nlattr *attr, struct td_sriov_stats *stats)
 
 #define FIELD(table, id, type) ((table)[id] && nla_len((table)[id]) >= (int)sizeof(type) ? (const type *)nla_data((table)[id]) : NULL)
 
-static void parse_vf(struct nlattr **field, struct reply *reply)
+static void parse_vf(unsigned index, struct nlattr **field, void *opaque)
 {
+	struct reply *reply = opaque;
 	const struct ifla_vf_mac *mac = FIELD(field, IFLA_VF_MAC, struct ifla_vf_mac);
 	const struct ifla_vf_vlan *vlan = FIELD(field, IFLA_VF_VLAN, struct ifla_vf_vlan);
 	const struct ifla_vf_spoofchk *spoofchk = FIELD(field, IFLA_VF_SPOOFCHK, struct ifla_vf_spoofchk);
@@ -61,6 +50,8 @@ static void parse_vf(struct nlattr **field, struct reply *reply)
 	const struct ifla_vf_link_state *link = FIELD(field, IFLA_VF_LINK_STATE, struct ifla_vf_link_state);
 	const struct ifla_vf_rate *rate = FIELD(field, IFLA_VF_RATE, struct ifla_vf_rate);
 
+	if (index != reply->vf_index)
+		return;
 	memset(&reply->settings, 0, sizeof(reply->settings));
 	memcpy(reply->settings.mac, mac->mac, sizeof(reply->settings.mac));
 	reply->settings.vlan = vlan ? (uint16_t)vlan->vlan : 0;
@@ -75,26 +66,61 @@ static void parse_vf(struct nlattr **field, struct reply *reply)
 	reply->found = 0;
 }
 
-static int parse_link(struct nlmsghdr *header, struct reply *reply)
+/*
+ * The list's length has 16 bits and wraps where the VFs need more. They stand there nevertheless, one behind the other, up to the number
+ * told (IFLA_NUM_VF): so it is the message's end that bounds them, and not the list's. Returns where they end; each may be NULL.
+ */
+static struct nlattr *walk_list(struct nlattr *list, int left, unsigned told, td_sriov_netlink_vf *each, void *opaque, unsigned *ret_found)
 {
-	struct nlattr *attr[IFLA_MAX + 1], *vf;
-	int left;
+	struct nlattr *field[IFLA_VF_MAX + 1], *vf = nla_data(list);
 
-	reply->found = -ENOENT;
-	if (!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) || nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
-		return reply->found = -EBADMSG;
-	if (!attr[IFLA_VFINFO_LIST])
-		return reply->found;
-	nla_for_each_nested(vf, attr[IFLA_VFINFO_LIST], left)
-	{
-		struct nlattr *field[IFLA_VF_MAX + 1];
-
-		if (nla_type(vf) != IFLA_VF_INFO || nla_parse_nested(field, IFLA_VF_MAX, vf, NULL) < 0)
+	left = told ? left - NLA_HDRLEN : nla_len(list);
+	for (*ret_found = 0; nla_ok(vf, left) && nla_type(vf) == IFLA_VF_INFO && (!told || *ret_found < told); vf = nla_next(vf, &left)) {
+		++*ret_found;
+		if (!each || nla_parse_nested(field, IFLA_VF_MAX, vf, NULL) < 0)
 			continue;
 		const struct ifla_vf_mac *mac = FIELD(field, IFLA_VF_MAC, struct ifla_vf_mac);
-		if (mac && mac->vf == reply->vf_index)
-			parse_vf(field, reply);
+		if (mac)
+			each(mac->vf, field, opaque);
 	}
+	return vf;
+}
+
+int td_sriov_netlink_link(struct nlmsghdr *header, struct nlattr *ret_attr[IFLA_MAX + 1], td_sriov_netlink_vf *each, void *opaque)
+{
+	unsigned told = 0, found = 0;
+
+	memset(ret_attr, 0, (IFLA_MAX + 1) * sizeof(*ret_attr));
+	if (header->nlmsg_type != RTM_NEWLINK || !nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)))
+		return -EBADMSG;
+	struct nlattr *at = nlmsg_attrdata(header, sizeof(struct ifinfomsg));
+	int left = nlmsg_attrlen(header, sizeof(struct ifinfomsg));
+	while (nla_ok(at, left)) {
+		struct nlattr *next = (struct nlattr *)(void *)((char *)at + NLA_ALIGN(at->nla_len));
+
+		if (nla_type(at) <= IFLA_MAX)
+			ret_attr[nla_type(at)] = at;
+		if (nla_type(at) == IFLA_NUM_VF && nla_len(at) >= 4)
+			told = nla_get_u32(at);
+		if (nla_type(at) == IFLA_VFINFO_LIST) {
+			struct nlattr *end = walk_list(at, left, told, each, opaque, &found);
+
+			next = TD_MAX(next, end); /* what stands inside a list that wrapped is no attribute of the link */
+		}
+		left -= (int)((char *)next - (char *)at);
+		at = next;
+	}
+	return found < told && ret_attr[IFLA_VFINFO_LIST] ? -EOVERFLOW : 0;
+}
+
+static int parse_link(struct nlmsghdr *header, struct reply *reply)
+{
+	struct nlattr *attr[IFLA_MAX + 1];
+
+	reply->found = -ENOENT;
+	int rc = td_sriov_netlink_link(header, attr, parse_vf, reply);
+	if (rc < 0 && reply->found < 0)
+		reply->found = rc;
 	return reply->found;
 }
 
@@ -111,78 +137,22 @@ int td_sriov_netlink_parse(
 	return rc;
 }
 
-static int on_link(struct nl_msg *msg, void *opaque)
+static void read_link(struct nlmsghdr *header, void *opaque)
 {
-	parse_link(nlmsg_hdr(msg), opaque);
-	return NL_OK;
-}
-
-/* The kernel's words stand behind the error, and behind the request's copy unless that was left out (NLM_F_CAPPED). */
-static int on_error(struct sockaddr_nl *from, struct nlmsgerr *answer, void *opaque)
-{
-	struct reply *reply = opaque;
-	struct nlmsghdr *header = (struct nlmsghdr *)((char *)answer - NLMSG_HDRLEN);
-	size_t skip = sizeof(*answer);
-
-	(void)from;
-	reply->errnum = -answer->error;
-	if (!(header->nlmsg_flags & NLM_F_ACK_TLVS))
-		return NL_STOP;
-	if (!(header->nlmsg_flags & NLM_F_CAPPED))
-		skip += answer->msg.nlmsg_len - NLMSG_HDRLEN;
-	struct nlattr *attr[NLMSGERR_ATTR_MAX + 1];
-	if (skip <= (size_t)nlmsg_datalen(header) && nlmsg_parse(header, (int)skip, attr, NLMSGERR_ATTR_MAX, NULL) == 0 &&
-		attr[NLMSGERR_ATTR_MSG])
-		nla_strlcpy(reply->said, attr[NLMSGERR_ATTR_MSG], sizeof(reply->said));
-	return NL_STOP;
+	parse_link(header, opaque);
 }
 
 /* Opened once a thread: that takes as long as a change does, and some changes are made while a guest stands still for them. */
-static _Thread_local struct nl_sock *kept;
+static _Thread_local struct td_host_netlink kept;
 
-static void forget_socket(void)
+/* After a failure the socket is not used again: what comes then belongs to nothing. Names the PF where it is missing. */
+static int finish(int rc, struct td_err *err)
 {
-	nl_socket_free(kept);
-	kept = NULL;
-}
-
-static struct nl_sock *get_socket(void)
-{
-	int on = 1;
-
-	if (kept)
-		return kept;
-	kept = nl_socket_alloc();
-	if (!kept || nl_connect(kept, NETLINK_ROUTE) < 0) {
-		forget_socket();
-		return NULL;
-	}
-	(void)setsockopt(nl_socket_get_fd(kept), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
-	nl_socket_disable_auto_ack(kept); /* of a get the answer is the end */
-	nl_socket_enable_msg_peek(kept);
-	return kept;
-}
-
-/*
- * Sends the request and waits for its end: the acknowledgement of a change; an answer, which is parsed into *reply. What comes otherwise
- * belongs to nothing any more, and the socket is not used again.
- */
-static int exchange(struct nl_msg *msg, struct reply *reply)
-{
-	struct nl_sock *sock = get_socket();
-
-	if (!sock)
-		return -ENOBUFS;
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_link, reply);
-	nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, on_error, reply);
-	int rc = nl_send_auto(sock, msg);
-	if (rc >= 0)
-		rc = nl_recvmsgs_default(sock);
 	if (rc < 0)
-		forget_socket();
-	if (reply->errnum)
-		return -reply->errnum;
-	return rc < 0 ? -EIO : 0;
+		td_host_netlink_close(&kept);
+	if (rc == -ENODEV && err)
+		err->reason = TD_REASON_PF_MISSING;
+	return rc;
 }
 
 static struct nl_msg *make_request(int type, int flags, const char *pf_name)
@@ -197,42 +167,44 @@ static struct nl_msg *make_request(int type, int flags, const char *pf_name)
 	return msg;
 }
 
-static int fail(const char *pf_name, unsigned vf_index, const char *what, int errnum, const struct reply *reply, struct td_err *err)
+static int begin(const char *pf_name, struct td_err *err)
 {
-	enum td_reason reason = errnum == ENODEV ? TD_REASON_PF_MISSING : TD_REASON_NETLINK;
-
-	if (reply->said[0])
-		return td_err_sys(err, errnum, reason, "pf %s: VF %u: %s: %s", pf_name, vf_index, what, reply->said);
-	return td_err_sys(err, errnum, reason, "pf %s: VF %u: %s", pf_name, vf_index, what);
+	if (!td_names_is_interface(pf_name))
+		return td_err_set(err, EINVAL, TD_REASON_PF_MISSING, "pf '%.32s': not a name of a network interface", pf_name);
+	return kept.sock ? 0 : td_host_netlink_open(&kept, err);
 }
 
-static int check_name(const char *pf_name, struct td_err *err)
+static int fail_find(const char *pf_name, const struct reply *reply, struct td_err *err)
 {
-	if (td_names_is_interface(pf_name))
-		return 0;
-	return td_err_set(err, EINVAL, TD_REASON_PF_MISSING, "pf '%.32s': not a name of a network interface", pf_name);
+	if (reply->found == -EOVERFLOW)
+		return td_err_set(err, EOVERFLOW, TD_REASON_VF_LIST_CUT, "pf %s: VF %u: the kernel's list of this PF's VFs is cut short",
+			pf_name, reply->vf_index);
+	return td_err_sys(err, -reply->found, TD_REASON_NETLINK, "pf %s: VF %u: read settings", pf_name, reply->vf_index);
 }
 
-static int get(const char *pf_name, struct reply *reply, struct td_err *err)
+/* Counters make the answer half as large again, and some cards are asked for each by a message of its own. */
+static int get(const char *pf_name, bool counters, struct reply *reply, struct td_err *err)
 {
-	int rc = check_name(pf_name, err);
+	char what[64];
+	int rc = begin(pf_name, err);
 
 	if (rc < 0)
 		return rc;
-	__attribute__((cleanup(cleanup_msg))) struct nl_msg *msg = make_request(RTM_GETLINK, 0, pf_name);
-	if (!msg || nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF) < 0)
-		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: netlink message", pf_name);
+	snprintf(what, sizeof(what), "pf %s: VF %u: read settings", pf_name, reply->vf_index);
+	struct nl_msg *msg = make_request(RTM_GETLINK, 0, pf_name);
+	if (msg && nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_VF | (counters ? 0 : RTEXT_FILTER_SKIP_STATS)) < 0) {
+		nlmsg_free(msg);
+		msg = NULL;
+	}
 	reply->found = -ENOENT;
-	rc = exchange(msg, reply);
-	if (rc == 0)
-		rc = reply->found;
-	return rc < 0 ? fail(pf_name, reply->vf_index, "read settings", -rc, reply, err) : 0;
+	rc = finish(td_host_netlink_read(&kept, msg, read_link, reply, what, err), err);
+	return rc == 0 && reply->found < 0 ? fail_find(pf_name, reply, err) : rc;
 }
 
 int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err)
 {
 	struct reply reply = {.vf_index = vf_index};
-	int rc = get(pf_name, &reply, err);
+	int rc = get(pf_name, false, &reply, err);
 
 	if (rc == 0)
 		*ret_settings = reply.settings;
@@ -242,30 +214,32 @@ int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_sett
 int td_sriov_netlink_stats(const char *pf_name, unsigned vf_index, struct td_sriov_stats *ret_stats, struct td_err *err)
 {
 	struct reply reply = {.vf_index = vf_index};
-	int rc = get(pf_name, &reply, err);
+	int rc = get(pf_name, true, &reply, err);
 
 	if (rc == 0)
 		*ret_stats = reply.stats;
 	return rc;
 }
 
-/* One attribute of one VF. `what` is for the message. */
-static int set(const char *pf_name, unsigned vf_index, int attribute, const void *data, int len, const char *what, struct td_err *err)
+/* One attribute of one VF. */
+static int set(const char *pf_name, unsigned vf_index, int attribute, const void *data, int len, const char *verb, struct td_err *err)
 {
-	struct reply reply = {.vf_index = vf_index};
-	int rc = check_name(pf_name, err);
+	char what[64];
+	int rc = begin(pf_name, err);
 
 	if (rc < 0)
 		return rc;
-	__attribute__((cleanup(cleanup_msg))) struct nl_msg *msg = make_request(RTM_SETLINK, NLM_F_ACK, pf_name);
+	snprintf(what, sizeof(what), "pf %s: VF %u: %s", pf_name, vf_index, verb);
+	struct nl_msg *msg = make_request(RTM_SETLINK, NLM_F_ACK, pf_name);
 	struct nlattr *list = msg ? nla_nest_start(msg, IFLA_VFINFO_LIST) : NULL;
 	struct nlattr *vf = list ? nla_nest_start(msg, IFLA_VF_INFO) : NULL;
-	if (!vf || nla_put(msg, attribute, len, data) < 0)
-		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: netlink message", pf_name);
+	if (!vf || nla_put(msg, attribute, len, data) < 0) {
+		nlmsg_free(msg);
+		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "%s", what);
+	}
 	nla_nest_end(msg, vf);
 	nla_nest_end(msg, list);
-	rc = exchange(msg, &reply);
-	return rc < 0 ? fail(pf_name, vf_index, what, -rc, &reply, err) : 0;
+	return finish(td_host_netlink_change(&kept, msg, what, err), err);
 }
 
 int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6], struct td_err *err)
@@ -307,7 +281,7 @@ int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_srio
 int td_sriov_get_rate(const char *pf_name, unsigned vf_index, uint32_t *ret_min, uint32_t *ret_max, struct td_err *err)
 {
 	struct reply reply = {.vf_index = vf_index};
-	int rc = get(pf_name, &reply, err);
+	int rc = get(pf_name, false, &reply, err);
 
 	if (rc == 0) {
 		*ret_min = reply.min_tx_rate;

@@ -79,6 +79,9 @@ static int exchange(struct td_host_netlink *netlink, struct nl_msg *msg, struct 
 	if (r >= 0)
 		r = nl_recvmsgs_default(netlink->sock);
 	nlmsg_free(msg);
+	/* libnl's own calls on this socket must not find the answer, which is gone. */
+	nl_socket_modify_cb(netlink->sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
+	nl_socket_modify_err_cb(netlink->sock, NL_CB_DEFAULT, NULL, NULL);
 	if (answer->errnum && answer->said[0])
 		return td_err_sys(err, answer->errnum, TD_REASON_NETLINK, "%s: %s", what, answer->said);
 	if (answer->errnum)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_netlink.h - one rtnetlink socket (libnl), one request at a time, with the kernel's own words about a refusal. The messages are
- * made by who sends them. Not thread safe.
+ * host_netlink.h - one rtnetlink socket (libnl), one request at a time, with the kernel's own words about a refusal (extended ACK: Linux
+ * Documentation/userspace-api/netlink/intro.rst). The messages are made by who sends them. One socket is one thread's at a time; there is
+ * no other state.
  */
 #ifndef TD_HOST_SYS_HOST_NETLINK_H
 #define TD_HOST_SYS_HOST_NETLINK_H

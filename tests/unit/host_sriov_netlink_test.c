@@ -77,6 +77,117 @@ static void test_settings(void **state)
 	nlmsg_free(msg);
 }
 
+/* ---- lists as the kernel makes them: one behind the other, and the length cut to 16 bits at the end */
+
+#define VF_BYTES 296U /* so 221 VFs fit into an attribute */
+
+struct message {
+	struct nlmsghdr *header;
+	size_t room;
+};
+
+static void *put_attr(struct message *message, unsigned type, size_t len, const void *data)
+{
+	struct nlattr *attr = (struct nlattr *)(void *)((char *)message->header + message->header->nlmsg_len);
+
+	assert_true(message->header->nlmsg_len + NLA_HDRLEN + NLA_ALIGN(len) <= message->room);
+	memset(attr, 0, NLA_HDRLEN + NLA_ALIGN(len));
+	attr->nla_type = (uint16_t)type;
+	attr->nla_len = (uint16_t)(NLA_HDRLEN + len);
+	if (data)
+		memcpy((char *)attr + NLA_HDRLEN, data, len);
+	message->header->nlmsg_len += NLA_HDRLEN + (uint32_t)NLA_ALIGN(len);
+	return attr;
+}
+
+static void end_nest(const struct message *message, struct nlattr *nest)
+{
+	nest->nla_len = (uint16_t)((char *)message->header + message->header->nlmsg_len - (char *)nest);
+}
+
+/* What fills a VF up looks like attributes of a link, for who reads on where a list that wrapped seems to end. */
+static void put_large_vf(struct message *message, unsigned index)
+{
+	struct nlattr *vf = put_attr(message, IFLA_VF_INFO, 0, NULL);
+	struct ifla_vf_mac mac = {.vf = index, .mac = {2, 0, 0, 0, (uint8_t)(index >> 8), (uint8_t)index}};
+	uint32_t trap[(VF_BYTES - 8 - sizeof(mac) - 12 - 4) / 4];
+
+	for (unsigned i = 0; i < TD_COUNT(trap); i++)
+		trap[i] = IFLA_MTU << 16 | 8;
+	put_attr(message, IFLA_VF_MAC, sizeof(mac), &mac);
+	struct nlattr *stats = put_attr(message, IFLA_VF_STATS, 0, NULL);
+	put_attr(message, IFLA_VF_STATS_MAX + 1, sizeof(trap), trap);
+	end_nest(message, stats);
+	end_nest(message, vf);
+}
+
+static struct message make_large(unsigned told, unsigned there, bool tells)
+{
+	struct message message = {.room = 128 + there * VF_BYTES};
+	uint32_t mtu = 1500;
+
+	message.header = calloc(1, message.room);
+	*message.header = (struct nlmsghdr){.nlmsg_type = RTM_NEWLINK, .nlmsg_len = NLMSG_SPACE(sizeof(struct ifinfomsg))};
+	if (tells)
+		put_attr(&message, IFLA_NUM_VF, sizeof(told), &told);
+	struct nlattr *list = put_attr(&message, IFLA_VFINFO_LIST, 0, NULL);
+	for (unsigned i = 0; i < there; i++)
+		put_large_vf(&message, i);
+	end_nest(&message, list);
+	put_attr(&message, IFLA_MTU, sizeof(mtu), &mtu);
+	return message;
+}
+
+static void count_vf(unsigned index, struct nlattr **field, void *opaque)
+{
+	unsigned *count = opaque;
+
+	assert_non_null(field[IFLA_VF_MAC]);
+	assert_int_equal(index, *count);
+	++*count;
+}
+
+static void test_many(void **state)
+{
+	static const unsigned counts[] = {1, 128, 221, 222, 256, 1000};
+	struct td_sriov_vf_settings settings;
+	struct td_sriov_stats stats;
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(counts); i++) {
+		struct message message = make_large(counts[i], counts[i], true);
+		struct nlattr *attr[IFLA_MAX + 1];
+		unsigned found = 0, last = counts[i] - 1;
+
+		assert_int_equal(td_sriov_netlink_link(message.header, attr, count_vf, &found), 0);
+		assert_int_equal(found, counts[i]);
+		assert_int_equal(nla_get_u32(attr[IFLA_MTU]), 1500);
+		assert_null(attr[IFLA_MASTER]);
+		assert_int_equal(td_sriov_netlink_parse(message.header, last, &settings, &stats), 0);
+		assert_int_equal(settings.mac[5], last & 0xff);
+		assert_int_equal(settings.mac[4], last >> 8);
+		assert_int_equal(td_sriov_netlink_parse(message.header, counts[i], &settings, &stats), -ENOENT);
+		free(message.header);
+	}
+}
+
+/* Fewer than the kernel tells: what is there is read, and what is not is not "no such VF". */
+static void test_cut(void **state)
+{
+	struct td_sriov_vf_settings settings;
+	struct td_sriov_stats stats;
+	struct message message = make_large(256, 221, true);
+
+	(void)state;
+	assert_int_equal(td_sriov_netlink_parse(message.header, 220, &settings, &stats), 0);
+	assert_int_equal(td_sriov_netlink_parse(message.header, 221, &settings, &stats), -EOVERFLOW);
+	free(message.header);
+	message = make_large(0, 3, false); /* it tells no number: the list's length holds */
+	assert_int_equal(td_sriov_netlink_parse(message.header, 2, &settings, &stats), 0);
+	assert_int_equal(td_sriov_netlink_parse(message.header, 3, &settings, &stats), -ENOENT);
+	free(message.header);
+}
+
 static void test_damaged(void **state)
 {
 	struct nl_msg *msg = make_link(3);
@@ -105,6 +216,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_settings),
+		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_damaged),
 	};
 
