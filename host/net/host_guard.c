@@ -4,7 +4,7 @@
  *
  * VMs come and go while others look (td_host_guard_sync in another process), without a lock. A VM enters its FDB entry before its filters
  * and takes it away before them. So who lists filters first and the FDB then finds an entry for each filter of a living VM, unless it went
- * and came between the two; so the FDB is looked at once more, and where it is not the same all is done again.
+ * and came between the two; so who has changed something looks at the FDB once more, and where it is not the same all is done again.
  */
 #include "host/net/host_guard.h"
 
@@ -23,12 +23,17 @@
 #include "host/sys/names.h"
 #include "host/sys/sysfs.h"
 
-#define UPLINKS_MAX 64U
 #define SYNC_ROUNDS 5U
 
+struct uplink {
+	char name[IF_NAMESIZE];
+	struct td_host_guard_set known; /* filters that stand there */
+};
+
+/* Zeroed: none. */
 struct uplinks {
-	unsigned count;
-	char name[UPLINKS_MAX][IF_NAMESIZE];
+	unsigned count, room;
+	struct uplink *uplink; /* owned */
 };
 
 static bool is_ours(const char *bridge, bool *ret_isolated)
@@ -47,21 +52,42 @@ static bool is_dead(const char *tap)
 	return !td_sysfs_read(TD_SYSFS, text, sizeof(text), "/class/net/%s/carrier", tap) && !strcmp(text, "0");
 }
 
-/* Ports of the bridge that are no taps. */
-static void list_uplinks(const char *bridge, struct uplinks *uplinks)
+static void free_uplinks(struct uplinks *uplinks)
 {
-	char path[64];
-	uplinks->count = 0;
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/brif", bridge);
-	DIR *dir = opendir(path);
-	for (struct dirent *entry; dir && (entry = readdir(dir));) {
-		if (entry->d_name[0] == '.' || strlen(entry->d_name) >= IF_NAMESIZE || uplinks->count == UPLINKS_MAX ||
-			td_host_uplink_is_tap(TD_SYSFS, entry->d_name))
-			continue;
-		memcpy(uplinks->name[uplinks->count++], entry->d_name, strlen(entry->d_name) + 1);
+	for (unsigned i = 0; i < uplinks->count; i++)
+		td_host_guard_set_fini(&uplinks->uplink[i].known);
+	free(uplinks->uplink);
+	*uplinks = (struct uplinks){0};
+}
+
+static int add_uplink(struct uplinks *uplinks, const char *name)
+{
+	if (uplinks->count == uplinks->room) {
+		unsigned room = uplinks->room ? uplinks->room * 2 : 8;
+		struct uplink *more = reallocarray(uplinks->uplink, room, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		uplinks->uplink = more;
+		uplinks->room = room;
 	}
+	struct uplink *uplink = &uplinks->uplink[uplinks->count++];
+	*uplink = (struct uplink){0};
+	memcpy(uplink->name, name, strlen(name) + 1);
+	return 0;
+}
+
+/* Ports of the bridge that are no taps. *uplinks is the caller's to free, also after a failure. */
+static int list_uplinks(const char *bridge, struct uplinks *uplinks, struct td_err *err)
+{
+	char path[PATH_MAX];
+	int r = 0;
+	DIR *dir = td_sysfs_path(path, TD_SYSFS, "/class/net/%s/brif", bridge) ? NULL : opendir(path);
+	for (struct dirent *entry; !r && dir && (entry = readdir(dir));)
+		if (td_names_is_interface(entry->d_name) && !td_host_uplink_is_tap(TD_SYSFS, entry->d_name))
+			r = add_uplink(uplinks, entry->d_name);
 	if (dir)
 		closedir(dir);
+	return r ? td_err_set(err, -r, TD_REASON_SYSTEM, "bridge %s: its uplinks: out of memory", bridge) : 0;
 }
 
 /* ---- the bridge's FDB */
@@ -123,16 +149,17 @@ static int begin(struct td_host_netlink *netlink, const char *bridge, const char
 int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
-	struct uplinks uplinks;
+	struct uplinks uplinks = {0};
 	int r = begin(&netlink, bridge, tap, mac, err);
 	if (r <= 0)
 		return r;
-	list_uplinks(bridge, &uplinks);
-	r = 0;
+	r = list_uplinks(bridge, &uplinks, err);
 	for (unsigned i = 0; !r && i < uplinks.count; i++) {
-		td_host_guard_tell(&netlink, uplinks.name[i], mac);
-		r = td_host_guard_filter(&netlink, uplinks.name[i], mac, err);
+		if (td_host_guard_is_over_vfs(uplinks.uplink[i].name))
+			td_host_guard_tell(&netlink, uplinks.uplink[i].name, mac);
+		r = td_host_guard_filter(&netlink, uplinks.uplink[i].name, mac, err);
 	}
+	free_uplinks(&uplinks);
 	td_host_netlink_close(&netlink);
 	return r ? r : 1;
 }
@@ -140,18 +167,19 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
-	struct uplinks uplinks;
+	struct uplinks uplinks = {0};
 	int index = (int)if_nametoindex(tap);
 	int r = td_host_netlink_open(&netlink, err);
 	if (r)
 		return r;
-	list_uplinks(bridge, &uplinks);
+	r = list_uplinks(bridge, &uplinks, err);
 	if (index)
 		(void)forget_entry(&netlink, index, mac, NULL);
 	for (unsigned i = 0; i < uplinks.count; i++)
-		td_host_guard_remove(&netlink, uplinks.name[i], mac);
+		td_host_guard_remove(&netlink, uplinks.uplink[i].name, mac);
+	free_uplinks(&uplinks);
 	td_host_netlink_close(&netlink);
-	return 0;
+	return r;
 }
 
 int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
@@ -179,27 +207,23 @@ int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *er
 
 /* ---- all at once */
 
-/* What the FDBs say: sticky entries of one bridge's taps, and addresses that cards were told. */
+/* What the bridge's FDB says, and those of its ports: sticky entries of taps, and addresses that cards were told. */
 struct guarded {
 	int bridge;
-	unsigned told_count;
-	struct {
-		uint8_t mac[6];
-		int link;
-	} told[TD_HOST_GUARD_MACS_MAX];
-	unsigned count;
-	struct {
-		uint8_t mac[6];
-		bool dead; /* nobody is behind the tap */
-		int tap;
-	} vm[TD_HOST_GUARD_MACS_MAX];
+	struct td_host_guard_set told, vms;
 };
 
 struct sync {
 	struct uplinks uplinks;
-	struct td_host_guard_macs known[UPLINKS_MAX]; /* to the uplinks */
 	struct guarded first, again;
+	bool changed; /* something was added or taken away: the FDB is to be looked at again */
 };
+
+static void free_guarded(struct guarded *guarded)
+{
+	td_host_guard_set_fini(&guarded->told);
+	td_host_guard_set_fini(&guarded->vms);
+}
 
 struct nl_msg *td_host_guard_dump(int type, const void *body, size_t len_bytes)
 {
@@ -213,125 +237,137 @@ struct nl_msg *td_host_guard_dump(int type, const void *body, size_t len_bytes)
 
 static bool is_guarded(const struct guarded *guarded, const uint8_t mac[6])
 {
-	for (unsigned i = 0; i < guarded->count; i++)
-		if (!guarded->vm[i].dead && !memcmp(guarded->vm[i].mac, mac, 6))
-			return true;
-	return false;
+	const struct td_host_guard_member *vm = td_host_guard_set_find(&guarded->vms, mac, 0);
+	return vm && !vm->dead;
 }
 
-static bool is_told(const struct guarded *guarded, const char *uplink, const uint8_t mac[6])
-{
-	int link = (int)if_nametoindex(uplink);
-	for (unsigned i = 0; i < guarded->told_count; i++)
-		if (guarded->told[i].link == link && !memcmp(guarded->told[i].mac, mac, 6))
-			return true;
-	return false;
-}
-
-static void note_told(struct guarded *guarded, int link, const uint8_t mac[6])
-{
-	if (guarded->told_count == TD_HOST_GUARD_MACS_MAX)
-		return;
-	guarded->told[guarded->told_count].link = link;
-	memcpy(guarded->told[guarded->told_count++].mac, mac, 6);
-}
-
+/* One entry of a VM stands for all its VLANs. */
 static void read_entry(struct nlmsghdr *header, void *opaque)
 {
 	struct guarded *guarded = opaque;
 	struct nlattr *attr[NDA_MAX + 1];
+	struct td_host_guard_member member = {0};
 	char tap[IF_NAMESIZE];
 	if (header->nlmsg_type != RTM_NEWNEIGH || !nlmsg_valid_hdr(header, sizeof(struct ndmsg)) ||
 		nlmsg_parse(header, sizeof(struct ndmsg), attr, NDA_MAX, NULL) < 0 || !attr[NDA_LLADDR] || nla_len(attr[NDA_LLADDR]) != 6)
 		return;
 	const struct ndmsg *entry = nlmsg_data(header);
-	if (entry->ndm_flags & NTF_SELF)
-		note_told(guarded, entry->ndm_ifindex, nla_data(attr[NDA_LLADDR]));
+	memcpy(member.mac, nla_data(attr[NDA_LLADDR]), 6);
+	if (entry->ndm_flags & NTF_SELF) {
+		member.link = entry->ndm_ifindex;
+		td_host_guard_set_add(&guarded->told, &member);
+	}
 	if (!(entry->ndm_flags & NTF_STICKY) || !(entry->ndm_state & NUD_NOARP) || !attr[NDA_MASTER] || nla_len(attr[NDA_MASTER]) < 4 ||
-		(int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge || guarded->count == TD_HOST_GUARD_MACS_MAX ||
-		!if_indextoname((unsigned)entry->ndm_ifindex, tap) || !td_host_uplink_is_tap(TD_SYSFS, tap))
+		(int)nla_get_u32(attr[NDA_MASTER]) != guarded->bridge || !if_indextoname((unsigned)entry->ndm_ifindex, tap) ||
+		!td_host_uplink_is_tap(TD_SYSFS, tap))
 		return;
-	const uint8_t *mac = nla_data(attr[NDA_LLADDR]);
-	for (unsigned i = 0; i < guarded->count; i++)
-		if (!memcmp(guarded->vm[i].mac, mac, 6))
-			return; /* there is one for each VLAN */
-	memcpy(guarded->vm[guarded->count].mac, mac, 6);
-	guarded->vm[guarded->count].tap = entry->ndm_ifindex;
-	guarded->vm[guarded->count++].dead = is_dead(tap);
+	member.link = 0;
+	member.tap = entry->ndm_ifindex;
+	member.dead = is_dead(tap);
+	td_host_guard_set_add(&guarded->vms, &member);
+}
+
+/* The kernel is asked for this bridge and its ports alone. (With a struct ifinfomsg: so it is told of the bridge. The answers are ndmsg.)
+ */
+static struct nl_msg *fdb_dump(int bridge)
+{
+	const struct ifinfomsg all = {.ifi_family = AF_BRIDGE};
+	struct nl_msg *msg = td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all));
+	if (msg && nla_put_u32(msg, IFLA_MASTER, (uint32_t)bridge) < 0) {
+		nlmsg_free(msg);
+		return NULL;
+	}
+	return msg;
 }
 
 static int read_fdb(struct td_host_netlink *netlink, const char *bridge, struct guarded *guarded, struct td_err *err)
 {
-	const struct ndmsg all = {.ndm_family = AF_BRIDGE};
-	guarded->count = guarded->told_count = 0;
+	free_guarded(guarded);
 	guarded->bridge = (int)if_nametoindex(bridge);
-	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETNEIGH, &all, sizeof(all)), read_entry, guarded, "bridges' FDB", err);
-}
-
-static bool is_known(const struct td_host_guard_macs *known, const uint8_t mac[6])
-{
-	for (unsigned i = 0; i < known->count; i++)
-		if (!memcmp(known->mac[i], mac, 6))
-			return true;
-	return false;
+	int r = td_host_netlink_read(netlink, fdb_dump(guarded->bridge), read_entry, guarded, "bridge's FDB", err);
+	if (!r && (td_host_guard_set_close(&guarded->told) || td_host_guard_set_close(&guarded->vms)))
+		r = td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "bridge %s: its FDB: out of memory", bridge);
+	return r;
 }
 
 /*
  * Asks for nothing that is there already. Every VM of a network does this when one of its ports changes: each request would hold up all who
  * change the host's network, and a card that is full refuses also what it has.
  */
-static int sync_uplink(struct td_host_netlink *netlink, const char *uplink, const struct td_host_guard_macs *known,
-	const struct guarded *guarded, struct td_err *err)
+static int sync_uplink(struct td_host_netlink *netlink, const struct uplink *uplink, struct sync *sync, struct td_err *err)
 {
-	int r = 0;
-	for (unsigned i = 0; i < known->count; i++)
-		if (!is_guarded(guarded, known->mac[i]))
-			td_host_guard_remove(netlink, uplink, known->mac[i]);
-	for (unsigned i = 0; !r && i < guarded->count; i++) {
-		const uint8_t *mac = guarded->vm[i].mac;
-		if (guarded->vm[i].dead)
+	const struct guarded *guarded = &sync->first;
+	bool over_vfs = td_host_guard_is_over_vfs(uplink->name);
+	int index = (int)if_nametoindex(uplink->name), r = 0;
+	for (unsigned i = 0; i < uplink->known.count; i++) {
+		if (is_guarded(guarded, uplink->known.member[i].mac))
 			continue;
-		if (!is_told(guarded, uplink, mac))
-			td_host_guard_tell(netlink, uplink, mac);
-		if (!is_known(known, mac))
-			r = td_host_guard_filter(netlink, uplink, mac, err);
+		td_host_guard_remove(netlink, uplink->name, uplink->known.member[i].mac);
+		sync->changed = true;
+	}
+	for (unsigned i = 0; !r && i < guarded->vms.count; i++) {
+		const struct td_host_guard_member *vm = &guarded->vms.member[i];
+		if (vm->dead)
+			continue;
+		if (over_vfs && !td_host_guard_set_find(&guarded->told, vm->mac, index)) {
+			td_host_guard_tell(netlink, uplink->name, vm->mac);
+			sync->changed = true;
+		}
+		if (!td_host_guard_set_find(&uplink->known, vm->mac, 0)) {
+			r = td_host_guard_filter(netlink, uplink->name, vm->mac, err);
+			sync->changed = true;
+		}
 	}
 	return r;
 }
 
-static bool same_vms(const struct guarded *a, const struct guarded *b)
+/* Are all living VMs of `a` in `b`? */
+static bool holds_vms(const struct guarded *b, const struct guarded *a)
 {
-	bool same = a->count == b->count;
-	for (unsigned i = 0; same && i < a->count; i++)
-		same = a->vm[i].dead || is_guarded(b, a->vm[i].mac);
-	return same;
+	bool all = true;
+	for (unsigned i = 0; all && i < a->vms.count; i++)
+		all = a->vms.member[i].dead || is_guarded(b, a->vms.member[i].mac);
+	return all;
 }
 
-/* *ret_settled: no VM has come or gone meanwhile, whose filters may have been taken for others'. */
+/*
+ * *ret_settled: no VM has come or gone meanwhile, whose filters may have been taken for others'. Who has changed nothing has taken nothing
+ * for another's, so one look at each list is enough then.
+ */
 static int sync_once(struct td_host_netlink *netlink, const char *bridge, struct sync *sync, bool *ret_settled, struct td_err *err)
 {
-	const struct uplinks *uplinks = &sync->uplinks;
-	list_uplinks(bridge, &sync->uplinks);
-	for (unsigned i = 0; i < uplinks->count; i++)
-		td_host_guard_list(netlink, uplinks->name[i], &sync->known[i]);
-	int r = read_fdb(netlink, bridge, &sync->first, err);
-	for (unsigned i = 0; !r && i < sync->first.count; i++)
-		if (sync->first.vm[i].dead)
-			(void)forget_entry(netlink, sync->first.vm[i].tap, sync->first.vm[i].mac, NULL);
-	for (unsigned i = 0; !r && i < uplinks->count; i++)
-		r = sync_uplink(netlink, uplinks->name[i], &sync->known[i], &sync->first, err);
+	struct uplinks *uplinks = &sync->uplinks;
+	free_uplinks(uplinks);
+	sync->changed = false;
+	int r = list_uplinks(bridge, uplinks, err);
+	for (unsigned i = 0; !r && i < uplinks->count; i++) {
+		r = td_host_guard_list(netlink, uplinks->uplink[i].name, &uplinks->uplink[i].known);
+		if (r)
+			(void)td_err_sys(err, -r, TD_REASON_NETLINK, "%s: its filters", uplinks->uplink[i].name);
+	}
 	if (!r)
-		r = read_fdb(netlink, bridge, &sync->again, err);
-	*ret_settled = !r && same_vms(&sync->first, &sync->again) && same_vms(&sync->again, &sync->first);
+		r = read_fdb(netlink, bridge, &sync->first, err);
+	for (unsigned i = 0; !r && i < sync->first.vms.count; i++)
+		if (sync->first.vms.member[i].dead)
+			(void)forget_entry(netlink, sync->first.vms.member[i].tap, sync->first.vms.member[i].mac, NULL);
+	for (unsigned i = 0; !r && i < uplinks->count; i++)
+		r = sync_uplink(netlink, &uplinks->uplink[i], sync, err);
+	*ret_settled = !r && !sync->changed;
+	if (r || *ret_settled)
+		return r;
+	r = read_fdb(netlink, bridge, &sync->again, err);
+	*ret_settled = !r && holds_vms(&sync->again, &sync->first) && holds_vms(&sync->first, &sync->again);
 	return r;
 }
 
 /* A filter against a VM that has just gone to its VF would cut it off. */
 static void take_back(struct td_host_netlink *netlink, const struct sync *sync)
 {
-	for (unsigned i = 0; i < sync->first.count; i++)
-		for (unsigned u = 0; !is_guarded(&sync->again, sync->first.vm[i].mac) && u < sync->uplinks.count; u++)
-			td_host_guard_remove(netlink, sync->uplinks.name[u], sync->first.vm[i].mac);
+	for (unsigned i = 0; i < sync->first.vms.count; i++) {
+		const uint8_t *mac = sync->first.vms.member[i].mac;
+		for (unsigned u = 0; !is_guarded(&sync->again, mac) && u < sync->uplinks.count; u++)
+			td_host_guard_remove(netlink, sync->uplinks.uplink[u].name, mac);
+	}
 }
 
 /* Of VMs that come and go all the time one may lack a filter in the end, until it comes or goes again. */
@@ -351,8 +387,12 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 	bool isolated;
 	if (!is_ours(bridge, &isolated))
 		return 0;
-	td_auto_free struct sync *all = malloc(sizeof(*all));
-	return all ? sync_all(netlink, bridge, all, err) : td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
+	struct sync sync = {0};
+	int r = sync_all(netlink, bridge, &sync, err);
+	free_uplinks(&sync.uplinks);
+	free_guarded(&sync.first);
+	free_guarded(&sync.again);
+	return r;
 }
 
 int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)

@@ -36,7 +36,8 @@ int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *er
 
 /*
  * On another's bridge these do nothing, and return 0. Filters of all uplinks as the FDB says: new uplinks get theirs; what VMs left
- * that were killed goes, as do entries of taps that nobody is behind. May run while VMs come, go and flip.
+ * that were killed goes, as do entries of taps that nobody is behind. May run while VMs come, go and flip, and in any thread. Where
+ * nothing is to be done it costs one dump of filters an uplink, and one of the bridge's FDB.
  */
 int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, struct td_err *err);
 /* So too, by a socket of its own. */

@@ -26,12 +26,14 @@
 #include "core/log.h"
 #include "host/net/host_guard_parts.h"
 #include "host/sys/names.h"
+#include "host/sys/sysfs.h"
 
 #define PRIORITY 0x7a17 /* of our filters, among others' on the same link */
 #define INGRESS	 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
 #define EGRESS	 TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_EGRESS)
 
-#define DEPTH_MAX 4 /* of links below links */
+#define DEPTH_MAX   4 /* of links below links */
+#define CLEAR_TRIES 5
 
 /* FNV-1a; 0 is no handle. */
 static uint32_t handle_of(const uint8_t mac[6])
@@ -127,25 +129,12 @@ static void remove_filter(struct td_host_netlink *netlink, const char *uplink, i
 
 /* ---- cards with VFs */
 
-static bool has_vfs(const char *link)
-{
-	char path[96];
-	unsigned count = 0;
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/device/sriov_numvfs", link);
-	FILE *file = fopen(path, "re");
-	bool any = file && fscanf(file, "%u", &count) == 1 && count;
-	if (file)
-		fclose(file);
-	return any;
-}
-
-/* Is the link, or one below it, a PF with VFs? */
 static bool is_over_vfs(const char *link, unsigned depth)
 {
-	char path[64];
-	bool any = has_vfs(link);
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s", link);
-	DIR *dir = any || depth == DEPTH_MAX ? NULL : opendir(path);
+	char path[PATH_MAX];
+	unsigned long count = 0;
+	bool any = td_sysfs_read_number(TD_SYSFS, ULONG_MAX, &count, "/class/net/%s/device/sriov_numvfs", link) == 0 && count;
+	DIR *dir = any || depth == DEPTH_MAX || td_sysfs_path(path, TD_SYSFS, "/class/net/%s", link) ? NULL : opendir(path);
 	for (struct dirent *entry; !any && dir && (entry = readdir(dir));)
 		any = !strncmp(entry->d_name, "lower_", 6) && is_over_vfs(entry->d_name + 6, depth + 1);
 	if (dir)
@@ -153,11 +142,16 @@ static bool is_over_vfs(const char *link, unsigned depth)
 	return any;
 }
 
+bool td_host_guard_is_over_vfs(const char *link)
+{
+	return is_over_vfs(link, 0);
+}
+
 void td_host_guard_tell(struct td_host_netlink *netlink, const char *uplink, const uint8_t mac[6])
 {
 	int index = (int)if_nametoindex(uplink);
 	struct td_err err = {0};
-	if (!index || !is_over_vfs(uplink, 0))
+	if (!index)
 		return;
 	struct nl_msg *msg = td_host_guard_fdb(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_EXCL, index, NUD_PERMANENT, NTF_SELF, mac);
 	int r = td_host_netlink_change(netlink, msg, uplink, &err);
@@ -186,16 +180,18 @@ void td_host_guard_remove(struct td_host_netlink *netlink, const char *uplink, c
 
 static void read_ours(struct nlmsghdr *header, void *opaque)
 {
-	struct td_host_guard_macs *macs = opaque;
 	struct nlattr *attr[TCA_MAX + 1], *flower[TCA_FLOWER_MAX + 1];
+	struct td_host_guard_member member = {0};
 	if (header->nlmsg_type != RTM_NEWTFILTER || !nlmsg_valid_hdr(header, sizeof(struct tcmsg)) ||
 		nlmsg_parse(header, sizeof(struct tcmsg), attr, TCA_MAX, NULL) < 0 || !attr[TCA_OPTIONS] ||
 		nla_parse_nested(flower, TCA_FLOWER_MAX, attr[TCA_OPTIONS], NULL) < 0)
 		return;
 	const struct tcmsg *filter = nlmsg_data(header);
 	const struct nlattr *source = flower[TCA_FLOWER_KEY_ETH_SRC];
-	if (TC_H_MAJ(filter->tcm_info) >> 16 == PRIORITY && source && nla_len(source) == 6 && macs->count < TD_HOST_GUARD_MACS_MAX)
-		memcpy(macs->mac[macs->count++], nla_data(source), 6);
+	if (TC_H_MAJ(filter->tcm_info) >> 16 != PRIORITY || !source || nla_len(source) != 6)
+		return;
+	memcpy(member.mac, nla_data(source), 6);
+	td_host_guard_set_add(opaque, &member);
 }
 
 static void count_any(struct nlmsghdr *header, void *opaque)
@@ -210,25 +206,34 @@ static int read_filters(struct td_host_netlink *netlink, const char *link, uint3
 	return td_host_netlink_read(netlink, td_host_guard_dump(RTM_GETTFILTER, &all, sizeof(all)), each, opaque, link, NULL);
 }
 
-void td_host_guard_list(struct td_host_netlink *netlink, const char *uplink, struct td_host_guard_macs *ret_macs)
+int td_host_guard_list(struct td_host_netlink *netlink, const char *uplink, struct td_host_guard_set *ret_macs)
 {
-	ret_macs->count = 0;
-	if (read_filters(netlink, uplink, INGRESS, read_ours, ret_macs))
+	*ret_macs = (struct td_host_guard_set){0};
+	int r = read_filters(netlink, uplink, INGRESS, read_ours, ret_macs);
+	if (r == -EAGAIN)
+		return r;
+	if (r)
 		ret_macs->count = 0; /* no ingress yet */
+	return td_host_guard_set_close(ret_macs);
 }
 
 /* The place for filters goes too, unless somebody has others there. */
 void td_host_guard_clear(struct td_host_netlink *netlink, const char *link)
 {
 	struct nl_msg *msg = NULL;
-	struct td_host_guard_macs ours;
+	struct td_host_guard_set ours = {0};
 	unsigned others = 0;
 	int index = (int)if_nametoindex(link);
 	if (!index)
 		return;
-	td_host_guard_list(netlink, link, &ours);
+	int r = -EAGAIN;
+	for (unsigned i = 0; r == -EAGAIN && i < CLEAR_TRIES; i++) {
+		td_host_guard_set_fini(&ours);
+		r = td_host_guard_list(netlink, link, &ours);
+	}
 	for (unsigned i = 0; i < ours.count; i++)
-		td_host_guard_remove(netlink, link, ours.mac[i]);
+		td_host_guard_remove(netlink, link, ours.member[i].mac);
+	td_host_guard_set_fini(&ours);
 	if (read_filters(netlink, link, INGRESS, count_any, &others) || read_filters(netlink, link, EGRESS, count_any, &others) || others)
 		return;
 	struct rtnl_qdisc *qdisc = make_clsact(index);

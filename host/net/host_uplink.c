@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "host/sriov/sriov_sysfs.h"
+#include "host/sys/sysfs.h"
 
 #define DEPTH_MAX 4 /* of links below links */
 
@@ -77,7 +78,7 @@ bool td_host_uplink_is_below(const char *sys, const char *link, const char *name
 
 bool td_host_uplink_is_tap(const char *sys, const char *link)
 {
-	return exists(sys, link, "tun_flags");
+	return td_sysfs_exists(sys, "/class/net/%s/tun_flags", link);
 }
 
 /* Source: Linux net/8021q/vlanproc.c: "NAME | VID | PARENT" a line. */

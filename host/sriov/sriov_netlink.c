@@ -74,7 +74,7 @@ static struct nlattr *walk_list(struct nlattr *list, int left, unsigned told, td
 {
 	struct nlattr *field[IFLA_VF_MAX + 1], *vf = nla_data(list);
 
-	left = told ? left - NLA_HDRLEN : nla_len(list);
+	left = told ? left - nla_attr_size(0) : nla_len(list);
 	for (*ret_found = 0; nla_ok(vf, left) && nla_type(vf) == IFLA_VF_INFO && (!told || *ret_found < told); vf = nla_next(vf, &left)) {
 		++*ret_found;
 		if (!each || nla_parse_nested(field, IFLA_VF_MAX, vf, NULL) < 0)
@@ -95,8 +95,9 @@ int td_sriov_netlink_link(struct nlmsghdr *header, struct nlattr *ret_attr[IFLA_
 		return -EBADMSG;
 	struct nlattr *at = nlmsg_attrdata(header, sizeof(struct ifinfomsg));
 	int left = nlmsg_attrlen(header, sizeof(struct ifinfomsg));
-	while (nla_ok(at, left)) {
-		struct nlattr *next = (struct nlattr *)(void *)((char *)at + NLA_ALIGN(at->nla_len));
+	/* A list's length that wrapped may even be none. */
+	while (nla_ok(at, left) || (told && left >= nla_attr_size(0) && nla_type(at) == IFLA_VFINFO_LIST)) {
+		struct nlattr *next = (struct nlattr *)(void *)((char *)at + nla_total_size(nla_len(at)));
 
 		if (nla_type(at) <= IFLA_MAX)
 			ret_attr[nla_type(at)] = at;

@@ -297,6 +297,32 @@ static void a_vm_that_comes_and_goes_has_its_filter(void **state)
 	off("tap0");
 }
 
+/* More VMs than a set once had room for: none of them loses its filter, and who went leaves none. */
+static void as_many_vms_as_there_are_have_their_filters(void **state)
+{
+	enum { VMS = 1100 };
+	static const char count_fdb[] = "test $(bridge fdb show br br0 | grep -c 'sticky') = %u";
+	static const char count_filters[] = "test $(tc filter show dev up0 ingress | grep -c src_mac) = %u";
+	char command[160];
+	(void)state;
+	assert_true(
+		run("i=0; while [ $i -lt 1100 ]; do printf 'fdb add 02:00:00:00:%02x:%02x dev tap0 master static sticky\\n' $((i / 256)) "
+		    "$((i % 256)); i=$((i + 1)); done | bridge -batch -"));
+	for (unsigned round = 0; round < 3; round++) {
+		tidy();
+		snprintf(command, sizeof(command), count_fdb, VMS);
+		assert_true(run(command));
+		snprintf(command, sizeof(command), count_filters, VMS);
+		assert_true(!has_flower || run(command));
+	}
+	assert_true(run("bridge fdb show br br0 | sed -n 's/^\\(02:00[^ ]*\\) dev tap0 .*sticky.*/fdb del \\1 dev tap0 master/p' | bridge "
+			"-force -batch - "
+			"2>/dev/null; true"));
+	tidy();
+	snprintf(command, sizeof(command), count_filters, 0);
+	assert_true(!has_flower || run(command));
+}
+
 static void a_tap_joins_the_bridge_that_is_made_anew(void **state)
 {
 	struct td_err err = {0};
@@ -374,6 +400,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_uplink_that_leaves_has_no_filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_taken_away_is_put_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_vm_that_comes_and_goes_has_its_filter, setup, teardown),
+		cmocka_unit_test_setup_teardown(as_many_vms_as_there_are_have_their_filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_tap_joins_the_bridge_that_is_made_anew, setup, teardown),
 		cmocka_unit_test_setup_teardown(filters_of_others_stay, setup, teardown),
 		cmocka_unit_test_setup_teardown(another_s_bridge_is_left_alone, setup, teardown),

@@ -86,17 +86,19 @@ struct message {
 	size_t room;
 };
 
-static void *put_attr(struct message *message, unsigned type, size_t len, const void *data)
+static void *put_attr(struct message *message, int type, size_t len, const void *data)
 {
-	struct nlattr *attr = (struct nlattr *)(void *)((char *)message->header + message->header->nlmsg_len);
+	char *at = (char *)message->header + message->header->nlmsg_len;
+	struct nlattr *attr = (struct nlattr *)(void *)at;
+	uint32_t total = (uint32_t)nla_total_size((int)len);
 
-	assert_true(message->header->nlmsg_len + NLA_HDRLEN + NLA_ALIGN(len) <= message->room);
-	memset(attr, 0, NLA_HDRLEN + NLA_ALIGN(len));
+	assert_true(message->header->nlmsg_len + total <= message->room);
+	memset(attr, 0, total);
 	attr->nla_type = (uint16_t)type;
-	attr->nla_len = (uint16_t)(NLA_HDRLEN + len);
+	attr->nla_len = (uint16_t)nla_attr_size((int)len);
 	if (data)
-		memcpy((char *)attr + NLA_HDRLEN, data, len);
-	message->header->nlmsg_len += NLA_HDRLEN + (uint32_t)NLA_ALIGN(len);
+		memcpy(nla_data(attr), data, len);
+	message->header->nlmsg_len += total;
 	return attr;
 }
 
