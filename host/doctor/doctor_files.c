@@ -42,6 +42,7 @@ static const struct td_doctor_rule rules[] = {
 	{"/etc/group", KEEP_GROUPS, "kvm:|vfio:|libvirt:|qemu:", 262144},
 	{"/boot/config-*", KEEP_OPTIONS, NULL, 1048576},
 	{"/lib/modules/*/config", KEEP_OPTIONS, NULL, 1048576},
+	{"/proc/config.gz", KEEP_OPTIONS, NULL, 1048576},
 	{"/lib/modules/*/modules.builtin", KEEP_MODULES, NULL, 1048576},
 	{"/lib/modules/*/modules.dep", KEEP_MODULES, NULL, 4194304},
 	{"/sys/kernel/security/lockdown", KEEP_ALL, NULL, 0},

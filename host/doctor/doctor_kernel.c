@@ -75,6 +75,8 @@ static void read_files(struct td_doctor *doctor, struct kernel_files *files)
 	files->config = td_doctor_tree_text(doctor->tree, "/boot/config-%s", release);
 	if (!files->config)
 		files->config = td_doctor_tree_text(doctor->tree, "/lib/modules/%s/config", release);
+	if (!files->config)
+		files->config = td_doctor_tree_text(doctor->tree, "/proc/config.gz");
 	files->builtin = td_doctor_tree_text(doctor->tree, "/lib/modules/%s/modules.builtin", release);
 	files->modules = td_doctor_tree_text(doctor->tree, "/lib/modules/%s/modules.dep", release);
 }
@@ -97,11 +99,9 @@ void td_doctor_check_kernel(struct td_doctor *doctor)
 	read_files(doctor, &files);
 	if (!files.config && !files.modules) {
 		struct td_doctor_finding *finding = td_doctor_find(doctor, TD_DOCTOR_KERNEL_OPTIONS_UNKNOWN, "host",
-			"neither /boot/config-%s nor /lib/modules/%s says how it was built", doctor->host.release, doctor->host.release);
-		td_doctor_advise(finding,
-			td_doctor_tree_exists(doctor->tree, "/proc/config.gz") ? "zcat /proc/config.gz >/boot/config-%s"
-									       : "Install the kernel's configuration as /boot/config-%s",
+			"neither /boot/config-%s nor /lib/modules/%s nor /proc/config.gz says how it was built", doctor->host.release,
 			doctor->host.release);
+		td_doctor_advise(finding, "Install the kernel's configuration as /boot/config-%s", doctor->host.release);
 	}
 	if (!td_doctor_tree_exists(doctor->tree, "/lib/modules/%s", doctor->host.release) &&
 		td_doctor_tree_exists(doctor->tree, "/lib/modules"))

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,17 +17,7 @@
 
 #include "host/doctor/doctor_host.h"
 #include "host/sriov/sriov.h"
-
-#define PROCESSES_MAX 65536U
-#define VFS_MAX	      256U
-
-static bool read_text(const char *path, char *text, size_t room)
-{
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-	text[len > 0 ? len : 0] = '\0';
-	return len > 0;
-}
+#include "host/sys/sysfs.h"
 
 /* Names of processes are cut off behind 15 bytes. */
 static const struct {
@@ -38,16 +29,10 @@ static void probe_processes(struct td_doctor_tree *tree)
 	bool runs[TD_COUNT(managers)] = {false};
 	char text[128] = "";
 	DIR *proc = opendir("/proc");
-	unsigned count = 0;
-	for (struct dirent *entry; proc && count < PROCESSES_MAX && (entry = readdir(proc));) {
-		char path[300], comm[32];
-		if (!isdigit((unsigned char)*entry->d_name))
+	for (struct dirent *entry; proc && (entry = readdir(proc));) {
+		char comm[32];
+		if (!isdigit((unsigned char)*entry->d_name) || td_sysfs_read("/proc", comm, sizeof(comm), "/%s/comm", entry->d_name))
 			continue;
-		count++;
-		snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
-		if (!read_text(path, comm, sizeof(comm)))
-			continue;
-		comm[strcspn(comm, "\n")] = '\0';
 		for (unsigned i = 0; i < TD_COUNT(managers); i++)
 			runs[i] = runs[i] || !strcmp(comm, managers[i].comm);
 	}
@@ -72,12 +57,11 @@ bool td_doctor_probe_runs(struct td_doctor_tree *tree, const char *name)
 /* The lowest number in `file` of the cgroup at `path` and of all above it; UINT64_MAX: "max" everywhere. */
 static uint64_t lowest_limit(const char *path, const char *file)
 {
-	char dir[1024], name[1200], text[64];
+	char dir[1024], text[64];
 	uint64_t lowest = UINT64_MAX;
 	snprintf(dir, sizeof(dir), "%s", path);
 	for (char *slash; (slash = strrchr(dir, '/')); *slash = '\0') {
-		snprintf(name, sizeof(name), "/sys/fs/cgroup%s/%s", dir, file);
-		if (read_text(name, text, sizeof(text)) && isdigit((unsigned char)*text)) {
+		if (!td_sysfs_read(TD_SYSFS, text, sizeof(text), "/fs/cgroup%s/%s", dir, file) && isdigit((unsigned char)*text)) {
 			uint64_t limit = strtoull(text, NULL, 10);
 			lowest = TD_MIN(lowest, limit);
 		}
@@ -90,7 +74,7 @@ static void probe_cgroup(struct td_doctor_tree *tree)
 {
 	static const char *const files[] = {"memory.max", "pids.max"};
 	char all[2048], kept[128] = "";
-	const char *line = read_text("/proc/self/cgroup", all, sizeof(all)) ? strstr(all, "0::/") : NULL;
+	const char *line = !td_sysfs_read("/proc", all, sizeof(all), "/self/cgroup") ? strstr(all, "0::/") : NULL;
 	if (!line || strstr(line, "/.."))
 		return;
 	char *path = all + (line - all) + 3;
@@ -118,17 +102,19 @@ static void probe_kvm(struct td_doctor_tree *tree)
 static void probe_vfs(struct td_doctor_tree *tree, const struct td_doctor_function *pf)
 {
 	static const uint8_t zero[6];
-	char name[64], text[VFS_MAX * 16] = "";
-	size_t used = 0;
-	for (unsigned i = 0; i < TD_MIN(pf->vfs, (uint64_t)VFS_MAX); i++) {
+	char name[64];
+	td_auto_free char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	for (unsigned i = 0; out && i < pf->vfs; i++) {
 		struct td_sriov_vf_settings settings;
 		if (td_sriov_get(pf->netdev, i, &settings, NULL))
 			break;
-		used += (size_t)snprintf(
-			text + used, sizeof(text) - used, "%u %s\n", i, memcmp(settings.mac, zero, sizeof(zero)) ? "mac" : "nomac");
+		fprintf(out, "%u %s\n", i, memcmp(settings.mac, zero, sizeof(zero)) ? "mac" : "nomac");
 	}
 	snprintf(name, sizeof(name), "vfs/%s", pf->bdf);
-	td_doctor_tree_keep(tree, name, text);
+	if (out && fclose(out) == 0)
+		td_doctor_tree_keep(tree, name, text);
 }
 
 void td_doctor_probe(struct td_doctor_tree *tree, const struct td_doctor_host *host)

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/utsname.h>
 
-#define NAMES_MAX     1024U
 #define NAME_BYTES    64U
 #define MAC_LEN	      17U
 #define HOST_NAME_MIN 3U /* shorter ones would be found in any word */
@@ -21,8 +20,24 @@ struct name {
 struct masks {
 	const char *host_name;
 	struct name *name; /* and addresses */
-	unsigned count;
+	unsigned count, room;
+	bool failed; /* one more was to be masked, and there was no memory: there must be no record */
 };
+
+/* NULL: no memory. */
+static struct name *new_name(struct masks *masks)
+{
+	if (masks->count == masks->room) {
+		unsigned room = masks->room ? masks->room * 2 : 64;
+		struct name *more = reallocarray(masks->name, room, sizeof(*more));
+		masks->failed = masks->failed || !more;
+		if (!more)
+			return NULL;
+		masks->name = more;
+		masks->room = room;
+	}
+	return &masks->name[masks->count];
+}
 
 static bool holds_host_name(const struct masks *masks, const char *text)
 {
@@ -51,9 +66,9 @@ static const char *mask_of(const struct masks *masks, const char *name, size_t l
 
 static void add_name(struct masks *masks, const char *name, const char *stem)
 {
-	if (masks->count == NAMES_MAX || strlen(name) >= NAME_BYTES || mask_of(masks, name, strlen(name)))
+	struct name *entry = strlen(name) >= NAME_BYTES || mask_of(masks, name, strlen(name)) ? NULL : new_name(masks);
+	if (!entry)
 		return;
-	struct name *entry = &masks->name[masks->count];
 	snprintf(entry->from, sizeof(entry->from), "%s", name);
 	snprintf(entry->to, sizeof(entry->to), "%s%u", stem, masks->count++);
 }
@@ -106,14 +121,16 @@ static const char *mask_address(struct masks *masks, const char *address, size_t
 {
 	static const char unset[] = "00:00:00:00:00:00";
 	const char *mask = len == MAC_LEN && !memcmp(address, unset, MAC_LEN) ? unset : mask_of(masks, address, len);
-	if (mask || masks->count == NAMES_MAX)
+	struct name *entry = mask ? NULL : new_name(masks);
+	if (!entry)
 		return mask ? mask : "masked";
-	struct name *entry = &masks->name[masks->count];
 	snprintf(entry->from, sizeof(entry->from), "%.*s", (int)len, address);
 	if (len == MAC_LEN)
-		snprintf(entry->to, sizeof(entry->to), "02:00:00:00:%02x:%02x", masks->count >> 8, masks->count & 0xff);
+		snprintf(entry->to, sizeof(entry->to), "02:00:00:%02x:%02x:%02x", masks->count >> 16 & 0xff, masks->count >> 8 & 0xff,
+			masks->count & 0xff);
 	else
-		snprintf(entry->to, sizeof(entry->to), "198.18.%u.%u", masks->count >> 8, masks->count & 0xff);
+		snprintf(entry->to, sizeof(entry->to), "198.%u.%u.%u", 18 + (masks->count >> 16 & 1), masks->count >> 8 & 0xff,
+			masks->count & 0xff);
 	masks->count++;
 	return entry->to;
 }
@@ -167,15 +184,15 @@ static int put_masked(struct masks *masks, const struct td_doctor_node *node, st
 
 int td_doctor_record_mask(const struct td_doctor_store *store, const char *host_name, struct td_doctor_store *ret_masked)
 {
-	td_auto_free struct name *names = calloc(NAMES_MAX, sizeof(*names));
-	struct masks masks = {.host_name = host_name, .name = names};
-	int r = names ? 0 : -ENOMEM;
-	if (r)
-		return r;
+	struct masks masks = {.host_name = host_name};
+	int r = 0;
 	td_doctor_store_children(store, "/sys/class/net", add_interface, &masks);
 	td_doctor_store_children(store, "/etc/network/interfaces.d", add_file, &masks);
 	for (size_t i = 0; !r && i < store->count; i++)
 		r = put_masked(&masks, store->node[i], ret_masked);
+	free(masks.name);
+	if (!r && masks.failed)
+		r = -ENOMEM;
 	if (r)
 		td_doctor_store_fini(ret_masked);
 	return r;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/doctor/doctor_files.h"
+#include "host/doctor/doctor_gzip.h"
 
 #define UNREADABLE_DIR TD_DOCTOR_EXTRA "/unreadable"
 
@@ -207,6 +208,8 @@ static const struct td_doctor_node *read_file(struct td_doctor_tree *tree, const
 		return NULL;
 	td_auto_free char *data = malloc(limit + 1), *kept = malloc(limit + 2);
 	ssize_t len = data && kept ? read_some(tree, path, data, limit + 1) : -ENOMEM;
+	if (len > 0)
+		len = td_doctor_gzip_unpack(data, (size_t)len, limit + 1);
 	if (len < 0) {
 		note_unreadable(tree, path, (int)-len);
 		return NULL;
@@ -331,8 +334,6 @@ void td_doctor_names_fini(struct td_doctor_names *names)
 static void add_name(void *opaque, const char *name)
 {
 	struct td_doctor_names *names = opaque;
-	if (names->count >= TD_DOCTOR_LIST_MAX)
-		return;
 	char **more = names->count % 64 ? names->name : reallocarray(names->name, names->count + 64, sizeof(*more));
 	if (!more)
 		return;
@@ -364,11 +365,9 @@ static void read_directory(struct td_doctor_tree *tree, const char *path)
 	if (!dir)
 		return;
 	td_take_fd(&fd);
-	unsigned count = 0;
-	for (struct dirent *entry; count < TD_DOCTOR_LIST_MAX && (entry = readdir(dir));) {
+	for (struct dirent *entry; (entry = readdir(dir));) {
 		if (!name_ok(entry->d_name) || snprintf(child, sizeof(child), "%s/%s", path, entry->d_name) >= (int)sizeof(child))
 			continue;
-		count++;
 		if (td_doctor_store_put(&tree->store, child, TD_DOCTOR_SEEN, NULL, 0))
 			break;
 	}

@@ -17,8 +17,7 @@
 #include "core/err.h"
 #include "host/doctor/doctor_store.h"
 
-#define TD_DOCTOR_EXTRA	   "/.tandem-doctor" /* and only a record has such a directory */
-#define TD_DOCTOR_LIST_MAX 4096U	     /* entries of one directory; more are not looked at */
+#define TD_DOCTOR_EXTRA "/.tandem-doctor" /* and only a record has such a directory */
 
 struct td_doctor_tree;
 

@@ -4,8 +4,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <zlib.h>
 
 #include "host/doctor/doctor_files.h"
+#include "host/doctor/doctor_gzip.h"
 
 /* ---- hostile directories ---- */
 
@@ -64,14 +66,16 @@ static void links_stay_inside_the_root(void **state)
 	td_doctor_tree_close(tree);
 }
 
-static void only_so_many_bytes_and_names_are_read(void **state)
+#define MANY 5000
+
+static void only_so_many_bytes_are_read_but_all_names(void **state)
 {
 	char path[300];
 	td_auto_free char *lines = malloc(1 << 20);
 	memset(lines, 'x', 1 << 20);
 	memcpy(lines, "0x1\n", 4);
 	trees_write_file(state, "sys/kernel/irq/0/chip_name", lines, 1 << 20);
-	for (unsigned i = 0; i < TD_DOCTOR_LIST_MAX + 50; i++) {
+	for (unsigned i = 0; i < MANY; i++) {
 		snprintf(path, sizeof(path), "%s/sys/kernel/irq/%u", (char *)*state, i);
 		mkdir(path, 0755);
 	}
@@ -79,8 +83,39 @@ static void only_so_many_bytes_and_names_are_read(void **state)
 	assert_string_equal(td_doctor_tree_text(tree, "/sys/kernel/irq/0/chip_name"), "0x1"); /* half a line is none */
 	td_auto_names struct td_doctor_names names;
 	td_doctor_tree_list(tree, &names, "/sys/kernel/irq");
-	assert_int_equal(names.count, TD_DOCTOR_LIST_MAX);
+	assert_int_equal(names.count, MANY);
 	td_doctor_tree_close(tree);
+}
+
+static size_t pack(char *packed, size_t room, const char *text)
+{
+	z_stream stream = {
+		.next_in = (Bytef *)(uintptr_t)text, .avail_in = (uInt)strlen(text), .next_out = (Bytef *)packed, .avail_out = (uInt)room};
+	assert_int_equal(deflateInit2(&stream, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+	deflateEnd(&stream);
+	return room - stream.avail_out;
+}
+
+static void a_packed_configuration_is_read_as_the_file(void **state)
+{
+	static const char text[] = "# comment\nCONFIG_VFIO=m\nCONFIG_SECRET=\"x\"\nCONFIG_KVM=y\n";
+	char packed[256];
+	size_t len = pack(packed, sizeof(packed), text);
+	trees_write_file(state, "proc/config.gz", packed, len);
+	struct td_doctor_tree *tree = trees_open_tree(*state);
+	assert_string_equal(td_doctor_tree_text(tree, "/proc/config.gz"), "CONFIG_VFIO=m\nCONFIG_KVM=y");
+	td_doctor_tree_close(tree);
+	/* Each cut and each damaged byte: something or nothing, but within the bytes. */
+	for (size_t cut = 0; cut < len; cut++) {
+		td_auto_free char *copy = malloc(sizeof(packed));
+		memcpy(copy, packed, len);
+		copy[cut] = (char)~copy[cut];
+		assert_true(td_doctor_gzip_unpack(copy, len, sizeof(packed)) <= (ssize_t)sizeof(packed));
+		memcpy(copy, packed, len);
+		ssize_t got = td_doctor_gzip_unpack(copy, cut, sizeof(packed));
+		assert_true(got == -EBADMSG || (cut < 2 && got == (ssize_t)cut));
+	}
 }
 
 static void a_file_is_read_once(void **state)
@@ -213,7 +248,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(hostile_files_end_in_nothing, trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(links_stay_inside_the_root, trees_setup, trees_teardown),
-		cmocka_unit_test_setup_teardown(only_so_many_bytes_and_names_are_read, trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(only_so_many_bytes_are_read_but_all_names, trees_setup, trees_teardown),
+		cmocka_unit_test_setup_teardown(a_packed_configuration_is_read_as_the_file, trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(a_file_is_read_once, trees_setup, trees_teardown),
 		cmocka_unit_test_setup_teardown(roots_that_are_none, trees_setup, trees_teardown),
 		cmocka_unit_test(children_come_once_whatever_sorts_between),
