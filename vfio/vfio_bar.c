@@ -195,8 +195,8 @@ void td_vfio_bar_show(struct td_vfio_pci *dev, unsigned bar)
 			&dev->vm->kvm, TD_GPA(dev->pci.bar[bar].addr + area->offset), area->len_bytes, area->host, 0, &area->slot);
 		/* Not fatal: without the memslot each access is an exit, and td_vfio_bar_access() serves it. */
 		if (rc < 0)
-			td_warn("%s: BAR %u is not mapped into the guest, each access is an exit: %s", dev->pci.device.name, bar,
-				strerror(-rc));
+			td_log_limited(&dev->log_limit, TD_LOG_WARN, "%s: BAR %u is not mapped into the guest, each access is an exit: %s",
+				dev->pci.device.name, bar, strerror(-rc));
 		area->in_guest = rc == 0;
 		dev->slot_adds += area->in_guest;
 	}

@@ -131,7 +131,7 @@ struct td_vfio_pci {
 	bool pf_based;
 	struct td_vfio_counters pf_last, pf_sum; /* other VFs: what the PF counts */
 	uint64_t traps, slot_adds, slot_dels;
-	struct td_log_limit irq_limit; /* what a guest can bring about as often as it likes */
+	struct td_log_limit log_limit; /* what a guest can bring about as often as it likes */
 };
 
 #endif

@@ -24,7 +24,7 @@ static void enable(struct td_vfio_pci *dev)
 		fds[i] = td_msix_fd(&dev->msix, i);
 	int rc = td_vfio_open_set_irqs(&dev->open, VFIO_PCI_MSIX_IRQ_INDEX, fds, dev->msix.count);
 	if (rc < 0)
-		td_log_limited(&dev->irq_limit, TD_LOG_ERROR, "%s: the VF's %u interrupts can't be enabled: %s", dev->pci.device.name,
+		td_log_limited(&dev->log_limit, TD_LOG_ERROR, "%s: the VF's %u interrupts can't be enabled: %s", dev->pci.device.name,
 			dev->msix.count, strerror(-rc));
 	dev->irq_on = rc == 0;
 }
@@ -36,7 +36,7 @@ void td_vfio_irq_disable(struct td_vfio_pci *dev)
 	int rc = td_vfio_open_set_irqs(&dev->open, VFIO_PCI_MSIX_IRQ_INDEX, NULL, 0);
 	if (rc < 0)
 		td_log_limited(
-			&dev->irq_limit, TD_LOG_WARN, "%s: the VF's interrupts can't be disabled: %s", dev->pci.device.name, strerror(-rc));
+			&dev->log_limit, TD_LOG_WARN, "%s: the VF's interrupts can't be disabled: %s", dev->pci.device.name, strerror(-rc));
 	dev->irq_on = false;
 	/* A stale interrupt of vector 2 would be taken for mail from the PF by the next driver. */
 	for (unsigned i = 0; i < dev->msix.count; i++) {

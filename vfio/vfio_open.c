@@ -109,7 +109,8 @@ void td_vfio_open_close(struct td_vfio_open *open)
 void td_vfio_open_write_config(struct td_vfio_open *open, unsigned offset, unsigned width, uint32_t value)
 {
 	if (open->device_fd >= 0 && pwrite(open->device_fd, &value, width, (off_t)(open->config_offset + offset)) != (ssize_t)width)
-		td_warn("%s: write to the VF's configuration space at 0x%x: %s", open->name, offset, strerror(errno));
+		td_log_limited(&open->log_limit, TD_LOG_WARN, "%s: write to the VF's configuration space at 0x%x: %s", open->name, offset,
+			strerror(errno));
 }
 
 void td_vfio_open_set_bus_master(struct td_vfio_open *open, bool on)

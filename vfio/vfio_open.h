@@ -16,6 +16,7 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/log.h"
 #include "core/loop.h"
 #include "iommu/iommu.h"
 
@@ -41,6 +42,10 @@ struct td_vfio_open {
 	bool bus_master;  /* as written to the hardware */
 	bool lost;	  /* had an error: registers are not to be read */
 	bool wanted_back; /* the host asked for it; it works until it is closed */
+
+	/* What a guest can bring about as often as it likes. */
+	struct td_log_limit log_limit;	 /* with the VM's lock */
+	struct td_log_limit reset_limit; /* the reset's thread */
 
 	int error_fd, request_fd;
 	struct td_watch error_watch, request_watch;

@@ -19,7 +19,7 @@ static void reset(struct td_vfio_open *open)
 	if (open->before_reset)
 		open->before_reset(open);
 	if (ioctl(open->device_fd, VFIO_DEVICE_RESET) < 0)
-		td_warn("%s: reset of the VF: %s", open->name, strerror(errno));
+		td_log_limited(&open->reset_limit, TD_LOG_WARN, "%s: reset of the VF: %s", open->name, strerror(errno));
 }
 
 /* Touches nothing but device_fd, note_fd and what is the reset's, which all outlive it: who closes the device joins it before. */

@@ -3,6 +3,8 @@
  * vfio_vfio_pci_test.c - a guest's function-level resets of a VF whose descriptor is a file and whose reset takes as long as the test
  * likes; and the page that traps until the guest opens its receive queue. What a kernel and a card do is tested in the lab. Needs /dev/kvm.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/pci_regs.h>
 #include <semaphore.h>
 #include <sys/mman.h>
@@ -318,6 +320,32 @@ static void test_registers_in_a_reset(void **state)
 	alarm(0);
 }
 
+/* A guest whose writes the host refuses cannot fill the host's log. */
+static void test_refused_writes(void **state)
+{
+	char text[8192];
+	unsigned lines = 0;
+
+	(void)state;
+	if (!vf->vm)
+		skip();
+	struct td_vfio_pci *dev = vf->dev;
+	td_auto_close int log = memfd_create("log", MFD_CLOEXEC), kept = dup(STDERR_FILENO);
+	close(dev->open.device_fd);
+	dev->open.device_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	td_log_set_level(TD_LOG_WARN);
+	assert_return_code(dup2(log, STDERR_FILENO), errno);
+	for (unsigned i = 0; i < 100; i++)
+		write_config(PCI_COMMAND, i % 2 ? 0 : PCI_COMMAND_MASTER);
+	assert_return_code(dup2(kept, STDERR_FILENO), errno);
+	td_log_set_level(TD_LOG_ERROR);
+	ssize_t len = pread(log, text, sizeof(text), 0);
+	assert_in_range(len, 1, sizeof(text) - 1);
+	for (ssize_t i = 0; i < len; i++)
+		lines += text[i] == '\n';
+	assert_int_equal(lines, 5);
+}
+
 /* The first thing told is the base; a PF that counts anew begins at zero. */
 static void test_told(void **state)
 {
@@ -349,6 +377,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_ready_in_a_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_opening, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_registers_in_a_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_refused_writes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_told, setup, teardown),
 	};
 
