@@ -7,6 +7,8 @@
 
 #include "cli/client.h"
 #include "core/json.h"
+#include "host/sys/pci_names.h"
+#include "host/sys/sysfs.h"
 
 static bool same_text(const char *a, const char *b)
 {
@@ -113,15 +115,26 @@ static const char *note_of(const struct td_host_look *look, enum td_host_kind ki
 struct row {
 	enum td_host_kind kind;
 	char first[TD_HOST_NAME_BYTES], last[TD_HOST_NAME_BYTES]; /* of VFs in a row; else the same */
-	char how[400], note[128];
+	char how[400], note[128], model[TD_PCI_NAME_BYTES];
 };
 
-static unsigned fill_row(const struct td_host_look *look, enum td_host_kind kind, const char *name, struct row *row)
+/* What a PF or a VF is, by name; "": no PCI function, or none with a name. */
+static void find_model(
+	const struct td_host_look *look, struct td_pci_names *names, enum td_host_kind kind, const char *name, char text[TD_PCI_NAME_BYTES])
+{
+	const char *bdf = td_host_state_get(&look->is, kind, name, TD_HOST_ATTR_BDF);
+	if (!bdf || !td_pci_names_at(names, bdf, text))
+		*text = '\0';
+}
+
+static unsigned fill_row(
+	const struct td_host_look *look, struct td_pci_names *names, enum td_host_kind kind, const char *name, struct row *row)
 {
 	row->kind = kind;
 	snprintf(row->first, sizeof(row->first), "%s", name);
 	snprintf(row->last, sizeof(row->last), "%s", name);
 	snprintf(row->note, sizeof(row->note), "%s", note_of(look, kind, name));
+	find_model(look, names, kind, name, row->model);
 	return differences_text(look, kind, name, row->how, sizeof(row->how));
 }
 
@@ -132,7 +145,7 @@ static void host_print_add_row(struct td_table *table, const struct row *row)
 
 	snprintf(object, sizeof(object), "%s%s%s", row->first, range ? "-" : "", range ? strrchr(row->last, '/') + 1 : "");
 	const char *cells[] = {td_host_state_kind_name(row->kind), object, *row->how ? "differs" : "in sync", *row->how ? row->how : "-",
-		*row->note ? row->note : "-"};
+		*row->note ? row->note : "-", *row->model ? row->model : "-"};
 	td_table_add(table, cells);
 }
 
@@ -140,7 +153,7 @@ static void host_print_add_row(struct td_table *table, const struct row *row)
 static bool extend_row(struct row *row, const struct row *next)
 {
 	if (row->kind != TD_HOST_VF || next->kind != TD_HOST_VF || !is_next_vf(row->last, next->first) ||
-		strcmp(row->how, next->how) != 0 || strcmp(row->note, next->note) != 0)
+		strcmp(row->how, next->how) != 0 || strcmp(row->note, next->note) != 0 || strcmp(row->model, next->model) != 0)
 		return false;
 	memcpy(row->last, next->first, sizeof(row->last));
 	return true;
@@ -148,13 +161,14 @@ static bool extend_row(struct row *row, const struct row *next)
 
 unsigned td_host_print_status(const struct td_host_look *look)
 {
-	static const char *const columns[] = {"KIND", "OBJECT", "STATE", "TO DO", "NOTE", NULL};
+	static const char *const columns[] = {"KIND", "OBJECT", "STATE", "TO DO", "NOTE", "MODEL", NULL};
 	struct td_table *table = td_table_create(columns);
+	struct td_pci_names *names = td_pci_names_open(TD_SYSFS);
 	struct row row, next;
 	unsigned off = 0;
 
 	for (unsigned i = 0; i < look->want.count; i++) {
-		off += fill_row(look, look->want.object[i].kind, look->want.object[i].name, &next) > 0;
+		off += fill_row(look, names, look->want.object[i].kind, look->want.object[i].name, &next) > 0;
 		if (i && extend_row(&row, &next))
 			continue;
 		if (i)
@@ -168,10 +182,11 @@ unsigned td_host_print_status(const struct td_host_look *look)
 
 		if (!step->to || !is_first_of_object(look, step))
 			continue;
-		off += fill_row(look, step->kind, step->name, &row) > 0;
+		off += fill_row(look, names, step->kind, step->name, &row) > 0;
 		host_print_add_row(table, &row);
 	}
 	td_table_print(table);
+	td_pci_names_close(names);
 	return off;
 }
 
@@ -188,8 +203,10 @@ json_t *td_host_print_step_json(const struct td_host_step *step)
 		td_json_text(step->disturbs));
 }
 
-static json_t *object_json(const struct td_host_look *look, enum td_host_kind kind, const char *name, unsigned *ret_off)
+static json_t *object_json(
+	const struct td_host_look *look, struct td_pci_names *names, enum td_host_kind kind, const char *name, unsigned *ret_off)
 {
+	char model[TD_PCI_NAME_BYTES];
 	json_t *differences = json_array();
 
 	for (unsigned i = 0; i < look->plan.count; i++) {
@@ -201,22 +218,26 @@ static json_t *object_json(const struct td_host_look *look, enum td_host_kind ki
 	}
 	bool in_sync = json_array_size(differences) == 0;
 	*ret_off += !in_sync;
-	return json_pack("{s:s, s:o, s:b, s:o, s:o}", "kind", td_host_state_kind_name(kind), "name", td_json_text(name), "in_sync",
-		(int)in_sync, "differences", differences, "note", td_json_text(note_of(look, kind, name)));
+	find_model(look, names, kind, name, model);
+	return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o*}", "kind", td_host_state_kind_name(kind), "name", td_json_text(name), "in_sync",
+		(int)in_sync, "differences", differences, "note", td_json_text(note_of(look, kind, name)), "model",
+		*model ? td_json_text(model) : NULL);
 }
 
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off)
 {
+	struct td_pci_names *names = td_pci_names_open(TD_SYSFS);
 	json_t *objects = json_array();
 
 	*ret_off = 0;
 	for (unsigned i = 0; i < look->want.count; i++)
-		json_array_append_new(objects, object_json(look, look->want.object[i].kind, look->want.object[i].name, ret_off));
+		json_array_append_new(objects, object_json(look, names, look->want.object[i].kind, look->want.object[i].name, ret_off));
 	for (unsigned i = 0; i < look->plan.count; i++) {
 		const struct td_host_step *step = &look->plan.step[i];
 
 		if (step->to && is_first_of_object(look, step))
-			json_array_append_new(objects, object_json(look, step->kind, step->name, ret_off));
+			json_array_append_new(objects, object_json(look, names, step->kind, step->name, ret_off));
 	}
+	td_pci_names_close(names);
 	return objects;
 }

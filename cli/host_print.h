@@ -13,7 +13,7 @@ void td_host_print_plan(const struct td_host_look *look);
 unsigned td_host_print_status(const struct td_host_look *look);
 
 json_t *td_host_print_step_json(const struct td_host_step *step);
-/* [{kind, name, in_sync, differences: [{attribute, is, should}]}]; *ret_off: how many are not in sync. */
+/* [{kind, name, in_sync, differences: [{attribute, is, should}], note, model}]; *ret_off: how many are not in sync. */
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off);
 
 #endif

@@ -59,6 +59,8 @@ static void read_functions(struct td_doctor_tree *tree, struct td_doctor_host *h
 	td_auto_names struct td_doctor_names names;
 	td_doctor_tree_list(tree, &names, "/sys/bus/pci/devices");
 	host->function = calloc(names.count + 1, sizeof(*host->function));
+	/* By the ids that the tree tells: a record gets names, too. */
+	struct td_pci_names *models = td_pci_names_open("/sys");
 	for (unsigned i = 0; host->function && i < names.count; i++) {
 		uint64_t class;
 		if (!td_names_is_bdf(names.name[i]) || !td_doctor_tree_number(tree, &class, PCI "/class", names.name[i]))
@@ -69,7 +71,11 @@ static void read_functions(struct td_doctor_tree *tree, struct td_doctor_host *h
 		copy_name(function->bdf, sizeof(function->bdf), names.name[i]);
 		function->bridge = class >> 8 == CLASS_BRIDGE;
 		read_function(tree, function);
+		if (!function->bridge && !*function->pf_bdf &&
+			!td_pci_names_find(models, function->vendor, function->device, function->model))
+			*function->model = '\0';
 	}
+	td_pci_names_close(models);
 }
 
 static bool has_flag(const char *flags, const char *flag)

@@ -11,6 +11,7 @@
 #include "core/base.h"
 #include "host/doctor/doctor.h"
 #include "host/doctor/doctor_caps.h"
+#include "host/sys/pci_names.h"
 
 #define TD_DOCTOR_BDF_LEN 13 /* "0000:3b:02.1" and NUL */
 
@@ -23,7 +24,8 @@ struct td_doctor_function {
 	char driver[32];		/* "": none */
 	char netdev[IF_NAMESIZE];	/* "": none */
 	uint16_t vendor, device;
-	int group; /* -1: none */
+	char model[TD_PCI_NAME_BYTES]; /* by name; "": it has none, or is a VF */
+	int group;		       /* -1: none */
 	bool bridge;
 	bool has_sriov; /* the kernel knows how many VFs it can have */
 	uint64_t vfs_total, vfs;

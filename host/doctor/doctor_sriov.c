@@ -24,8 +24,8 @@ static void check_off_in_card(struct td_doctor *doctor, unsigned *ret_off)
 		if (!card->caps.has_sriov || *card->pf_bdf || (card->has_sriov ? card->vfs_total : card->caps.sriov_total) != 0)
 			continue;
 		++*ret_off;
-		td_doctor_find(doctor, TD_DOCTOR_SRIOV_OFF_IN_CARD, card->bdf, "%s (%04x:%04x) has SR-IOV, for 0 VFs",
-			td_doctor_host_name(card), card->vendor, card->device);
+		td_doctor_find(doctor, TD_DOCTOR_SRIOV_OFF_IN_CARD, card->bdf, "%s (%04x:%04x) has SR-IOV, for 0 VFs%s%s",
+			td_doctor_host_name(card), card->vendor, card->device, *card->model ? ": " : "", card->model);
 	}
 }
 
@@ -35,7 +35,8 @@ static void no_sriov(struct td_doctor *doctor)
 	for (unsigned i = 0; i < doctor->host.function_count; i++) {
 		const struct td_doctor_function *card = &doctor->host.function[i];
 		if (!card->bridge)
-			td_doctor_words_add(&words, "%s %04x:%04x", td_doctor_host_name(card), card->vendor, card->device);
+			td_doctor_words_add(&words, "%s %04x:%04x%s%s", td_doctor_host_name(card), card->vendor, card->device,
+				*card->model ? " " : "", card->model);
 	}
 	td_doctor_find(doctor, TD_DOCTOR_NO_SRIOV, "host", "no network card of this host has SR-IOV%s%s", words.count ? ": " : "",
 		td_doctor_words_text(&words));
