@@ -94,8 +94,6 @@ static void write_record(struct td_hybrid *nic, const struct td_flip *flip, cons
 		.at = time(NULL),
 		.marks = nic->marks,
 		.relayed = nic->relay.relayed - nic->relayed_before,
-		.unplug_requests = nic->unplug_requests,
-		.kicks = nic->kicks,
 		.rx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.rx),
 		.tx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.tx)};
 	snprintf(record->text, sizeof(record->text), "%.159s", err->text);
@@ -192,7 +190,6 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 	nic->automatic = automatic;
 	nic->cold = cold;
 	nic->marks = (struct td_hybrid_marks){0};
-	nic->unplug_requests = nic->kicks = 0;
 	nic->relayed_before = nic->relay.relayed;
 	nic->caught_before = nic->catch.caught;
 	td_hybrid_packets(nic, &rx, &tx);

@@ -197,8 +197,8 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 	json_object_set_new(object, "blackout_tx_ms", blackout(record->tx_ms));
 	json_object_set_new(object, "sampled_within_ms", json_real(record->sample_ms));
 	json_object_set_new(object, "relayed", json_integer((json_int_t)record->relayed));
-	json_object_set_new(object, "unplug_requests", json_integer(record->unplug_requests));
-	json_object_set_new(object, "kicks", json_integer(record->kicks));
+	json_object_set_new(object, "unplug_requests", json_integer(record->marks.unplug_requests));
+	json_object_set_new(object, "kicks", json_integer(record->marks.kicks));
 	json_object_set_new(object, "pause_ms", milliseconds(record->marks.pause_ns));
 	json_object_set_new(object, "pause_cpu_ms", milliseconds(record->marks.pause_cpu_ns));
 	json_object_set_new(object, "tx_held_ms", milliseconds(record->marks.held_ns));

@@ -39,6 +39,8 @@ struct td_hybrid_marks {
 	 */
 	uint64_t pause_ns, pause_cpu_ns, held_ns, rest_ns;
 	unsigned burned;
+	/* Mode failover: how often the guest was asked for the VF, and made to look for its link. */
+	unsigned unplug_requests, kicks;
 };
 
 struct td_hybrid_record {
@@ -50,7 +52,6 @@ struct td_hybrid_record {
 	int64_t at; /* seconds since 1970 */
 	struct td_hybrid_marks marks;
 	uint64_t relayed, caught;
-	unsigned unplug_requests, kicks;
 	double rx_ms, tx_ms; /* blackout; < 0: no stream ran */
 	double sample_ms;    /* the longest time between two looks at the counters */
 };
@@ -120,16 +121,6 @@ struct td_hybrid_mode {
 	void (*count_vf)(struct td_hybrid *nic, struct td_vfio_counters *ret_vf);
 };
 
-/* The transmit queue of the guest's igbvf, of mode failover (failover_queue.c). */
-struct td_hybrid_queue {
-	bool is_new;	    /* its probe was not seen to open the VF yet */
-	uint64_t opened_ns; /* by its probe; 0: not known */
-	uint64_t looked_ns; /* when igbvf may have looked for its link at a bad moment; 0: its queue is known to run */
-	uint64_t away_ns;   /* since when it is shown none; 0: it is shown its link */
-	uint64_t sent, sent_ns;
-	unsigned tries;
-};
-
 struct td_hybrid {
 	struct td_hybrid_host host;
 	const struct td_hybrid_mode *mode;     /* NULL: one path only */
@@ -138,15 +129,15 @@ struct td_hybrid {
 	struct td_virtio_net *net;	       /* NULL: mode vf, model igbvf */
 	struct td_igbvf *igbvf;		       /* NULL: any other model */
 	struct td_lease lease;
-	void *vf_object;	 /* of its mode's kind; NULL: none */
-	struct td_vfio_pci *vf;	 /* the same, of the plain kind; NULL: none, or another kind */
-	bool vf_is_open;	 /* its device is, and it has none that is being opened */
-	struct td_relay relay;	 /* open while there is a lease */
-	struct td_catch catch;	 /* mode transparent: open around a flip to the emulated path */
-	enum td_path path;	 /* where the guest's traffic is */
-	enum td_path wanted;	 /* where the operator wants it */
-	bool driver_ok, standby; /* of the guest's virtio-net driver */
-	enum td_reason reason;	 /* why it is not where it is wanted, or what went wrong last */
+	void *vf_object;	/* of its mode's kind; NULL: none */
+	struct td_vfio_pci *vf; /* the same, of the plain kind; NULL: none, or another kind */
+	bool vf_is_open;	/* its device is, and it has none that is being opened */
+	struct td_relay relay;	/* open while there is a lease */
+	struct td_catch catch;	/* mode transparent: open around a flip to the emulated path */
+	enum td_path path;	/* where the guest's traffic is */
+	enum td_path wanted;	/* where the operator wants it */
+	bool standby;		/* accepted by the guest's virtio-net driver */
+	enum td_reason reason;	/* why it is not where it is wanted, or what went wrong last */
 	char reason_text[160];
 
 	struct td_flip flip;
@@ -182,21 +173,8 @@ struct td_hybrid {
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit;
-	unsigned bridge_index;	  /* of the bridge that the tap joined; 0: none */
-	bool held;		  /* the emulated path keeps frames to the guest back */
-	bool steered;		  /* the VF has the NIC's MAC in its PF */
-	bool leaving;		  /* the guest was asked for the VF and has not given it yet */
-	bool was_up;		  /* its VF driver was up when it was asked */
-	uint64_t settle_until_ns; /* 0, or until when the emulated path may still be in use */
-	uint64_t asked_ns, verify_ns, quiet_ns, kicked_ns;
-	uint64_t announced_ns; /* of the VF, last; 0: not since the guest was elsewhere */
-	uint64_t stood_by_ns;  /* the guest was last known to send by the standby */
-	uint64_t opening_ns;   /* when the guest's driver began to open its VF, in a flip's SWAP; 0: it did not, or in vain */
-	uint64_t open_ns;      /* since when its VF's receive queue is on; 0: it is not */
-	uint64_t shut_ns;      /* since when it looks as if it were off; 0: it does not */
-	uint64_t verify_vf_tx, verify_net_tx; /* sent by the VF when verifying began, by the standby at the last look */
-	struct td_hybrid_queue queue;
-	unsigned unplug_requests, kicks;
+	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
+	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
 	struct td_hybrid_marks marks;
 

@@ -19,61 +19,25 @@
  * VF, and so do its resets. The guest sends by the standby then, which makes the outside send there, too. So the emulated path stays held,
  * and as soon as the guest sends by it, what comes by it is relayed (failover_tick.c). Its probe may even leave its transmit queue
  * stopped (failover_queue.c).
+ *
+ * Where the guest stands in all this is one state (failover_table.h). The phases here, the guest and what is looked at make the events.
  */
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
-#include "core/log.h"
 #include "nic/failover/failover.h"
-
-void td_failover_hold(struct td_hybrid *nic, bool hold)
-{
-	int rc = td_virtio_net_hold_rx(nic->net, hold); /* a reset of the driver may have ended it */
-
-	if (rc < 0)
-		td_debug("nic %s: %s frames to the guest: %s", nic->config->id, hold ? "hold" : "release", strerror(-rc));
-	else
-		nic->held = hold;
-}
-
-void td_failover_ask_unplug(struct td_hybrid *nic)
-{
-	int rc = td_vfio_pci_unplug_request(nic->vf);
-
-	nic->asked_ns = td_now_ns();
-	nic->unplug_requests++;
-	if (rc < 0)
-		td_debug("nic %s: unplug request: %s", nic->config->id, strerror(-rc));
-}
-
-void td_failover_on_emulated(struct td_hybrid *nic)
-{
-	td_failover_hold(nic, false);
-	nic->leaving = false;
-	nic->settle_until_ns = nic->open_ns = nic->shut_ns = 0;
-	nic->announced_ns = 0;
-	td_failover_queue_forget(nic);
-	if (nic->path == TD_PATH_EMULATED)
-		return;
-	nic->path = TD_PATH_EMULATED;
-	td_hybrid_announce(nic, TD_PATH_EMULATED);
-	td_hybrid_guard(nic, TD_PATH_EMULATED);
-}
 
 /* ---- to the emulated path ---- */
 
-static int begin_leaving(struct td_hybrid *nic, struct td_err *err)
+static int failover_begin_leaving(struct td_hybrid *nic, struct td_err *err)
 {
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return 0;
 	if (nic->host.vm->state == TD_VM_PAUSED)
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE,
 			"nic %s: the VM is paused, so its guest can't give the VF up: it is taken away", nic->config->id);
-	td_failover_queue_end(nic);
-	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
-	nic->leaving = true;
-	td_failover_hold(nic, nic->was_up);
-	td_failover_ask_unplug(nic);
+	td_failover_event(nic, TD_FE_ASKED);
+	td_failover_look_leaving(nic);
 	return -EINPROGRESS;
 }
 
@@ -82,12 +46,9 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 {
 	switch (phase) {
 	case TD_FLIP_QUIESCE:
-		return begin_leaving(nic, err);
-	case TD_FLIP_STEER: /* no later than this: see tick_leaving() */
+		return failover_begin_leaving(nic, err);
+	case TD_FLIP_STEER: /* no later than this; mostly it was so when the guest's driver let go */
 		td_hybrid_vf_unsteer(nic);
-		return 0;
-	case TD_FLIP_SWAP:
-		td_failover_on_emulated(nic);
 		return 0;
 	case TD_FLIP_ANNOUNCE:
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
@@ -101,72 +62,54 @@ static int begin_to_emulated(struct td_hybrid *nic, enum td_flip_phase phase, st
 	}
 }
 
-/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). Without a driver it does not use it. */
+/* The guest did not answer: it has its VF and keeps it, until it perhaps does answer (on_ejected). */
 static void undo_leaving(struct td_hybrid *nic)
 {
-	enum td_vfio_driver driver = td_hybrid_vf_driver(nic);
-
-	nic->leaving = false;
-	nic->announced_ns = 0; /* of the emulated path, perhaps */
-	if (driver == TD_VFIO_DRIVER_UP && nic->path == TD_PATH_VF) {
-		td_failover_settle(nic);
-		return;
-	}
-	td_failover_hold(nic, false);
-	if (driver != TD_VFIO_DRIVER_NONE)
-		return;
-	td_hybrid_vf_unsteer(nic);
-	td_failover_on_emulated(nic);
+	td_failover_of(nic)->told_ns = 0; /* of the emulated path, perhaps */
+	td_failover_event(nic, TD_FE_KEPT);
 }
 
 /* ---- to the VF ---- */
 
-static int begin_reserve(struct td_hybrid *nic, struct td_err *err)
+static int failover_begin_reserve(struct td_hybrid *nic, struct td_err *err)
 {
-	if (!nic->driver_ok || !nic->standby)
+	if (!td_failover_of(nic)->driver_ok || !nic->standby)
 		return td_err_set(err, EOPNOTSUPP, TD_REASON_STANDBY_REFUSED, "nic %s: %s", nic->config->id,
-			nic->driver_ok ? "the guest's driver did not accept STANDBY, so it must not see the VF"
-				       : "no driver runs the emulated NIC in the guest, so it must not see the VF");
+			td_failover_of(nic)->driver_ok ? "the guest's driver did not accept STANDBY, so it must not see the VF"
+						       : "no driver runs the emulated NIC in the guest, so it must not see the VF");
 	td_hybrid_vf_reserve(nic);
 	return -EINPROGRESS;
 }
 
-static int begin_verify(struct td_hybrid *nic)
+static int begin_swap(struct td_hybrid *nic, struct td_err *err)
 {
-	struct td_vfio_counters vf;
-	struct td_net_counters net;
+	int rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
 
-	td_vfio_pci_counters(nic->vf, &vf);
-	td_virtio_net_counters(nic->net, &net);
-	nic->verify_vf_tx = vf.tx_packets;
-	nic->verify_net_tx = net.tx_packets;
-	nic->verify_ns = nic->quiet_ns = td_now_ns();
-	nic->kicked_ns = 0;
+	if (rc < 0)
+		return rc;
+	td_failover_event(nic, TD_FE_PLUGGED);
 	return -EINPROGRESS;
 }
 
 static int begin_to_vf(struct td_hybrid *nic, enum td_flip_phase phase, struct td_err *err)
 {
-	int rc;
-
 	switch (phase) {
 	case TD_FLIP_RESERVE:
-		return begin_reserve(nic, err);
+		return failover_begin_reserve(nic, err);
 	case TD_FLIP_PREPARE:
 		return td_hybrid_vf_prepare(nic, err);
 	case TD_FLIP_STEER: /* the guest's driver asks the PF for its MAC as soon as it probes */
 		return td_hybrid_vf_steer(nic, true);
 	case TD_FLIP_SWAP:
-		nic->opening_ns = 0;
-		rc = td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED ? 0 : td_vfio_pci_plug(nic->vf, err);
-		return rc < 0 ? rc : -EINPROGRESS;
+		return begin_swap(nic, err);
 	case TD_FLIP_ANNOUNCE: /* the outside is told when the guest has settled (failover_tick.c) */
 		td_hybrid_pin(nic);
 		return 0;
 	case TD_FLIP_VERIFY:
-		return begin_verify(nic);
+		td_failover_begin_verify(nic);
+		return -EINPROGRESS;
 	case TD_FLIP_COMMIT:
-		td_failover_settle(nic);
+		td_failover_event(nic, TD_FE_SETTLE);
 		return 0;
 	default:
 		return 0;
@@ -180,50 +123,42 @@ static bool guest_is_down(struct td_hybrid *nic)
 }
 
 /* The guest may be amid its probe: it is asked, and asked again, and gives the VF up in its own time (failover_tick.c). */
-static void undo_plug(struct td_hybrid *nic)
+static void undo_swap(struct td_hybrid *nic)
 {
-	if (nic->path == TD_PATH_EMULATED)
-		td_failover_hold(nic, false);
-	if (nic->resetting || td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
-		return;
-	td_failover_queue_end(nic);
-	nic->was_up = td_hybrid_vf_driver(nic) == TD_VFIO_DRIVER_UP;
-	nic->leaving = true;
-	td_failover_ask_unplug(nic);
+	if (!nic->resetting && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
+		td_failover_event(nic, nic->flip.err.reason == TD_REASON_DRIVER_DOWN ? TD_FE_DOWN : TD_FE_WITHDRAWN);
 }
 
 static void undo_steer(struct td_hybrid *nic)
 {
-	if (!nic->leaving)
+	if (!td_hybrid_leaving(nic))
 		td_hybrid_vf_unsteer(nic);
 }
 
 /* ---- the mode's table ---- */
 
-static int begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
+static int failover_begin(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
 	return to == TD_PATH_VF ? begin_to_vf(nic, phase, err) : begin_to_emulated(nic, phase, err);
 }
 
-static void undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
+static void failover_undo(struct td_hybrid *nic, enum td_path to, enum td_flip_phase phase)
 {
 	if (to == TD_PATH_EMULATED && phase == TD_FLIP_QUIESCE)
 		undo_leaving(nic);
 	if (to == TD_PATH_EMULATED)
 		return;
-	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) { /* the VF stays plugged: its coming up makes the flip (hybrid_vf.c) */
-		td_failover_hold(nic, false);
-		return;
-	}
 	if (phase == TD_FLIP_SWAP)
-		undo_plug(nic);
+		undo_swap(nic);
+	if (nic->flip.err.reason == TD_REASON_DRIVER_DOWN) /* the VF stays plugged: its coming up makes the flip */
+		return;
 	if (phase == TD_FLIP_STEER)
 		undo_steer(nic);
-	if (phase == TD_FLIP_RESERVE && !nic->config->warm && !nic->leaving)
+	if (phase == TD_FLIP_RESERVE && !nic->config->warm && !td_hybrid_leaving(nic))
 		nic->give_back = true;
 }
 
-static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
+static bool failover_explain_timeout(struct td_hybrid *nic, struct td_err *err)
 {
 	const char *id = nic->config->id;
 	unsigned limit_ms = nic->flip.limit_ms[nic->flip.phase];
@@ -247,61 +182,61 @@ static bool explain_timeout(struct td_hybrid *nic, struct td_err *err)
 }
 
 /* The VF is being taken away and the guest did not let go in time: without it, then. */
-static void force_off(struct td_hybrid *nic)
+static void failover_force_off(struct td_hybrid *nic)
 {
 	if (td_hybrid_vf_state(nic) != TD_VFIO_PLUGGED)
 		return;
 	td_hybrid_vf_cut(nic);
-	td_failover_on_emulated(nic);
+	td_failover_event(nic, TD_FE_TAKEN);
 	nic->give_back = true;
 }
 
-static void guest_reset(struct td_hybrid *nic)
+static void failover_guest_reset(struct td_hybrid *nic)
 {
-	nic->driver_ok = nic->standby = false;
+	td_failover_of(nic)->driver_ok = nic->standby = false;
 	if (nic->vf)
 		td_vfio_pci_detach(nic->vf);
-	td_failover_on_emulated(nic);
+	td_failover_event(nic, TD_FE_RESET);
 }
 
-static void steered(struct td_hybrid *nic, int rc, const struct td_err *err)
+static void failover_steered(struct td_hybrid *nic, int rc, const struct td_err *err)
 {
 	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		td_hybrid_phase_over(nic, TD_FLIP_STEER, rc, err);
 }
 
-static bool leaving(const struct td_hybrid *nic)
+static bool failover_leaving(const struct td_hybrid *nic)
 {
-	return nic->leaving;
+	return td_failover_stand(td_failover_of(nic)->state)->leaving;
 }
 
-static void not_before(struct td_hybrid *nic, uint64_t ns)
+static void failover_not_before(struct td_hybrid *nic, uint64_t ns)
 {
 	(void)nic, (void)ns; /* nic->retry_at_ns is its own */
 }
 
-static int create(struct td_hybrid *nic, struct td_err *err)
+static int failover_create(struct td_hybrid *nic, struct td_err *err)
 {
-	(void)nic, (void)err;
-	return 0;
+	nic->mode_state = calloc(1, sizeof(struct td_failover));
+	return nic->mode_state ? 0 : td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", nic->config->id);
 }
 
-static void destroy(struct td_hybrid *nic)
+static void failover_destroy(struct td_hybrid *nic)
 {
-	(void)nic;
+	free(nic->mode_state);
 }
 
-const struct td_hybrid_mode td_failover_mode = {.create = create,
-	.destroy = destroy,
-	.begin = begin,
-	.undo = undo,
-	.explain_timeout = explain_timeout,
-	.force_off = force_off,
-	.guest_reset = guest_reset,
+const struct td_hybrid_mode td_failover_mode = {.create = failover_create,
+	.destroy = failover_destroy,
+	.begin = failover_begin,
+	.undo = failover_undo,
+	.explain_timeout = failover_explain_timeout,
+	.force_off = failover_force_off,
+	.guest_reset = failover_guest_reset,
 	.tick = td_failover_tick,
 	.look = td_failover_look,
-	.leaving = leaving,
-	.not_before = not_before,
-	.steered = steered,
+	.leaving = failover_leaving,
+	.not_before = failover_not_before,
+	.steered = failover_steered,
 	.driver = td_failover_driver,
 	.vf_events = &td_failover_vf_events};

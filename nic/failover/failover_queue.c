@@ -21,28 +21,31 @@
 
 void td_failover_queue_forget(struct td_hybrid *nic)
 {
-	nic->queue = (struct td_hybrid_queue){.is_new = true};
+	td_failover_of(nic)->queue = (struct td_failover_queue){.is_new = true};
 }
 
 void td_failover_queue_opened(struct td_hybrid *nic, uint64_t now_ns)
 {
+	struct td_failover *f = td_failover_of(nic);
 	struct td_vfio_counters vf;
 
-	if (!nic->queue.is_new || !td_vfio_pci_is_82576(nic->vf))
+	if (!f->queue.is_new || !td_vfio_pci_is_82576(nic->vf))
 		return;
 	td_vfio_pci_counters(nic->vf, &vf);
-	nic->queue = (struct td_hybrid_queue){.opened_ns = now_ns, .looked_ns = now_ns, .sent = vf.tx_packets};
+	f->queue = (struct td_failover_queue){.opened_ns = now_ns, .looked_ns = now_ns, .sent = vf.tx_packets};
 }
 
 void td_failover_queue_looked(struct td_hybrid *nic, uint64_t now_ns)
 {
-	if (nic->queue.looked_ns || now_ns - nic->queue.opened_ns < PROBE_NS)
-		nic->queue.looked_ns = now_ns;
+	struct td_failover *f = td_failover_of(nic);
+
+	if (f->queue.looked_ns || now_ns - f->queue.opened_ns < PROBE_NS)
+		f->queue.looked_ns = now_ns;
 }
 
 static void look_at_sent(struct td_hybrid *nic, uint64_t now_ns)
 {
-	struct td_hybrid_queue *queue = &nic->queue;
+	struct td_failover_queue *queue = &td_failover_of(nic)->queue;
 	struct td_vfio_counters vf;
 
 	td_vfio_pci_counters(nic->vf, &vf);
@@ -59,16 +62,18 @@ static void look_at_sent(struct td_hybrid *nic, uint64_t now_ns)
 /* Who sends goes to the standby meanwhile. */
 static void take_link(struct td_hybrid *nic, uint64_t now_ns)
 {
+	struct td_failover *f = td_failover_of(nic);
+
 	if (!td_vfio_pci_show_link(nic->vf, false))
 		return;
-	nic->queue.away_ns = now_ns;
-	if (!nic->settle_until_ns && !td_flip_active(&nic->flip))
-		td_failover_settle(nic);
+	f->queue.away_ns = now_ns;
+	if (f->state == TD_FS_ON_VF)
+		td_failover_event(nic, TD_FE_USED);
 }
 
 static void give_link(struct td_hybrid *nic, uint64_t now_ns)
 {
-	struct td_hybrid_queue *queue = &nic->queue;
+	struct td_failover_queue *queue = &td_failover_of(nic)->queue;
 
 	(void)td_vfio_pci_show_link(nic->vf, true);
 	queue->away_ns = 0;
@@ -79,19 +84,22 @@ static void give_link(struct td_hybrid *nic, uint64_t now_ns)
 
 void td_failover_queue_end(struct td_hybrid *nic)
 {
-	if (nic->queue.away_ns)
+	if (td_failover_of(nic)->queue.away_ns)
 		give_link(nic, td_now_ns());
 }
 
 void td_failover_queue_give_due(struct td_hybrid *nic, uint64_t now_ns)
 {
-	if (nic->queue.away_ns && now_ns - nic->queue.away_ns >= AWAY_NS << (2 * nic->queue.tries))
+	struct td_failover *f = td_failover_of(nic);
+
+	if (f->queue.away_ns && now_ns - f->queue.away_ns >= AWAY_NS << (2 * f->queue.tries))
 		give_link(nic, now_ns);
 }
 
 void td_failover_queue_look(struct td_hybrid *nic, uint64_t now_ns)
 {
-	struct td_hybrid_queue *queue = &nic->queue;
+	struct td_failover *f = td_failover_of(nic);
+	struct td_failover_queue *queue = &f->queue;
 
 	if (!td_vfio_pci_is_82576(nic->vf))
 		return;
@@ -99,6 +107,6 @@ void td_failover_queue_look(struct td_hybrid *nic, uint64_t now_ns)
 	td_failover_queue_give_due(nic, now_ns);
 	if (queue->away_ns || !queue->looked_ns || queue->tries == TRIES)
 		return;
-	if (now_ns - TD_MAX(TD_MAX(queue->sent_ns, nic->stood_by_ns), nic->open_ns) >= STALL_NS)
+	if (now_ns - TD_MAX(TD_MAX(queue->sent_ns, f->stood_by_ns), f->ring.open_ns) >= STALL_NS)
 		take_link(nic, now_ns);
 }

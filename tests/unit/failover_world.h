@@ -15,7 +15,9 @@ static inline void check_serving(void)
 	const struct td_hybrid *nic = fake.nic;
 	bool on_vf = nic->path == TD_PATH_VF;
 
-	assert_false(td_flip_active(&nic->flip) || nic->limit.armed || nic->leaving || nic->lost || nic->give_back);
+	assert_false(td_flip_active(&nic->flip) || nic->limit.armed || td_hybrid_leaving(nic) || nic->lost || nic->give_back);
+	assert_int_equal(td_failover_of(nic)->state, on_vf ? TD_FS_ON_VF : TD_FS_EMULATED);
+	assert_int_equal(td_failover_of(nic)->never_count, 0);
 	assert_false(guest.no_link);
 	assert_int_equal(guest.held, on_vf); /* a guest on its VF hears nothing by the other path */
 	assert_int_equal(guest.vf_state == TD_VFIO_PLUGGED, on_vf);

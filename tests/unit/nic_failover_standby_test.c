@@ -31,7 +31,7 @@ static void test_falls_back(void **state)
 		assert_int_equal(fake.announced, TD_PATH_VF);
 		fake_run(300, false);
 		assert_int_equal(guest.in_tap, 0);
-		assert_false(fake.nic->settle_until_ns); /* looked at no more than else */
+		assert_int_equal(td_failover_of(fake.nic)->state, TD_FS_ON_VF); /* looked at no more than else */
 		fake_run(20000, false);
 	}
 	assert_int_equal(fake.nic->relay.discarded, discarded);
@@ -180,7 +180,7 @@ static void test_falls_back_and_is_paused(void **state)
 	(void)state;
 	set_up_on(TD_PATH_VF);
 	guest.falls_back = true;
-	while (!fake.nic->settle_until_ns)
+	while (td_failover_of(fake.nic)->state != TD_FS_SETTLING)
 		fake_run(1, false);
 	relayed = fake.nic->relay.relayed;
 	fake.vm.state = TD_VM_PAUSED;
@@ -364,7 +364,7 @@ static void test_falls_back_and_unloads(void **state)
 	(void)state;
 	set_up_on(TD_PATH_VF);
 	guest.falls_back = true;
-	while (!fake.nic->settle_until_ns)
+	while (td_failover_of(fake.nic)->state != TD_FS_SETTLING)
 		fake_run(1, false);
 	guest.driver = TD_VFIO_DRIVER_BOUND;
 	fake_run(100, false);
@@ -390,7 +390,7 @@ static void test_sends_while_down(void **state)
 	for (unsigned i = 0; i < 1000; i++) {
 		guest.in_tap += guest.held;
 		fake_run(1, false);
-		ticks += fake.nic->settle_until_ns != 0;
+		ticks += td_failover_of(fake.nic)->state == TD_FS_SETTLING;
 	}
 	assert_int_equal(ticks, 0);
 	assert_in_range(guest.in_tap, 0, 101);

@@ -374,7 +374,7 @@ static void test_refused_wish(void **state)
 	assert_false(flip(TD_PATH_VF)); /* and the guest is asked for the VF, which it does not give */
 	guest.stops_at = STEP_EJECT;
 	fake_run(100, false);
-	assert_true(fake.nic->leaving);
+	assert_true(td_hybrid_leaving(fake.nic));
 	fake.nic->wanted = TD_PATH_EMULATED;
 	assert_int_equal(ask(TD_PATH_VF, false), -EBUSY);
 	assert_int_equal(fake.nic->wanted, TD_PATH_EMULATED);
