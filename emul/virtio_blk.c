@@ -112,8 +112,8 @@ static const char *parse(struct request *request, const struct td_virtqueue_chai
 	return NULL;
 }
 
-/* 1, 0: none there or none free, -EPROTO: broken. */
-static int blk_take(struct blk *blk)
+/* 1, 0: none there or none free, -EPROTO: broken. *bytes grows by what it moves. */
+static int blk_take(struct blk *blk, size_t *bytes)
 {
 	struct td_virtqueue *vq = &blk->dev.queue[0].vq;
 	struct request *request = td_blk_take_free(blk);
@@ -127,6 +127,7 @@ static int blk_take(struct blk *blk)
 	rc = td_virtqueue_pop(vq, request->iov, TD_BLK_QUEUE_ENTRIES, &chain);
 	why = rc > 0 ? parse(request, &chain, &data_in) : rc == 0 ? NULL : vq->why ? vq->why : "a request of too many segments";
 	if (rc > 0 && !why) {
+		*bytes += request->data_bytes;
 		blk_obey(blk, request, data_in);
 		return 1;
 	}
@@ -141,18 +142,21 @@ static void work_off(struct blk *blk)
 {
 	struct td_virtqueue *vq = &blk->dev.queue[0].vq;
 	unsigned taken = 0;
+	size_t bytes = 0;
+	bool full;
 	int rc;
 
 	td_virtqueue_disarm(vq);
-	do
-		rc = blk_take(blk);
-	while (rc > 0 && ++taken < TD_BLK_QUEUE_ENTRIES);
+	do {
+		rc = blk_take(blk, &bytes);
+		full = bytes >= TD_BLK_ROUND_BYTES || ++taken == TD_BLK_QUEUE_ENTRIES;
+	} while (rc > 0 && !full);
 	if (rc < 0)
 		return;
 	td_blk_submit(blk);
 	td_blk_publish(blk);
 	/* Without a free request the next one that is done looks again. */
-	if (taken == TD_BLK_QUEUE_ENTRIES || (td_blk_has_free(blk) && td_virtqueue_arm(vq)))
+	if (full || (td_blk_has_free(blk) && td_virtqueue_arm(vq)))
 		td_virtio_pci_kick(&blk->dev, 0);
 }
 

@@ -128,6 +128,8 @@ void td_blk_io(struct blk *blk, struct request *request)
 		io_uring_prep_readv(sqe, blk->fd, iov, request->data_count, request->sector * TD_BLK_SECTOR);
 	else
 		io_uring_prep_writev(sqe, blk->fd, iov, request->data_count, request->sector * TD_BLK_SECTOR);
+	if (request->data_bytes > TD_BLK_ROUND_BYTES)
+		io_uring_sqe_set_flags(sqe, IOSQE_ASYNC);
 	io_uring_sqe_set_data(sqe, request);
 	request->in_flight = true;
 	blk->in_flight++;

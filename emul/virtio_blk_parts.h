@@ -15,6 +15,11 @@
 
 #define TD_BLK_QUEUE_ENTRIES 128U
 #define TD_BLK_SECTOR	     512U
+/*
+ * What is in the page cache is copied when it is submitted, on the main loop with the VM's lock: so much in a round, and by a thread of the
+ * kernel's what is more in one request.
+ */
+#define TD_BLK_ROUND_BYTES TD_MIB
 
 struct request {
 	struct request *next_free;
