@@ -184,8 +184,8 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err)
 {
 	int r;
 
+	r = load_guest(vm, err); /* nobody else is there yet, whom the lock would keep off */
 	td_lock_take(&vm->lock);
-	r = load_guest(vm, err);
 	if (r == 0)
 		r = td_vcpus_start(vm, err);
 	if (r == 0)

@@ -18,6 +18,7 @@
 
 #include "core/log.h"
 #include "core/msix.h"
+#include "core/lock.h"
 #include "core/vm.h"
 #include "host/sys/iommu_group.h"
 #include "host/sys/sysfs.h"
@@ -108,7 +109,13 @@ void td_vfio_open_close(struct td_vfio_open *open)
 
 void td_vfio_open_write_config(struct td_vfio_open *open, unsigned offset, unsigned width, uint32_t value)
 {
-	if (open->device_fd >= 0 && pwrite(open->device_fd, &value, width, (off_t)(open->config_offset + offset)) != (ssize_t)width)
+	ssize_t written = width;
+
+	td_lock_excuse();
+	if (open->device_fd >= 0)
+		written = pwrite(open->device_fd, &value, width, (off_t)(open->config_offset + offset));
+	td_lock_excuse_end();
+	if (written != (ssize_t)width)
 		td_log_limited(&open->log_limit, TD_LOG_WARN, "%s: write to the VF's configuration space at 0x%x: %s", open->name, offset,
 			strerror(errno));
 }
@@ -157,7 +164,10 @@ int td_vfio_open_set_irqs(struct td_vfio_open *open, uint32_t index, const int *
 	request.set.count = count;
 	if (count)
 		memcpy(request.set.data, fds, count * sizeof(int));
-	return ioctl(open->device_fd, VFIO_DEVICE_SET_IRQS, &request) < 0 ? -errno : 0;
+	td_lock_excuse();
+	int rc = ioctl(open->device_fd, VFIO_DEVICE_SET_IRQS, &request) < 0 ? -errno : 0;
+	td_lock_excuse_end();
+	return rc;
 }
 
 static void lose(struct td_vfio_open *open, struct td_watch *watch, bool release_requested)
