@@ -190,7 +190,7 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 		return 0;
 	nic->look_after.expired = look_after;
 	nic->bridge_index = bridge ? if_nametoindex(bridge) : 0;
-	rc = td_host_watch_open(&nic->network, &nic->host.vm->loop, tap, bridge, &events, err);
+	rc = td_host_watch_open(&nic->network, &nic->host.vm->jobs, tap, bridge, &events, err);
 	if (rc == 0 && !nic->network.up)
 		on_uplink(nic, false);
 	return rc;

@@ -16,9 +16,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "core/lock.h"
 #include "core/log.h"
 #include "core/msix.h"
-#include "core/lock.h"
 #include "core/vm.h"
 #include "host/sys/iommu_group.h"
 #include "host/sys/sysfs.h"

@@ -22,10 +22,6 @@
 #define MESSAGE_BYTES	 16384
 #define MESSAGES_AT_ONCE 64U
 
-struct said {
-	bool moved, ports;
-};
-
 static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
 {
 	char name[IF_NAMESIZE];
@@ -47,9 +43,10 @@ static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const
 }
 
 /* Each port that leaves is told by itself; of all else it matters that it was. */
-static void hear(const struct td_host_watch *watch, struct nlmsghdr *header, struct said *said)
+static void host_watch_hear(const struct td_host_watch *watch, struct nlmsghdr *header, struct td_host_watch_said *said)
 {
 	struct nlattr *attr[IFLA_MAX + 1];
+
 	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
 		!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
 		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
@@ -58,28 +55,30 @@ static void hear(const struct td_host_watch *watch, struct nlmsghdr *header, str
 	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->bridge));
 	if (!is_port(info, header->nlmsg_type, attr, watch->bridge))
 		return;
-	if (header->nlmsg_type == RTM_DELLINK)
-		watch->events.ports(watch->events.opaque, info->ifi_index);
+	if (header->nlmsg_type == RTM_DELLINK && said->left_count < TD_HOST_WATCH_LEFT)
+		said->left[said->left_count++] = info->ifi_index;
 	else
 		said->ports = true;
 }
 
 /* Bounded; what is left wakes the loop again. What was too much for the socket may have been anything. */
-static struct said read_messages(const struct td_host_watch *watch)
+static void host_watch_read(const struct td_host_watch *watch, struct td_host_watch_said *said)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BYTES];
-	struct said said = {0};
-	for (unsigned i = 0; i < MESSAGES_AT_ONCE; i++) {
+
+	for (unsigned i = 0; i < MESSAGES_AT_ONCE && said->left_count < TD_HOST_WATCH_LEFT; i++) {
 		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), 0);
+
 		if (left < 0 && errno != ENOBUFS)
 			break;
 		if (left < 0)
-			said = (struct said){.moved = true, .ports = true};
+			said->moved = said->ports = true;
 		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->bridge && nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left))
-			hear(watch, header, &said);
+			host_watch_hear(watch, header, said);
 	}
-	return watch->bridge ? said : (struct said){0};
+	said->moved = said->moved && watch->bridge;
+	said->ports = said->ports && watch->bridge;
 }
 
 static bool is_up(const struct td_host_watch *watch)
@@ -87,27 +86,49 @@ static bool is_up(const struct td_host_watch *watch)
 	return !watch->tap || td_host_uplink_is_up(TD_SYSFS, watch->tap);
 }
 
-static void ready(struct td_watch *base, uint32_t events)
+static void host_watch_look(struct td_job *job)
 {
-	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
-	struct said said = read_messages(watch);
-	bool up = is_up(watch);
-	unsigned bridge_index = watch->bridge ? if_nametoindex(watch->bridge) : 0;
+	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
 
-	(void)events;
-	if (up != watch->up) {
-		watch->up = up;
-		watch->events.uplink(watch->events.opaque, up);
+	watch->said = (struct td_host_watch_said){0};
+	host_watch_read(watch, &watch->said);
+	watch->said.up = is_up(watch);
+	watch->said.bridge_index = watch->bridge ? if_nametoindex(watch->bridge) : 0;
+}
+
+static void host_watch_tell(struct td_job *job)
+{
+	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
+	const struct td_host_watch_said said = watch->said;
+
+	if (watch->closing)
+		return;
+	(void)td_loop_watch(watch->loop, &watch->watch);
+	if (said.up != watch->up) {
+		watch->up = said.up;
+		watch->events.uplink(watch->events.opaque, said.up);
 	}
 	if (said.moved)
 		watch->events.moved(watch->events.opaque);
-	if (said.ports || (bridge_index && bridge_index != watch->bridge_index))
+	for (unsigned i = 0; i < said.left_count; i++)
+		watch->events.ports(watch->events.opaque, said.left[i]);
+	if (said.ports || (said.bridge_index && said.bridge_index != watch->bridge_index))
 		watch->events.ports(watch->events.opaque, 0);
-	if (bridge_index)
-		watch->bridge_index = bridge_index;
+	if (said.bridge_index)
+		watch->bridge_index = said.bridge_index;
 }
 
-int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+/* The loop hears nothing more of the socket until it was read. */
+static void host_watch_ready(struct td_watch *base, uint32_t events)
+{
+	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
+
+	(void)events;
+	td_loop_unwatch(watch->loop, base);
+	td_jobs_submit(watch->jobs, &watch->look);
+}
+
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
 	const struct td_host_watch_events *events, struct td_err *err)
 {
 	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
@@ -116,9 +137,14 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const 
 
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return td_err_sys(err, errno, TD_REASON_NETLINK, "rtnetlink: watch links");
-	*watch = (struct td_host_watch){
-		.loop = loop, .watch = {.fd = fd, .ready = ready, .events = EPOLLIN}, .tap = tap, .bridge = bridge, .events = *events};
-	rc = td_loop_watch(loop, &watch->watch);
+	*watch = (struct td_host_watch){.loop = jobs->loop,
+		.jobs = jobs,
+		.look = {.run = host_watch_look, .done = host_watch_tell},
+		.watch = {.fd = fd, .ready = host_watch_ready, .events = EPOLLIN},
+		.tap = tap,
+		.bridge = bridge,
+		.events = *events};
+	rc = td_loop_watch(watch->loop, &watch->watch);
 	if (rc < 0) {
 		watch->watch.fd = -1;
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
@@ -133,7 +159,9 @@ void td_host_watch_close(struct td_host_watch *watch)
 {
 	if (watch->watch.fd < 0)
 		return;
+	watch->closing = true;
 	td_loop_unwatch(watch->loop, &watch->watch);
+	td_jobs_wait(watch->jobs, &watch->look);
 	td_cleanup_close(&watch->watch.fd);
 	watch->watch.fd = -1;
 }

@@ -14,6 +14,7 @@
 
 #include "core/base.h"
 #include "core/err.h"
+#include "core/job.h"
 #include "core/loop.h"
 
 struct td_host_watch_events {
@@ -24,8 +25,22 @@ struct td_host_watch_events {
 	void *opaque;
 };
 
+#define TD_HOST_WATCH_LEFT 64U
+
+/* What a look has found. */
+struct td_host_watch_said {
+	bool moved, ports, up;
+	unsigned bridge_index; /* 0: there is none */
+	unsigned left_count;
+	int left[TD_HOST_WATCH_LEFT]; /* indices of links that are no ports any more */
+};
+
 struct td_host_watch {
 	struct td_loop *loop;
+	struct td_jobs *jobs;
+	struct td_job look; /* messages are read and sysfs is looked at beside the loop: both may wait for whoever changes links */
+	struct td_host_watch_said said;
+	bool closing;
 	struct td_watch watch; /* its descriptor is owned; -1: not open */
 	const char *tap, *bridge;
 	unsigned bridge_index;
@@ -35,9 +50,9 @@ struct td_host_watch {
 
 /*
  * tap: whose bridge's carrier is looked at; watch->up is set. bridge: whose ports, and below which links may move. Either may be NULL: no
- * such event; both are borrowed. Events come on the loop.
+ * such event; both are borrowed. Events come on the loop, whose jobs these are.
  */
-int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
 	const struct td_host_watch_events *events, struct td_err *err);
 void td_host_watch_close(struct td_host_watch *watch); /* harmless when not open, if the descriptor is -1 */
 

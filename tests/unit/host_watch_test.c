@@ -61,6 +61,7 @@ static void make_or_skip(const char *links, const char *needs)
 /* ---- what is told ---- */
 
 static struct td_loop loop;
+static struct td_jobs jobs;
 static struct td_timer limit;
 static bool first_ends;
 
@@ -127,19 +128,21 @@ static void open_watch(struct told *told, const char *tap, const char *bridge)
 {
 	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = told};
 
-	assert_int_equal(td_host_watch_open(&told->watch, &loop, tap, bridge, &events, NULL), 0);
+	assert_int_equal(td_host_watch_open(&told->watch, &jobs, tap, bridge, &events, NULL), 0);
 }
 
 static int make_loop(void **state)
 {
 	(void)state;
 	limit.expired = is_over;
+	td_jobs_init(&jobs, &loop);
 	return td_loop_init(&loop, NULL, NULL);
 }
 
 static int end_loop(void **state)
 {
 	(void)state;
+	td_jobs_fini(&jobs);
 	td_loop_fini(&loop);
 	return 0;
 }

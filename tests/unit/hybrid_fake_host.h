@@ -186,10 +186,10 @@ void td_catch_forget(struct td_catch *catch)
 
 /* ---- the bridge ---- */
 
-int td_host_watch_open(struct td_host_watch *watch, struct td_loop *loop, const char *tap, const char *bridge,
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
 	const struct td_host_watch_events *events, struct td_err *err)
 {
-	(void)loop, (void)err;
+	(void)jobs, (void)err;
 	assert_true(tap || bridge);
 	if (tap)
 		assert_string_equal(tap, FAKE_TAP);
