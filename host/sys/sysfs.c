@@ -73,7 +73,7 @@ int td_sysfs_read(const char *sys, char *text, size_t room, const char *fmt, ...
 
 int td_sysfs_read_number(const char *sys, unsigned long max, unsigned long *ret_number, const char *fmt, ...)
 {
-	char text[32], *end;
+	char text[32] = "", *end;
 	MAKE_PATH(path, rc, sys, fmt);
 
 	if (rc == 0)
