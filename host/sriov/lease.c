@@ -100,7 +100,7 @@ static int undo(const struct td_journal *journal, bool *ret_undone, struct td_er
 
 	*ret_undone = false;
 	if (td_sriov_lookup(journal->bdf, &vf, &now) < 0) {
-		if (now.code == -ENODEV) {
+		if (now.code == -ENODEV || now.reason == TD_REASON_NO_SRIOV) { /* or it is on its way out */
 			td_info("vf %s: is gone, nothing to give back", journal->bdf);
 			return 0;
 		}

@@ -97,7 +97,7 @@ case_pf_unbound() {
 	on_vf
 	check 'the PF is unbound: that goes on' pf_unbind
 	nic_wait .path emulated 10
-	check 'the VM runs, and says why' grep -qE '^(vf-lost|pf-missing)$' <(nic_get .reason)
+	check 'the VM runs, and says why' grep -qE '^(vf-lost|pf-missing|no-free-vf)$' <(nic_get .reason)
 	check 'the guest answers' answers
 	check 'to the VF: it says what is missing' switch_fails vf pf-missing
 	pf_bind
