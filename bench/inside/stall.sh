@@ -1,14 +1,14 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # used by those that it includes
 # SPDX-License-Identifier: Apache-2.0
 # What a guest of STALL_MEMORY (1G; not prefaulted, 4 KiB pages) notices of cold flips to the VF and back: the longest stall of a 1 ms ticker and
 # of 4 KiB reads of its disk. A machine under TCG pins some 50 MiB a second, so 4G, which a host pins in a second, takes two minutes a flip. Subjects: tandem, and before, the build that is compared (--before).
 # needs nics.sh, samples.sh
 
-STALL_MEMORY=${STALL_MEMORY:-1G} STALL_SECONDS=${STALL_SECONDS:-90}
+STALL_MEMORY=${STALL_MEMORY:-1G} STALL_SECONDS=${STALL_SECONDS:-40}
 
 # stall_once SUBJECT
 stall_once() {
-	local subject=$1 path=$PATH
+	local subject=$1 path=$PATH VMM_KIND=tandem
 	[[ $subject == tandem ]] || PATH=$LAB_BEFORE:$PATH
 	VM_MEMORY=$STALL_MEMORY GUEST_CMDLINE=modules=virtio_pci,virtio_blk,virtio_net,igbvf
 	truncate -s 64M "$WORK/disk"
