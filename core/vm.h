@@ -5,13 +5,13 @@
  *
  * Threads: the main thread runs `loop`. Each vCPU has a thread. A device may have an I/O thread with a loop of its own.
  * Locks, in order:
- *   1. vm->lock      (lock.h: nothing that waits is done under it) device registers, PCI topology, memslots. A vCPU thread holds it for the
- * length of one access; the main loop around each callback (it is the loop's guard); control commands therefore too.
- *   2. a device's own io lock (virtio: queues against set-up). I/O threads take only this one, never vm->lock; from an I/O thread the
- *      main loop is reached by td_loop_post().
- *   3. jobs->lock, then loop->post_lock: leaves.
- * What may wait (netlink, sysfs, fsync, pinning RAM) is a host job (job.h): `jobs` has a thread of its own, which never takes vm->lock.
- * Pausing vCPUs (td_vm_pause) is done by the main loop's thread with vm->lock held: it lets go of the lock while it waits.
+ *   1. vm->lock (lock.h: nothing that waits is done under it): device registers, PCI topology, memslots. A vCPU's thread holds it for the
+ *      length of one access; the main loop around each callback (it is the loop's guard); control commands therefore too.
+ *   2. jobs->lock, then loop->post_lock: leaves.
+ * I/O threads never take vm->lock: a device's queues are theirs while the thread runs, and are set up while it does not. They reach the
+ * main loop by td_loop_post(). What may wait (netlink, sysfs, fsync, pinning RAM) is a host job (job.h): `jobs` has a thread of its own,
+ * which never takes vm->lock. Pausing vCPUs (td_vm_pause) is done by the main loop's thread with vm->lock held: it lets go of the lock
+ * while it waits.
  */
 #ifndef TD_CORE_VM_H
 #define TD_CORE_VM_H

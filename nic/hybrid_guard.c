@@ -134,7 +134,7 @@ static void on_ports(void *opaque, int left)
 {
 	struct td_hybrid *nic = opaque;
 
-	if (left && left == (int)if_nametoindex(tap_of(nic)))
+	if (left && left == (int)nic->tap_index)
 		td_warn("nic %s: tap %s is no port of %s any more: its emulated path leads nowhere", nic->config->id, tap_of(nic),
 			nic->config->bridge);
 	else if (left)
@@ -190,6 +190,7 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 		return 0;
 	nic->look_after.expired = look_after;
 	nic->bridge_index = bridge ? if_nametoindex(bridge) : 0;
+	nic->tap_index = if_nametoindex(tap_of(nic)); /* of a name that is gone the kernel would ask modprobe */
 	rc = td_host_watch_open(&nic->network, &nic->host.vm->jobs, tap, bridge, &events, err);
 	if (rc == 0 && !nic->network.up)
 		on_uplink(nic, false);

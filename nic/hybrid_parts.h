@@ -173,6 +173,7 @@ struct td_hybrid {
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit;
+	unsigned tap_index;
 	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
 	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
