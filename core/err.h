@@ -72,7 +72,18 @@
 	X(FLIP_TIMEOUT, "flip-timeout", "the phase named took too long and was undone; try again")                                        \
 	X(FLIP_ABORTED, "flip-aborted", "the guest or the host changed during the flip; try again")                                       \
 	X(DRIVER_UNKNOWN, "driver-unknown", "use Linux's igbvf in the guest; another driver keeps the VF it has")                         \
-	X(NO_CARRIER, "no-carrier", "check the link of the VF's PF")                                                                      \
+	X(NO_CARRIER, "no-carrier", "check the cable of the link named, and what it is plugged into")                                     \
+	X(NO_PORT, "no-port", "make the tap a port of its bridge again: ip link set TAP master BRIDGE")                                   \
+	X(BRIDGE_DOWN, "bridge-down", "make the bridge again, or bring it up: ip link set BRIDGE up")                                     \
+	X(PORT_NOT_FORWARDING, "port-not-forwarding",                                                                                     \
+		"wait for the bridge's spanning tree, or turn it off: ip link set BRIDGE type bridge stp_state 0")                        \
+	X(VLAN_MISSING, "vlan-missing", "give the tap's port the NIC's VLAN: bridge vlan add dev TAP vid N pvid untagged")                \
+	X(TAP_LOST, "tap-lost", "find out what removed the tap or has its name: ip -d link")                                              \
+	X(MTU_TOO_SMALL, "mtu-too-small", "raise the bridge's MTU (ip link set BRIDGE mtu N), or give the NIC a smaller one: mtu=")       \
+	X(VF_CHANGED, "vf-changed", "find out what changes the VF's settings: a .link file, networkd, NetworkManager, a script")          \
+	X(MAC_IN_USE, "mac-in-use", "give each NIC a MAC of its own, or end the VM named")                                                \
+	X(DISK_FORMAT, "disk-format", "convert it (qemu-img convert -O raw OLD NEW), or say what it holds: format=")                      \
+	X(RESET_LOOP, "reset-loop", "look at the guest's console: tandem vm console; then tandem vm resume, or kill")                     \
 	X(VF_LIST_CUT, "vf-list-cut", "use a newer host kernel, or make fewer VFs of this PF")                                            \
 	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                                \
 	X(NOT_OURS, "not-ours", "choose another name in host.yaml, or free the link: ip link set LINK nomaster takes it out of a bridge") \
