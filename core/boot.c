@@ -67,11 +67,18 @@ int td_boot_refuse(const struct td_boot *boot, int errnum, struct td_err *err, c
 	return td_err_set(err, errnum, TD_REASON_KERNEL_IMAGE, "kernel %s: %s", boot->kernel.path, text);
 }
 
-int td_boot_too_big(const struct td_boot *boot, uint64_t need_bytes, struct td_err *err)
+int td_boot_too_big(const struct td_boot *boot, uint64_t kernel_end, struct td_err *err)
 {
-	return td_err_set(err, E2BIG, TD_REASON_NO_MEMORY, "kernel %s: needs %llu MiB of guest memory below 3 GiB, the guest has %llu",
-		boot->kernel.path, (unsigned long long)(need_bytes / TD_MIB + (need_bytes % TD_MIB != 0)),
-		(unsigned long long)(boot->low_end / TD_MIB));
+	uint64_t initrd_bytes = td_align_up(boot->initrd.size_bytes, TD_PAGE), need;
+	const char *with = initrd_bytes ? " with initrd " : "", *initrd = initrd_bytes ? boot->initrd.path : "";
+
+	if (kernel_end > TD_MEM_HOLE_START || initrd_bytes > TD_MEM_HOLE_START - td_align_up(kernel_end, TD_PAGE))
+		return td_err_set(err, E2BIG, TD_REASON_NO_MEMORY, "kernel %s%s%s: does not fit into any guest's memory below 3 GiB",
+			boot->kernel.path, with, initrd);
+	need = td_align_up(td_align_up(kernel_end, TD_PAGE) + initrd_bytes, TD_MIB) / TD_MIB;
+	return td_err_set(err, E2BIG, TD_REASON_NO_MEMORY,
+		"kernel %s%s%s: needs %llu MiB of guest memory below 3 GiB before it can even start, the guest has %llu: give it more",
+		boot->kernel.path, with, initrd, (unsigned long long)need, (unsigned long long)(boot->low_end / TD_MIB));
 }
 
 bool td_boot_range_free(const struct td_boot *boot, uint64_t gpa, uint64_t len)
@@ -151,14 +158,16 @@ int td_boot_load_initrd_high(const struct td_boot *boot, uint64_t limit, uint64_
 {
 	uint64_t size = boot->initrd.size_bytes;
 	uint64_t end = TD_MIN(boot->low_end, limit < UINT64_MAX ? limit + 1 : limit);
-	uint64_t start;
+	uint64_t lowest = TD_MAX(boot->kernel_end, TD_BOOT_HIGH), start;
 	int r;
 
-	if (size > end || ((end - size) & ~(TD_PAGE - 1)) < TD_MAX(boot->kernel_end, TD_BOOT_HIGH))
+	if (size > end || ((end - size) & ~(TD_PAGE - 1)) < lowest) {
+		if (end == boot->low_end)
+			return td_boot_too_big(boot, lowest, err);
 		return td_err_set(err, E2BIG, TD_REASON_INITRD,
-			"initrd %s: %llu bytes do not fit between the kernel's end at %#llx and %#llx: %llu MiB of guest memory needed",
-			boot->initrd.path, (unsigned long long)size, (unsigned long long)boot->kernel_end, (unsigned long long)end,
-			(unsigned long long)((boot->kernel_end + td_align_up(size, TD_PAGE)) / TD_MIB + 1));
+			"initrd %s: %llu bytes do not fit between the kernel's end at %#llx and %#llx, the last place that it takes one at",
+			boot->initrd.path, (unsigned long long)size, (unsigned long long)boot->kernel_end, (unsigned long long)end);
+	}
 	start = (end - size) & ~(TD_PAGE - 1);
 	r = td_boot_read_guest(boot, &boot->initrd, 0, start, size, err);
 	if (r == 0)

@@ -35,7 +35,7 @@ struct td_boot_entry {
 	uint64_t rip, rsi, rax, rbx, cr3;
 };
 
-/* -ENOEXEC: no kernel that we know; -E2BIG: does not fit the guest's memory, with the number needed. */
+/* -ENOEXEC: no kernel that we know; -E2BIG: does not fit the guest's memory, initrd included: NO_MEMORY, with the number needed. */
 int td_boot_load(const struct td_boot_config *config, const struct td_mem *mem, struct td_boot_entry *ret_entry, struct td_err *err);
 
 #endif

@@ -55,7 +55,7 @@ static int check_header(const struct td_boot *boot, const struct setup_header *h
 
 struct payload {
 	uint64_t offset, len; /* in the file */
-	uint64_t room;	      /* what it needs in memory while it unpacks */
+	uint64_t room;	      /* what it needs in memory until it knows what memory there is */
 	uint64_t load;
 };
 
@@ -75,18 +75,22 @@ static int find_payload(const struct td_boot *boot, const struct setup_header *h
 	return 0;
 }
 
-/* Its preferred address when that is free RAM, else, when it can be moved, the lowest one. */
+/*
+ * Where it unpacks itself to and begins to run: not below its preferred address, wherever it was loaded (boot.rst, init_size). So nothing
+ * is gained by a lower place when memory is short: it would run off its end.
+ */
 static int place_payload(const struct td_boot *boot, const struct setup_header *header, struct payload *payload, struct td_err *err)
 {
-	uint64_t alignment = TD_MAX((uint64_t)header->kernel_alignment, TD_PAGE);
+	uint64_t alignment = TD_MAX((uint64_t)header->kernel_alignment, TD_PAGE), end;
 
 	payload->load = header->pref_address;
-	if (payload->load >= TD_BOOT_HIGH && td_boot_range_free(boot, payload->load, payload->room))
+	if (header->relocatable_kernel && payload->load < boot->low_end)
+		payload->load = td_align_up(TD_MAX(payload->load, TD_BOOT_HIGH), alignment);
+	if (payload->load < TD_BOOT_HIGH)
+		return td_boot_refuse(boot, ENOEXEC, err, "wants to stand at %#llx, which the VMM uses", (unsigned long long)payload->load);
+	if (td_boot_range_free(boot, payload->load, payload->room))
 		return 0;
-	payload->load = td_align_up(TD_BOOT_HIGH, alignment);
-	if (header->relocatable_kernel && td_boot_range_free(boot, payload->load, payload->room))
-		return 0;
-	return td_boot_too_big(boot, (header->relocatable_kernel ? payload->load : header->pref_address) + payload->room, err);
+	return td_boot_too_big(boot, __builtin_add_overflow(payload->load, payload->room, &end) ? UINT64_MAX : end, err);
 }
 
 static void set_e820(const struct td_boot *boot, struct boot_params *params)

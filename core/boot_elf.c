@@ -84,28 +84,33 @@ static int read_segment(
 	return r;
 }
 
-static int load_segment(struct td_boot *boot, const struct segment *segment, struct td_err *err)
+/* Sets kernel_end from all segments first, so that what is missing is named in full. */
+static int measure_segment(struct td_boot *boot, const struct segment *segment, struct td_err *err)
 {
 	uint64_t end;
-	int r;
 
-	if (segment->mem_bytes == 0)
-		return 0;
 	if (segment->file_bytes > segment->mem_bytes)
 		return td_boot_refuse(boot, ENOEXEC, err, "an ELF segment is larger in the file than in memory");
 	if (__builtin_add_overflow(segment->paddr, segment->mem_bytes, &end))
 		return td_boot_refuse(boot, ENOEXEC, err, "an ELF segment wraps the address space");
-	if (!td_boot_range_free(boot, segment->paddr, segment->mem_bytes)) {
-		if (segment->paddr >= TD_BOOT_HIGH)
-			return td_boot_too_big(boot, end, err);
+	if (segment->mem_bytes)
+		boot->kernel_end = TD_MAX(boot->kernel_end, end);
+	return 0;
+}
+
+static int load_segment(const struct td_boot *boot, const struct segment *segment, struct td_err *err)
+{
+	int r;
+
+	if (segment->mem_bytes == 0)
+		return 0;
+	if (!td_boot_range_free(boot, segment->paddr, segment->mem_bytes))
 		return td_boot_refuse(boot, ENOEXEC, err, "an ELF segment at %#llx collides with low memory that the VMM uses",
 			(unsigned long long)segment->paddr);
-	}
 	r = td_boot_read_guest(boot, &boot->kernel, segment->offset, segment->paddr, segment->file_bytes, err);
 	if (r < 0)
 		return r;
 	td_boot_zero_guest(boot, segment->paddr + segment->file_bytes, segment->mem_bytes - segment->file_bytes);
-	boot->kernel_end = TD_MAX(boot->kernel_end, end);
 	return 0;
 }
 
@@ -146,6 +151,23 @@ static int read_notes(const struct td_boot *boot, const struct segment *segment,
 	return r;
 }
 
+static int measure_segments(struct td_boot *boot, const struct header *header, struct td_err *err)
+{
+	struct segment segment = {0};
+
+	for (unsigned i = 0; i < header->segment_count; i++) {
+		int r = read_segment(boot, header, i, &segment, err);
+
+		if (r == 0 && segment.type == PT_LOAD)
+			r = measure_segment(boot, &segment, err);
+		if (r < 0)
+			return r;
+	}
+	if (boot->kernel_end == 0)
+		return td_boot_refuse(boot, ENOEXEC, err, "an ELF file without a segment to load");
+	return boot->kernel_end > boot->low_end ? td_boot_too_big(boot, boot->kernel_end, err) : 0;
+}
+
 int td_boot_elf_segments(struct td_boot *boot, struct td_boot_elf *ret_elf, struct td_err *err)
 {
 	struct td_boot_elf elf = {0};
@@ -153,6 +175,9 @@ int td_boot_elf_segments(struct td_boot *boot, struct td_boot_elf *ret_elf, stru
 	struct header header = {0};
 	int r = read_header(boot, &header, err);
 
+	if (r < 0)
+		return r;
+	r = measure_segments(boot, &header, err);
 	if (r < 0)
 		return r;
 	elf.is64 = header.is64;
@@ -168,8 +193,6 @@ int td_boot_elf_segments(struct td_boot *boot, struct td_boot_elf *ret_elf, stru
 		if (segment.type == PT_LOAD && header.entry >= segment.vaddr && header.entry - segment.vaddr < segment.mem_bytes)
 			elf.entry = segment.paddr + (header.entry - segment.vaddr);
 	}
-	if (boot->kernel_end == 0)
-		return td_boot_refuse(boot, ENOEXEC, err, "an ELF file without a segment to load");
 	*ret_elf = elf;
 	return 0;
 }

@@ -48,8 +48,8 @@ unsigned td_boot_ranges(const struct td_mem *mem, struct td_boot_range range[TD_
 /* Refuses, with the file's name in the text; reason KERNEL_IMAGE. Returns the negative of errnum. */
 int td_boot_refuse(const struct td_boot *boot, int errnum, struct td_err *err, const char *fmt, ...) TD_PRINTF(4, 5);
 
-/* -E2BIG, saying how much memory the guest would need. */
-int td_boot_too_big(const struct td_boot *boot, uint64_t need_bytes, struct td_err *err);
+/* -E2BIG, saying how much memory the guest would need: kernel_end, and the initrd behind it. */
+int td_boot_too_big(const struct td_boot *boot, uint64_t kernel_end, struct td_err *err);
 
 /* True when the guest may be given a piece of kernel at [gpa, gpa + len): RAM below the hole where nothing of ours stands. */
 bool td_boot_range_free(const struct td_boot *boot, uint64_t gpa, uint64_t len);

@@ -149,8 +149,7 @@ static int load_module(const struct td_boot *boot, struct block *block, struct t
 	if (!td_boot_range_free(boot, start, boot->initrd.size_bytes))
 		start = td_align_up(TD_MAX(boot->kernel_end, TD_BOOT_HIGH), TD_PAGE);
 	if (!td_boot_range_free(boot, start, boot->initrd.size_bytes))
-		return td_err_set(err, E2BIG, TD_REASON_INITRD, "initrd %s: %llu bytes do not fit behind the kernel's end at %#llx",
-			boot->initrd.path, (unsigned long long)boot->initrd.size_bytes, (unsigned long long)boot->kernel_end);
+		return td_boot_too_big(boot, start, err);
 	r = td_boot_read_guest(boot, &boot->initrd, 0, start, boot->initrd.size_bytes, err);
 	if (r < 0)
 		return r;

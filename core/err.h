@@ -23,7 +23,7 @@
 	X(INTERNAL, "internal", "this is a defect of tandem: please report it with the line above")                                       \
 	X(SYSTEM, "system", "see the system error named above")                                                                           \
 	X(NEEDS_ROOT, "needs-root", "run it as root: sudo")                                                                               \
-	X(NO_MEMORY, "no-memory", "give the VM less memory, or free some on the host")                                                    \
+	X(NO_MEMORY, "no-memory", "give the VM as much memory as its kernel needs, and no more than the host has free")                   \
 	X(USAGE, "usage", "see the command's --help")                                                                                     \
 	X(CONFIG_SYNTAX, "config-syntax", "correct the YAML at the place named")                                                          \
 	X(CONFIG_FILE, "config-file", "give a file that can be read; examples are in docs/examples")                                      \
@@ -82,7 +82,7 @@
 	X(MTU_TOO_SMALL, "mtu-too-small", "raise the bridge's MTU (ip link set BRIDGE mtu N), or give the NIC a smaller one: mtu=")       \
 	X(VF_CHANGED, "vf-changed", "find out what changes the VF's settings: a .link file, networkd, NetworkManager, a script")          \
 	X(MAC_IN_USE, "mac-in-use", "give each NIC a MAC of its own, or end the VM named")                                                \
-	X(DISK_FORMAT, "disk-format", "convert it (qemu-img convert -O raw OLD NEW), or say what it holds: format=")                      \
+	X(DISK_FORMAT, "disk-format", "make a raw disk of it with the command named, or say what it holds: format=")                      \
 	X(RESET_LOOP, "reset-loop", "look at the guest's console: tandem vm console; then tandem vm resume, or kill")                     \
 	X(VF_LIST_CUT, "vf-list-cut", "use a newer host kernel, or make fewer VFs of this PF")                                            \
 	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                                \

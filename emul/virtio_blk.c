@@ -195,12 +195,38 @@ static const struct td_virtio_ops ops = {
 
 /* ---- set-up ---- */
 
-/* Wanted for the open alone, which would wait for a FIFO's other end: Linux 5.19 to 6.4 fail io_uring's requests for it with EAGAIN. */
-static int make_blocking(int fd)
+/*
+ * O_NONBLOCK is wanted for the open alone, which would wait for a FIFO's other end: Linux 5.19 to 6.4 fail io_uring's requests for it with
+ * EAGAIN. O_DIRECT comes when the ends have been looked at.
+ */
+static int settle_flags(int fd, bool direct)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0 ? -errno : 0;
+	return flags < 0 || fcntl(fd, F_SETFL, (flags & ~O_NONBLOCK) | (direct ? O_DIRECT : 0)) < 0 ? -errno : 0;
+}
+
+/* Bytes of the file, as many as there are up to TD_DISK_FORMAT_BYTES; what cannot be read says nothing. */
+static size_t read_end(int fd, uint64_t at, uint8_t to[TD_DISK_FORMAT_BYTES])
+{
+	return (size_t)TD_MAX(pread(fd, to, TD_DISK_FORMAT_BYTES, (off_t)at), 0);
+}
+
+/* A guest that were given such a file as its disk would find nothing there, and what it writes would destroy it. */
+static int check_format(const struct td_virtio_blk_config *config, int fd, uint64_t bytes, struct td_err *err)
+{
+	uint8_t head[TD_DISK_FORMAT_BYTES], tail[TD_DISK_FORMAT_BYTES];
+	const struct td_disk_format_mark *mark;
+	size_t head_bytes, tail_bytes;
+
+	if (config->format == TD_DISK_RAW)
+		return 0;
+	head_bytes = read_end(fd, 0, head);
+	tail_bytes = bytes >= sizeof(tail) ? read_end(fd, bytes - sizeof(tail), tail) : 0;
+	mark = td_disk_format_find(head, head_bytes, tail, tail_bytes);
+	return mark ? td_err_set(err, EINVAL, TD_REASON_DISK_FORMAT, "%s: %s holds %s, no raw disk: %s (or format=raw, if it is one)",
+			      config->name, config->path, mark->name, mark->unpack)
+		    : 0;
 }
 
 /* A file system that knows no locks is no reason to refuse: then nobody else has one there either. */
@@ -221,19 +247,23 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 {
 	struct stat stat;
 	uint64_t bytes;
+	int rc;
 
-	blk->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR) | (config->direct ? O_DIRECT : 0) | O_CLOEXEC | O_NONBLOCK);
+	blk->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
 	if (blk->fd < 0)
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	if (fstat(blk->fd, &stat))
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	if (!S_ISREG(stat.st_mode) && !S_ISBLK(stat.st_mode))
 		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s is neither a file nor a block device", config->name, config->path);
-	if (make_blocking(blk->fd))
-		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	bytes = (uint64_t)stat.st_size;
 	if (S_ISBLK(stat.st_mode) && ioctl(blk->fd, BLKGETSIZE64, &bytes))
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s: its size", config->name, config->path);
+	rc = check_format(config, blk->fd, bytes, err);
+	if (rc)
+		return rc;
+	if (settle_flags(blk->fd, config->direct))
+		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s%s", config->name, config->path, config->direct ? ": direct" : "");
 	if (!bytes || bytes % TD_BLK_SECTOR)
 		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s has %llu bytes: not a multiple of %u above 0", config->name,
 			config->path, (unsigned long long)bytes, TD_BLK_SECTOR);

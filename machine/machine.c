@@ -35,8 +35,12 @@ static int machine_add_disks(struct td_machine *machine, struct td_err *err)
 		char name[16];
 
 		snprintf(name, sizeof(name), "disk%u", i);
-		struct td_virtio_blk_config blk = {
-			.name = name, .path = disk->path, .readonly = disk->readonly, .direct = disk->direct, .serial = name};
+		struct td_virtio_blk_config blk = {.name = name,
+			.path = disk->path,
+			.format = disk->format,
+			.readonly = disk->readonly,
+			.direct = disk->direct,
+			.serial = name};
 		int rc = td_virtio_blk_create(&machine->vm, &blk, err);
 		if (rc)
 			return rc;

@@ -5,6 +5,7 @@
 
 #include "core/base.h"
 #include "core/log.h"
+#include "emul/disk_format.h"
 #include "nic/nic_config.h"
 
 #define TD_VM_NETS_MAX	8
@@ -15,6 +16,7 @@ enum td_serial_mode { TD_SERIAL_MODE_TTY, TD_SERIAL_MODE_PTY, TD_SERIAL_MODE_FIL
 
 struct td_vm_disk_config {
 	char *path;
+	enum td_disk_format format;
 	bool readonly, direct;
 	struct td_vm_mark mark;
 };

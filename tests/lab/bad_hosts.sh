@@ -77,18 +77,26 @@ case_files() {
 	check 'no kernel there' refused kernel-image 'No such file' "${VM[@]}" --kernel "$WORK/absent"
 	check 'no initrd there' refused initrd 'No such file' "${VM[@]}" --initramfs "$WORK/absent"
 	truncate -s 80M "$WORK/large"
-	check 'an initrd larger than the guest' refused initrd 'do not fit' "${VM[@]}" --initramfs "$WORK/large"
+	check 'an initrd larger than the guest' refused no-memory 'with initrd*needs * MiB*has 64: give it more' "${VM[@]}" --initramfs "$WORK/large"
 	check 'no disk there' refused disk 'No such file' "${VM[@]}" --disk "path=$WORK/absent"
 	check 'a disk that is a directory' refused disk "$WORK" "${VM[@]}" --disk "path=$WORK"
 	check 'a disk of no whole sectors' refused disk 'not a multiple' "${VM[@]}" --disk "path=$WORK/text"
+	printf 'QFI\xfb\0\0\0\3' | dd of="$WORK/qcow2" bs=64k conv=sync status=none
+	check 'a disk that is a qcow2 image' refused disk-format 'qcow2*qemu-img convert -O raw' "${VM[@]}" --disk "path=$WORK/qcow2"
+	gzip -c "$WORK/text" >"$WORK/text.gz"
+	check 'a disk that is compressed' refused disk-format 'gzip -d' "${VM[@]}" --disk "path=$WORK/text.gz"
+	runs 'format=raw takes it as it is' "${VM[@]}" --disk "path=$WORK/qcow2,format=raw"
 	check 'a VM file that is not there' refused config-file 'No such file' tandem run "$WORK/absent.yaml"
 	check 'a serial file that cannot be made' refused serial '/proc/nowhere' "${VM[@]}" --serial mode=file,file=/proc/nowhere/x
 }
 
 case_memory() {
+	local need
 	check 'memory larger than the host' refused no-memory 'more than the host has' "${VM[@]}" --memory size=2T
 	check 'no huge pages' refused no-memory '32 missing' "${VM[@]}" --memory size=64M,hugepages=on
-	check 'memory too small for the kernel' refused no-memory 'needs' "${VM[@]}" --memory size=16M
+	check 'memory too small for the kernel' refused no-memory 'needs * MiB*the guest has 16: give it more' "${VM[@]}" --memory size=16M
+	need=$(sed -n 's/.*needs \([0-9]*\) MiB.*/\1/p' "$WORK/output")
+	check "1 MiB less than it says is refused, too" refused no-memory "needs $need MiB" "${VM[@]}" --memory "size=$((need - 1))M"
 	check 'more CPUs than KVM allows' refused config-value 'cpus' "${VM[@]}" --cpus boot=255
 }
 

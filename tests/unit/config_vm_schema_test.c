@@ -247,7 +247,7 @@ static void the_header_s_example(void **state)
 				   "memory: {size: 512M, hugepages: off, thp: off, prefault: off}\n"
 				   "payload: {kernel: vmlinuz, initramfs: initrd, cmdline: \"console=ttyS0\"}\n"
 				   "serial: {mode: file, file: log}\n"
-				   "disks: [{path: root.raw, readonly: off, direct: off}]\n"
+				   "disks: [{path: root.raw, format: auto, readonly: off, direct: off}]\n"
 				   "rng: off\n"
 				   "debug_exit: 0xf4\n"
 				   "on_reboot: exit\n"
@@ -281,6 +281,7 @@ static void the_header_s_example(void **state)
 	assert_string_equal(config.serial_file, "log");
 	assert_int_equal(config.disk_count, 1);
 	assert_string_equal(config.disk[0].path, "root.raw");
+	assert_int_equal(config.disk[0].format, TD_DISK_AUTO);
 	assert_false(config.rng);
 	assert_int_equal(config.debug_exit, 0xf4);
 	assert_true(config.exit_on_reboot);
@@ -412,12 +413,12 @@ static void flags_in_all_spellings(void **state)
 	struct td_err err = {0};
 	(void)state;
 	char *argv[] = {"--kernel", "k", "--cpus", "boot=3", "--memory=size=1GiB,prefault=yes", "--cmdline", "a=b c=d,e --name x",
-		"--serial", "file=/tmp/log", "--disk", "path=a,,b,readonly=on", "--disk", "c=d.raw,,x", "--net", "id=n1,bridge=br0",
-		"--debug-exit", "244", "--on-reboot", "exit", "--name", "--name"};
+		"--serial", "file=/tmp/log", "--disk", "path=a,,b,readonly=on,format=raw", "--disk", "c=d.raw,,x", "--net",
+		"id=n1,bridge=br0", "--debug-exit", "244", "--on-reboot", "exit", "--name", "--name"};
 	int argc = (int)TD_COUNT(argv);
 	/* A bare value with '=' is taken for a key, which is an error and no surprise. */
 	assert_int_not_equal(td_vm_config_from_args(&config, argc, argv, &err), 0);
-	assert_string_equal(err.text, "--disk c: unknown key: known here: path, readonly, direct");
+	assert_string_equal(err.text, "--disk c: unknown key: known here: path, format, readonly, direct");
 	argv[12] = "c.raw";
 	argv[20] = "n";
 	assert_int_equal(td_vm_config_from_args(&config, argc, argv, &err), 0);
@@ -430,7 +431,9 @@ static void flags_in_all_spellings(void **state)
 	assert_int_equal(config.disk_count, 2);
 	assert_string_equal(config.disk[0].path, "a,b");
 	assert_true(config.disk[0].readonly);
+	assert_int_equal(config.disk[0].format, TD_DISK_RAW);
 	assert_string_equal(config.disk[1].path, "c.raw");
+	assert_int_equal(config.disk[1].format, TD_DISK_AUTO);
 	assert_string_equal(config.net[0].id, "n1");
 	assert_int_equal(config.debug_exit, 244);
 	assert_true(config.exit_on_reboot);

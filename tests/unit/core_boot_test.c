@@ -163,22 +163,69 @@ static void page_tables_map_four_gib_one_to_one(void **state)
 	free(image);
 }
 
-static void bzimage_goes_lower_when_its_place_is_not_ram(void **state)
+/* It unpacks itself to its preferred address or above, wherever it was loaded: room below is of no use to it. */
+static void bzimage_needs_its_room_above_its_address(void **state)
 {
 	struct bzimage *image = make_bzimage();
+	struct setup_header *header = bz_header(image);
 	struct td_boot_entry entry;
 	struct td_err err = {0};
 
 	(void)state;
-	bz_header(image)->pref_address = RAM_BYTES - TD_MIB;
+	header->pref_address = RAM_BYTES - header->init_size;
+	assert_int_equal(load(image, sizeof(*image), NULL, NULL, &entry, &err), 0);
+	assert_int_equal(entry.rip, RAM_BYTES - header->init_size + 0x200);
+	header->init_size += 0x1000;
+	for (header->relocatable_kernel = 0; header->relocatable_kernel < 2; header->relocatable_kernel++) {
+		refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
+		load(image, sizeof(*image), NULL, NULL, &entry, &err);
+		assert_non_null(strstr(err.text, "needs 65 MiB of guest memory below 3 GiB before it can even start, the guest has 64"));
+	}
+	header->pref_address = UINT64_MAX - 4096;
+	refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
+	header->relocatable_kernel = 0;
+	refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
+	header->pref_address = 0; /* over our tables */
+	refused(image, sizeof(*image), -ENOEXEC, TD_REASON_KERNEL_IMAGE);
+	header->relocatable_kernel = 1;
 	assert_int_equal(load(image, sizeof(*image), NULL, NULL, &entry, &err), 0);
 	assert_int_equal(entry.rip, 0x200200);
-	bz_header(image)->relocatable_kernel = 0;
-	refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
-	bz_header(image)->pref_address = 0; /* over our tables */
-	refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
-	bz_header(image)->pref_address = UINT64_MAX - 4096;
-	refused(image, sizeof(*image), -E2BIG, TD_REASON_NO_MEMORY);
+	free(image);
+}
+
+/* What is asked for is enough, for kernel and initrd; and what an initrd's own limit forbids is not the guest's memory's fault. */
+static void initrd_counts_as_memory_needed(void **state)
+{
+	struct bzimage *image = make_bzimage();
+	struct setup_header *header = bz_header(image);
+	struct file initrd = make_file("", 0);
+	struct td_boot_entry entry;
+	struct td_err err = {0};
+
+	(void)state;
+	header->pref_address = 0x1000000;
+	header->init_size = 0x1000000; /* up to 32 MiB */
+	assert_int_equal(ftruncate(initrd.fd, RAM_BYTES - 32 * TD_MIB), 0);
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), 0);
+	assert_int_equal(ftruncate(initrd.fd, RAM_BYTES - 32 * TD_MIB + 1), 0);
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
+	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
+	assert_non_null(strstr(err.text, initrd.path));
+	assert_non_null(strstr(err.text, "needs 65 MiB of guest memory"));
+
+	header->init_size = RAM_BYTES; /* and when the kernel alone does not fit */
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "needs 113 MiB of guest memory"));
+	assert_int_equal(ftruncate(initrd.fd, 5 * (off_t)TD_GIB), 0);
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "does not fit into any guest's memory below 3 GiB"));
+
+	header->init_size = 0x1000000;
+	header->initrd_addr_max = 40 * TD_MIB - 1;
+	assert_int_equal(ftruncate(initrd.fd, 9 * TD_MIB), 0);
+	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
+	assert_int_equal(err.reason, TD_REASON_INITRD);
+	close(initrd.fd);
 	free(image);
 }
 
@@ -243,7 +290,7 @@ static void too_much_for_the_memory_is_refused(void **state)
 	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), 0);
 	assert_int_equal(ftruncate(initrd.fd, (off_t)(RAM_BYTES - 0x1800000 + 1)), 0);
 	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
-	assert_int_equal(err.reason, TD_REASON_INITRD);
+	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
 	bz_header(image)->initrd_addr_max = 0x1000;
 	assert_int_equal(ftruncate(initrd.fd, 100), 0);
 	assert_int_equal(load(image, sizeof(*image), NULL, initrd.path, &entry, &err), -E2BIG);
@@ -338,6 +385,30 @@ static void elf_starts_by_pvh(void **state)
 	assert_string_equal(guest(info[6], 8), "a=b");
 	assert_int_equal(info[8], TD_BOOT_ACPI);
 	assert_true(info[12] > 5);
+	close(initrd.fd);
+}
+
+/* All segments count, whichever is looked at first, and the initrd behind them. */
+static void elf_says_how_much_memory_it_needs(void **state)
+{
+	struct elf64 elf = make_elf64();
+	struct file initrd = make_file("initrd", 6);
+	struct td_boot_entry entry;
+	struct td_err err = {0};
+
+	(void)state;
+	elf.load.p_memsz = RAM_BYTES - 0x200000;
+	assert_int_equal(load(&elf, sizeof(elf), NULL, NULL, &entry, &err), 0);
+	elf.load.p_memsz++;
+	assert_int_equal(load(&elf, sizeof(elf), NULL, NULL, &entry, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "needs 65 MiB of guest memory"));
+	elf.note = elf.load;
+	elf.note.p_paddr = 200 * TD_MIB;
+	elf.note.p_memsz = TD_MIB;
+	assert_int_equal(load(&elf, sizeof(elf), NULL, NULL, &entry, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "needs 201 MiB of guest memory"));
+	assert_int_equal(load(&elf, sizeof(elf), NULL, initrd.path, &entry, &err), -E2BIG);
+	assert_non_null(strstr(err.text, "needs 202 MiB of guest memory"));
 	close(initrd.fd);
 }
 
@@ -548,12 +619,14 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bzimage_is_loaded),
 		cmocka_unit_test(page_tables_map_four_gib_one_to_one),
-		cmocka_unit_test(bzimage_goes_lower_when_its_place_is_not_ram),
+		cmocka_unit_test(bzimage_needs_its_room_above_its_address),
+		cmocka_unit_test(initrd_counts_as_memory_needed),
 		cmocka_unit_test(bad_bzimages_are_refused),
 		cmocka_unit_test(truncated_images_are_refused_at_every_length),
 		cmocka_unit_test(too_much_for_the_memory_is_refused),
 		cmocka_unit_test(what_is_no_file_is_refused),
 		cmocka_unit_test(elf_starts_by_pvh),
+		cmocka_unit_test(elf_says_how_much_memory_it_needs),
 		cmocka_unit_test(bad_elfs_are_refused),
 		cmocka_unit_test(multiboot_is_loaded),
 		cmocka_unit_test(multiboot_loads_elf32),

@@ -535,6 +535,35 @@ static void test_bad_images(void **state)
 	unlink(path);
 }
 
+/* Refused before the size is looked at, which of a compressed file is any; and nothing is written to it. */
+static void test_other_formats(void **state)
+{
+	static const char qcow2[512] = "QFI\xfb\0\0\0\3", packed[100] = "\x1f\x8b\x08";
+	char path[] = "/tmp/tandem-blk-XXXXXX";
+	int fd = mkstemp(path);
+	struct td_virtio_blk_config config = {.name = "disk0", .path = path, .format = TD_DISK_RAW};
+	struct td_vm *vm;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, packed, sizeof(packed), 0), sizeof(packed));
+	expect_refused(path, TD_REASON_DISK_FORMAT);
+	assert_int_equal(pwrite(fd, qcow2, sizeof(qcow2), 0), sizeof(qcow2));
+	expect_refused(path, TD_REASON_DISK_FORMAT);
+	assert_int_equal(pwrite(fd, "conectix", 8, 512), 8);
+	assert_int_equal(pwrite(fd, "", 1, 0), 1);
+	assert_int_equal(ftruncate(fd, 1024), 0);
+	expect_refused(path, TD_REASON_DISK_FORMAT);
+
+	assert_int_equal(pwrite(fd, qcow2, sizeof(qcow2), 0), sizeof(qcow2));
+	vm = driver_make_vm();
+	if (vm) {
+		assert_int_equal(td_virtio_blk_create(vm, &config, NULL), 0);
+		driver_free_vm(vm);
+	}
+	close(fd);
+	unlink(path);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -559,6 +588,7 @@ int main(void)
 		TEST(test_hung_storage),
 		TEST(test_direct_blocks),
 		cmocka_unit_test(test_bad_images),
+		cmocka_unit_test(test_other_formats),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
