@@ -75,10 +75,40 @@ int td_client_call(const char *vm, const char *command, json_t *args, int timeou
 	return rc;
 }
 
-int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, json_t **ret_flip, struct td_err *err)
+int td_client_nics(const char *vm, json_t *list, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX];
+	td_auto_free struct td_rundir_entry *entries = NULL;
+	unsigned count = 0;
+	int rc = td_rundir_root(root, err);
+
+	if (!rc)
+		rc = td_rundir_list(root, &entries, &count, err);
+	for (unsigned i = 0; !rc && i < count; i++) {
+		json_t *nics = NULL, *nic;
+		size_t index;
+
+		if (!entries[i].alive || (vm && strcmp(vm, entries[i].name) != 0))
+			continue;
+		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL)) {
+			rc = vm ? err->code : 0;
+			json_array_append_new(list, json_pack("{s:s, s:o}", "state", "silent", "vm", td_json_text(entries[i].name)));
+		}
+		json_array_foreach(nics, index, nic)
+		{
+			json_object_set_new(nic, "vm", td_json_text(entries[i].name));
+			json_array_append(list, nic);
+		}
+		json_decref(nics);
+	}
+	return rc;
+}
+
+int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, bool force, json_t **ret_flip, struct td_err *err)
 {
 	json_t *info = NULL;
-	json_t *args = json_pack("{s:o, s:o, s:b}", "nic", td_json_text(nic), "to", td_json_text(to), "cold", (int)cold);
+	json_t *args =
+		json_pack("{s:o, s:o, s:b, s:b}", "nic", td_json_text(nic), "to", td_json_text(to), "cold", (int)cold, "force", (int)force);
 	int rc = td_client_call(vm, "nic-info", args, TD_CLIENT_WAIT_MS, &info, err);
 	const json_t *limit = json_object_get(info, "flip_limit_ms"); /* a VM started by an older tandem does not say */
 	json_int_t limit_ms = limit ? json_integer_value(limit) : OLD_FLIP_LIMIT_MS;

@@ -110,6 +110,42 @@ int td_cmd_host_plan(const struct td_cmd_options *options, struct td_err *err)
 
 /* ---- status */
 
+/* NICs of running VMs whose emulated path does not work, or is not known to. New reference. */
+static json_t *sick_paths(void)
+{
+	json_t *nics = json_array(), *sick = json_array(), *nic;
+	size_t i;
+
+	(void)td_client_nics(NULL, nics, NULL);
+	json_array_foreach(nics, i, nic)
+	{
+		json_t *emulated = json_object_get(nic, "emulated");
+		const char *health = json_string_value(json_object_get(emulated, "health"));
+
+		if (health && strcmp(health, "ok") != 0)
+			json_array_append_new(
+				sick, json_pack("{s:O, s:O, s:O, s:O}", "vm", json_object_get(nic, "vm"), "nic", json_object_get(nic, "id"),
+					      "health", json_object_get(emulated, "health"), "text", json_object_get(emulated, "text")));
+	}
+	json_decref(nics);
+	return sick;
+}
+
+static void print_sick(const json_t *sick)
+{
+	size_t i;
+	json_t *nic;
+
+	json_array_foreach((json_t *)(uintptr_t)sick, i, nic)
+	{
+		char text[4][64];
+		const char *why = json_string_value(json_object_get(nic, "text"));
+
+		printf("vm %s, nic %s: emulated path: %s [%s]\n", td_client_cell(nic, "vm", text[0]), td_client_cell(nic, "nic", text[1]),
+			why && *why ? why : "nothing is known of it", td_client_cell(nic, "health", text[2]));
+	}
+}
+
 int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 {
 	struct td_host_load load;
@@ -119,10 +155,11 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 
 	if (rc)
 		return rc;
+	json_t *sick = sick_paths();
 	if (options->json) {
 		json_t *objects = td_host_print_status_json(&look, &off);
-		json_t *answer = json_pack("{s:b, s:b, s:o}", "in_sync", (int)(off == 0), "unfinished",
-			(int)(load.record.journal.count > 0), "objects", objects);
+		json_t *answer = json_pack("{s:b, s:b, s:o, s:O}", "in_sync", (int)(off == 0), "unfinished",
+			(int)(load.record.journal.count > 0), "objects", objects, "paths", sick);
 
 		td_client_print_json(answer);
 		json_decref(answer);
@@ -134,11 +171,14 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 			printf("%u of the above differ from %s: tandem host plan says what apply would do.\n", off, load.engine.file_name);
 		else
 			printf("In sync with %s.\n", load.engine.file_name);
+		print_sick(sick);
 	}
+	bool well = json_array_size(sick) == 0;
+	json_decref(sick);
 	td_host_look_fini(&look);
 	bool unfinished = load.record.journal.count > 0;
 	td_host_load_fini(&load);
-	return off || unfinished ? EXIT_DIFFERS : 0;
+	return off || unfinished || !well ? EXIT_DIFFERS : 0;
 }
 
 /* ---- apply */

@@ -11,42 +11,12 @@
 #include "core/json.h"
 #include "host/sys/pci_names.h"
 #include "host/sys/sysfs.h"
-#include "machine/rundir.h"
-
-/* The NICs of all living VMs, each with its VM's name. A VM that does not answer has one line all the same; nobody knows its NICs. */
-static int cmd_nic_collect(const char *vm, json_t *list, struct td_err *err)
-{
-	char root[TD_RUNDIR_PATH_MAX];
-	td_auto_free struct td_rundir_entry *entries = NULL;
-	unsigned count = 0;
-	int rc = td_rundir_root(root, err);
-
-	if (!rc)
-		rc = td_rundir_list(root, &entries, &count, err);
-	for (unsigned i = 0; !rc && i < count; i++) {
-		json_t *nics = NULL, *nic;
-		size_t index;
-
-		if (!entries[i].alive || (vm && strcmp(vm, entries[i].name) != 0))
-			continue;
-		if (td_client_call(entries[i].name, "nic-list", NULL, TD_CLIENT_WAIT_MS, &nics, vm ? err : NULL)) {
-			rc = vm ? err->code : 0;
-			json_array_append_new(list, json_pack("{s:s, s:o}", "state", "silent", "vm", td_json_text(entries[i].name)));
-		}
-		json_array_foreach(nics, index, nic)
-		{
-			json_object_set_new(nic, "vm", td_json_text(entries[i].name));
-			json_array_append(list, nic);
-		}
-		json_decref(nics);
-	}
-	return rc;
-}
 
 static void cmd_nic_print_nics(const json_t *list)
 {
-	static const char *const columns[] = {"VM", "NIC", "MODE", "PATH", "STATE", "MAC", "VF", "PF", "TAP", "BRIDGE", NULL};
-	static const char *const members[] = {"vm", "id", "mode", "path", "state", "mac", "vf.bdf", "vf.pf", "tap", "bridge"};
+	static const char *const columns[] = {"VM", "NIC", "MODE", "PATH", "STATE", "MAC", "VF", "PF", "TAP", "BRIDGE", "EMULATED", NULL};
+	static const char *const members[] = {
+		"vm", "id", "mode", "path", "state", "mac", "vf.bdf", "vf.pf", "tap", "bridge", "emulated.health"};
 	struct td_table *table = td_table_create(columns);
 	size_t i;
 	json_t *nic;
@@ -72,7 +42,7 @@ static int cmd_nic_run_list(const struct td_cmd_options *options, struct td_err 
 	if (rc)
 		return rc;
 	json_t *list = json_array();
-	rc = cmd_nic_collect(vm, list, err);
+	rc = td_client_nics(vm, list, err);
 	if (!rc && options->json)
 		td_client_print_json(list);
 	else if (!rc)
@@ -109,19 +79,20 @@ static const char *blackout_text(const json_t *flip, const char *member, char te
 
 static void cmd_nic_print_flips(const json_t *flips)
 {
-	static const char *const columns[] = {"TO", "DONE", "REASON", "TOTAL", "BLACKOUT-RX", "BLACKOUT-TX", "PHASES (ms)", NULL};
+	static const char *const columns[] = {"TO", "DONE", "REASON", "TOTAL", "BLACKOUT-RX", "BLACKOUT-TX", "PROOF", "PHASES (ms)", NULL};
 	struct td_table *table = json_array_size(flips) ? td_table_create(columns) : NULL;
 	size_t i;
 	json_t *flip;
 
 	json_array_foreach((json_t *)(uintptr_t)flips, i, flip)
 	{
-		char text[6][64], phases[256];
+		char text[7][64], phases[256];
 
 		phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
 		const char *cells[] = {td_client_cell(flip, "to", text[0]), json_is_true(json_object_get(flip, "ok")) ? "yes" : "no",
 			td_client_cell(flip, "reason", text[2]), blackout_text(flip, "total_ms", text[3]),
-			blackout_text(flip, "blackout_rx_ms", text[4]), blackout_text(flip, "blackout_tx_ms", text[5]), phases};
+			blackout_text(flip, "blackout_rx_ms", text[4]), blackout_text(flip, "blackout_tx_ms", text[5]),
+			td_client_cell(flip, "proof", text[6]), phases};
 		td_table_add(table, cells);
 	}
 	td_table_print(table);
@@ -167,16 +138,16 @@ static int cmd_nic_run_info(const struct td_cmd_options *options, struct td_err 
 /* "web1/net0: to emulated, request to done 311.2 ms, blackout rx 12.0 ms tx 3.1 ms; ms: quiesce 210.4, swap 1.2" */
 static void cmd_nic_print_switch(const char *vm, const char *nic, const json_t *flip)
 {
-	char text[3][64], total[64], phases[256];
+	char text[4][64], total[64], phases[256];
 
 	if (!json_is_true(json_object_get(flip, "changed"))) {
 		printf("%s/%s: is on path %s already\n", vm, nic, td_client_cell(flip, "to", text[0]));
 		return;
 	}
 	phases_text(json_object_get(flip, "phases"), phases, sizeof(phases));
-	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s%s%s\n", vm, nic, td_client_cell(flip, "to", text[0]),
+	printf("%s/%s: to %s, request to done %s, blackout rx %s tx %s, %s%s%s\n", vm, nic, td_client_cell(flip, "to", text[0]),
 		blackout_text(flip, "total_ms", total), blackout_text(flip, "blackout_rx_ms", text[1]),
-		blackout_text(flip, "blackout_tx_ms", text[2]), *phases ? "; ms: " : "", phases);
+		blackout_text(flip, "blackout_tx_ms", text[2]), td_client_cell(flip, "proof", text[3]), *phases ? "; ms: " : "", phases);
 }
 
 static int cmd_nic_run_switch(const struct td_cmd_options *options, struct td_err *err)
@@ -189,10 +160,13 @@ static int cmd_nic_run_switch(const struct td_cmd_options *options, struct td_er
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --to vf or --to emulated");
 	if (options->cold && *options->to == 'v')
 		return td_err_set(err, EINVAL, TD_REASON_USAGE, "nic switch: --cold gives the VF back, so it goes with --to emulated");
+	if (options->force && *options->to == 'v')
+		return td_err_set(
+			err, EINVAL, TD_REASON_USAGE, "nic switch: --force is about the emulated path, so it goes with --to emulated");
 	int rc = td_client_find_nic(options->word[0], options->vm, vm, &nic, err);
 	if (rc)
 		return rc;
-	rc = td_client_switch(vm, nic, options->to, options->cold, &flip, err);
+	rc = td_client_switch(vm, nic, options->to, options->cold, options->force, &flip, err);
 	if (!rc && options->json)
 		td_client_print_json(flip);
 	else if (!rc)
@@ -210,6 +184,7 @@ static const struct td_args_option nic_options[] = {OPTION_VM, TD_CMD_LAST_OPTIO
 static const struct td_args_option switch_options[] = {
 	TD_CMD_OPTION("to", "vf|emulated", to, "the path; must be given"),
 	TD_CMD_OPTION("cold", NULL, cold, "with --to emulated: give the VF back"),
+	TD_CMD_OPTION("force", NULL, force, "with --to emulated: also if that path is known not to work"),
 	OPTION_VM,
 	TD_CMD_LAST_OPTIONS,
 };

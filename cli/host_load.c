@@ -105,7 +105,7 @@ static void host_load_sleep_ms(unsigned ms)
 static int switch_off_vf(const char *vm, const char *nic, struct td_err *err)
 {
 	json_t *flip = NULL;
-	int rc = td_client_switch(vm, nic, "emulated", true, &flip, err);
+	int rc = td_client_switch(vm, nic, "emulated", true, false, &flip, err);
 
 	json_decref(flip);
 	return rc;

@@ -209,7 +209,7 @@ void td_machine_drop_switching(struct td_machine *machine)
 }
 
 /* Two may ask for the same NIC: the second is refused by td_hybrid_switch(), and the first goes on waiting. */
-static void switch_nic(struct td_control_request *request, struct td_machine *machine, struct td_hybrid *nic, enum td_path to, bool cold)
+static void switch_nic(struct td_control_request *request, struct td_machine *machine, struct td_hybrid *nic, enum td_path to, unsigned how)
 {
 	struct td_err err = {0};
 	unsigned index = 0;
@@ -218,7 +218,7 @@ static void switch_nic(struct td_control_request *request, struct td_machine *ma
 		index++;
 	struct td_control_request **place = &machine->switching[index], *before = *place;
 	*place = request; /* the flip may end within the call */
-	if (!td_hybrid_switch(nic, to, cold, switch_done, place, &err))
+	if (!td_hybrid_switch(nic, to, how, switch_done, place, &err))
 		return;
 	*place = before;
 	td_control_fail(request, &err);
@@ -228,21 +228,22 @@ static void machine_control_run_nic_switch(struct td_control_request *request, j
 {
 	struct td_err err = {0};
 	const char *to = json_string_value(json_object_get(args, "to"));
-	bool cold = json_is_true(json_object_get(args, "cold"));
+	bool cold = json_is_true(json_object_get(args, "cold")), force = json_is_true(json_object_get(args, "force"));
 
 	if (!to || (strcmp(to, "vf") != 0 && strcmp(to, "emulated") != 0)) {
 		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic-switch: to must be \"vf\" or \"emulated\"");
 		td_control_fail(request, &err);
 		return;
 	}
-	if (cold && *to == 'v') {
-		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic-switch: cold gives the VF back, so it goes with \"to\": \"emulated\"");
+	if ((cold || force) && *to == 'v') {
+		td_err_set(&err, EINVAL, TD_REASON_USAGE, "nic-switch: cold and force go with \"to\": \"emulated\"");
 		td_control_fail(request, &err);
 		return;
 	}
 	struct td_hybrid *nic = machine_control_find_nic(request, opaque, args);
 	if (nic)
-		switch_nic(request, opaque, nic, *to == 'v' ? TD_PATH_VF : TD_PATH_EMULATED, cold);
+		switch_nic(request, opaque, nic, *to == 'v' ? TD_PATH_VF : TD_PATH_EMULATED,
+			(cold ? TD_HYBRID_COLD : 0) | (force ? TD_HYBRID_FORCE : 0));
 }
 
 const struct td_control_command td_machine_commands[] = {

@@ -127,6 +127,9 @@ static int answer(struct td_host_call *call)
 		return td_sriov_pf_link(call->pf_name, &call->up, &call->carrier, &call->err);
 	case TD_HOST_CALL_COUNT:
 		return td_sriov_netlink_stats(call->pf_name, call->vf_index, &call->stats, &call->err);
+	case TD_HOST_CALL_WITNESS:
+		td_witness_open(&call->witness, call->bridge, call->mac);
+		return 0;
 	}
 	return td_err_set(&call->err, EINVAL, TD_REASON_INTERNAL, "host call %d is not known", (int)call->kind);
 }

@@ -16,6 +16,7 @@
 #include "host/sriov/lease.h"
 #include "host/sriov/sriov_netlink.h"
 #include "host/sys/names.h"
+#include "nic/witness.h"
 
 #define TD_HOST_CALL_KEPT 8U
 
@@ -28,6 +29,7 @@ enum td_host_call_kind {
 	TD_HOST_CALL_LEFT,    /* left: the index of a link that is no port any more */
 	TD_HOST_CALL_LINK,    /* pf_name -> up, carrier */
 	TD_HOST_CALL_COUNT,   /* pf_name, vf_index -> stats */
+	TD_HOST_CALL_WITNESS, /* bridge, mac -> witness */
 };
 
 /* The guest's MAC in the emulated path's bridge (host/net/host_guard.h). */
@@ -56,6 +58,7 @@ struct td_host_call {
 	unsigned bridge_index; /* of the bridge that the tap joined last; 0: none */
 	bool rejoined;
 	int left;
+	struct td_witness witness; /* its descriptors are the caller's */
 
 	uint8_t mac[6];
 

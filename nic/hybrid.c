@@ -115,7 +115,7 @@ static void set_limits(struct td_hybrid *nic)
 {
 	uint32_t pinning_ms = (uint32_t)(nic->host.vm->mem.size_bytes / TD_MIB * PIN_MS_PER_MIB);
 
-	nic->flip.limit_ms[TD_FLIP_RESERVE] += pinning_ms;
+	nic->reserve_ms = nic->flip.limit_ms[TD_FLIP_RESERVE] += pinning_ms;
 	nic->flip.limit_ms[TD_FLIP_PREPARE] += pinning_ms;
 	nic->flip.limit_ms[TD_FLIP_QUIESCE] = (uint32_t)nic->config->unplug_timeout_ms;
 	nic->flip.limit_ms[TD_FLIP_SWAP] = (uint32_t)nic->config->plug_timeout_ms;
@@ -163,6 +163,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
 	td_flip_drop(&nic->flip);
+	td_hybrid_proof_end(nic);
 	td_hybrid_vf_wait(nic);
 	td_hybrid_close_stats(nic);
 	if (nic->mode && nic->mode->vf_state && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED) { /* the guest needn't be there */
@@ -229,13 +230,13 @@ static void already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_
 	json_decref(record);
 }
 
-int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err)
+int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, unsigned how, td_hybrid_done done, void *opaque, struct td_err *err)
 {
 	enum td_path before = nic->wanted;
 	int rc;
 
 	if (is_there(nic, to)) {
-		already_there(nic, to, cold, done, opaque);
+		already_there(nic, to, how & TD_HYBRID_COLD, done, opaque);
 		return 0;
 	}
 	if (!nic->mode)
@@ -245,11 +246,13 @@ int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybri
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused, so its guest can't take part: resume it first",
 			nic->config->id);
 	if (td_flip_active(&nic->flip))
-		return td_hybrid_flip(nic, to, false, cold, err); /* says that it is busy */
+		return td_hybrid_flip(nic, to, false, how, err); /* says that it is busy */
+	if (!(how & TD_HYBRID_FORCE) && td_hybrid_health_check(nic, to, err) < 0)
+		return err ? err->code : -ENETDOWN;
 	nic->done = done;
 	nic->done_opaque = opaque;
 	nic->wanted = to; /* the flip may end within the call, and looks at it */
-	rc = td_hybrid_flip(nic, to, false, cold, err);
+	rc = td_hybrid_flip(nic, to, false, how, err);
 	if (rc < 0) {
 		nic->done = NULL;
 		nic->wanted = before;

@@ -46,15 +46,18 @@ void td_hybrid_guest_reset(struct td_hybrid *nic);
 /* 0 when the VM can be paused now. -EBUSY: not amid a flip, whose guest would be blamed for what it can't do. */
 int td_hybrid_may_pause(const struct td_hybrid *nic, struct td_err *err);
 
+#define TD_HYBRID_COLD	1U /* to emulated: give the lease back; to the VF: nothing */
+#define TD_HYBRID_FORCE 2U /* to emulated: also if that path is known not to work */
+
 /*
- * cold: give the lease back after a flip to emulated, or (to the VF) nothing. -EBUSY, -EOPNOTSUPP (mode has no such path). A NIC that is
- * there already is no error: done() is called within, with a record that says "changed": false.
+ * how: TD_HYBRID_*. -EBUSY, -EOPNOTSUPP (mode has no such path), -ENETDOWN (the path does not work, with what is wrong as the reason). A
+ * NIC that is there already is no error: done() is called within, with a record that says "changed": false.
  */
-int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, bool cold, td_hybrid_done done, void *opaque, struct td_err *err);
+int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, unsigned how, td_hybrid_done done, void *opaque, struct td_err *err);
 
 /*
  * New reference; a blackout that no traffic measured is null:
- * {"id","mac","mode","path","state","vf":{"bdf","pf","state"},"tap","bridge","vhost","counters":{...},"reason",
+ * {"id","mac","mode","path","state","vf":{"bdf","pf","state"},"tap","bridge","vhost","counters":{...},"emulated":{"health","text"},"reason",
  * "flips":[{"to","ok","reason","phases":{"reserve":ms...},"total_ms","blackout_rx_ms","blackout_tx_ms","at"}...]}
  */
 json_t *td_hybrid_info(struct td_hybrid *nic);

@@ -33,15 +33,20 @@ void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
 static int flip_begin(void *opaque, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
 	struct td_hybrid *nic = opaque;
+	int rc;
 
-	return nic->mode->begin(nic, to, phase, err);
+	if (phase == TD_FLIP_RESERVE && to == TD_PATH_EMULATED && td_hybrid_health_wait(nic))
+		return -EINPROGRESS;
+	rc = nic->mode->begin(nic, to, phase, err);
+	return rc == 0 && phase == TD_FLIP_VERIFY && to == TD_PATH_EMULATED ? td_hybrid_proof_verify(nic) : rc;
 }
 
 static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 {
 	struct td_hybrid *nic = opaque;
 
-	nic->mode->undo(nic, to, phase);
+	if (!td_hybrid_health_give_up(nic, NULL))
+		nic->mode->undo(nic, to, phase);
 }
 
 static bool flip_at_work(void *opaque, enum td_path to, enum td_flip_phase phase)
@@ -73,7 +78,7 @@ static void limit_expired(struct td_timer *timer)
 
 	if (!td_flip_active(&nic->flip))
 		return;
-	if (nic->mode->explain_timeout(nic, &err))
+	if (td_hybrid_health_give_up(nic, &err) || nic->mode->explain_timeout(nic, &err))
 		td_flip_fail(&nic->flip, nic->flip.phase, &err);
 	else
 		td_flip_timeout(&nic->flip);
@@ -87,6 +92,8 @@ static void write_record(struct td_hybrid *nic, const struct td_flip *flip, cons
 		.ok = err->code == 0,
 		.automatic = nic->automatic,
 		.cold = nic->cold,
+		.forced = nic->forced,
+		.proof = td_hybrid_proof(nic, flip->to),
 		.measuring = true,
 		.reason = err->code ? err->reason : TD_REASON_NONE,
 		.total_ns = flip->total_ns,
@@ -125,7 +132,7 @@ static void keep_reason(struct td_hybrid *nic, const struct td_flip *flip, const
 	if (nic->lost || (!err->code && flip->to != nic->wanted))
 		return;
 	nic->reason = err->code ? err->reason : TD_REASON_NONE;
-	snprintf(nic->reason_text, sizeof(nic->reason_text), "%.159s", err->text);
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "%.255s", err->text);
 }
 
 static void flip_finished(void *opaque, const struct td_flip *flip, const struct td_err *err)
@@ -135,6 +142,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 
 	say_end(nic, flip, err);
 	write_record(nic, flip, err);
+	td_hybrid_proof_end(nic);
 	if (nic->path == TD_PATH_EMULATED || !td_hybrid_pinned(nic)) /* who is pinned is let go when it has settled, or has left */
 		td_hybrid_guard(nic, nic->path);
 	keep_reason(nic, flip, err);
@@ -163,7 +171,7 @@ static void give_back_now(struct td_hybrid *nic)
 	td_hybrid_vf_release(nic);
 }
 
-int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err)
+int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, unsigned how, struct td_err *err)
 {
 	uint64_t rx, tx;
 
@@ -188,13 +196,16 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool 
 		return td_err_set(err, EBUSY, TD_REASON_VM_STATE, "nic %s: the VM is paused", nic->config->id);
 	td_hybrid_finish_measuring(nic);
 	nic->automatic = automatic;
-	nic->cold = cold;
+	nic->cold = how & TD_HYBRID_COLD;
+	nic->forced = how & TD_HYBRID_FORCE;
+	nic->flip.limit_ms[TD_FLIP_RESERVE] = nic->reserve_ms + (to == TD_PATH_EMULATED ? td_hybrid_health(nic)->wait_ms : 0);
 	nic->marks = (struct td_hybrid_marks){0};
 	nic->relayed_before = nic->relay.relayed;
 	nic->caught_before = nic->catch.caught;
 	td_hybrid_packets(nic, &rx, &tx);
 	nic->uncounted = false;
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
+	td_hybrid_proof_begin(nic, to);
 	td_hybrid_wake(nic);
 	td_hybrid_watch(nic);
 	return td_flip_start(&nic->flip, to, err);
@@ -212,7 +223,7 @@ bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold)
 	/* Its PF has no link: known before, and no news. */
 	if (to == TD_PATH_VF && nic->link_lost)
 		return false;
-	return td_hybrid_flip(nic, to, true, cold, &err) == 0; /* the flip's record says how it ended */
+	return td_hybrid_flip(nic, to, true, cold ? TD_HYBRID_COLD : 0, &err) == 0; /* the flip's record says how it ended */
 }
 
 /* ---- every millisecond ---- */
@@ -233,6 +244,7 @@ void td_hybrid_finish_measuring(struct td_hybrid *nic)
 		return;
 	td_blackout_end(&nic->blackout, td_now_ns());
 	record->measuring = false;
+	record->proof = td_hybrid_proof(nic, record->to);
 	record->rx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.rx);
 	record->tx_ms = nic->uncounted ? -1 : td_blackout_ms(&nic->blackout.tx);
 	record->sample_ms = (double)nic->blackout.longest_sample_ns / 1e6;
@@ -268,6 +280,7 @@ static void tick(struct td_timer *timer)
 	uint64_t again_ns = 0;
 
 	measure(nic);
+	td_hybrid_proof_tick(nic);
 	if (!td_flip_active(&nic->flip) && !td_hybrid_vf_at_work(nic))
 		give_back(nic);
 	if (nic->mode)

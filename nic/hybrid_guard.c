@@ -27,10 +27,8 @@ static void on_uplink(void *opaque, bool up)
 {
 	struct td_hybrid *nic = opaque;
 
-	td_info("nic %s: the uplink of its bridge is %s", nic->config->id, up ? "up" : "down");
-	td_igbvf_set_link(nic->igbvf, up);
-	if (up && nic->path == TD_PATH_EMULATED) /* who announced this path while it led nowhere was not heard */
-		td_hybrid_announce(nic, TD_PATH_EMULATED);
+	if (nic->igbvf)
+		td_igbvf_set_link(nic->igbvf, up);
 }
 
 static void on_moved(void *opaque)
@@ -134,10 +132,7 @@ static void on_ports(void *opaque, int left)
 {
 	struct td_hybrid *nic = opaque;
 
-	if (left && left == (int)nic->tap_index)
-		td_warn("nic %s: tap %s is no port of %s any more: its emulated path leads nowhere", nic->config->id, tap_of(nic),
-			nic->config->bridge);
-	else if (left)
+	if (left && left != (int)nic->tap_index)
 		tell_left(nic, left);
 	if (!nic->look_after.armed)
 		td_loop_arm(&nic->host.vm->loop, &nic->look_after, look_after_ns(nic));
@@ -165,6 +160,12 @@ static void tend(struct td_hybrid *nic)
 	td_host_call_submit(&nic->host.vm->jobs, &nic->tend);
 }
 
+void td_hybrid_guard_rejoin(struct td_hybrid *nic)
+{
+	if (nic->config->bridge && nic->network.bridge_index != nic->bridge_index && !nic->tend.job.busy)
+		tend(nic);
+}
+
 static void look_after(struct td_timer *timer)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(timer, struct td_hybrid, look_after);
@@ -182,19 +183,27 @@ static void look_after(struct td_timer *timer)
 
 static int watch_network(struct td_hybrid *nic, struct td_err *err)
 {
-	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = nic};
-	const char *bridge = nic->config->bridge, *tap = nic->igbvf ? tap_of(nic) : NULL;
+	const struct td_host_watch_events events = {
+		.health = td_hybrid_health_changed, .uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = nic};
+	const struct td_vm_net_config *config = nic->config;
+	struct td_host_path_want want = {.tap = tap_of(nic),
+		.bridge = config->bridge,
+		.vlan = (uint16_t)config->vlan,
+		.mtu = (unsigned)config->mtu,
+		.has_vf = nic->mode};
 	int rc;
 
-	if (!tap && !bridge)
-		return 0;
 	nic->look_after.expired = look_after;
-	nic->bridge_index = bridge ? if_nametoindex(bridge) : 0;
-	nic->tap_index = if_nametoindex(tap_of(nic)); /* of a name that is gone the kernel would ask modprobe */
-	rc = td_host_watch_open(&nic->network, &nic->host.vm->jobs, tap, bridge, &events, err);
-	if (rc == 0 && !nic->network.up)
+	nic->bridge_index = config->bridge ? if_nametoindex(config->bridge) : 0;
+	nic->tap_index = want.tap_index = if_nametoindex(want.tap); /* of a name that is gone the kernel would ask modprobe */
+	rc = td_host_watch_open(&nic->network, &nic->host.vm->jobs, &want, &events, err);
+	if (rc < 0)
+		return rc;
+	if (!nic->network.up)
 		on_uplink(nic, false);
-	return rc;
+	if (!td_hybrid_is_well(nic))
+		td_hybrid_health_say(nic);
+	return 0;
 }
 
 /* On its two paths the guest has to be in one network. */
@@ -224,8 +233,7 @@ int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 	if (nic->igbvf)
 		return watch_network(nic, err) < 0 ? td_err_prefix(err, "nic %s", nic->config->id) : 0;
 	if (watch_network(nic, &warning) < 0)
-		td_warn("nic %s: a team below %s that changes its member is not seen: %s", nic->config->id, nic->config->bridge,
-			warning.text);
+		td_warn("nic %s: whether its emulated path works is not seen: %s", nic->config->id, warning.text);
 	return 0;
 }
 

@@ -117,6 +117,14 @@ static uint64_t read_stat(int fd)
 	return strtoull(text, NULL, 10);
 }
 
+uint64_t td_hybrid_sent_by_vf(struct td_hybrid *nic)
+{
+	struct td_vfio_counters vf;
+
+	count_vf(nic, &vf);
+	return nic->vf_before.tx_packets + vf.tx_packets;
+}
+
 uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic)
 {
 	struct td_net_counters net;
@@ -189,6 +197,8 @@ json_t *td_hybrid_record_json(const struct td_hybrid_record *record)
 	json_object_set_new(object, "text", td_json_text(record->text));
 	json_object_set_new(object, "automatic", json_boolean(record->automatic));
 	json_object_set_new(object, "cold", json_boolean(record->cold));
+	json_object_set_new(object, "forced", json_boolean(record->forced));
+	json_object_set_new(object, "proof", record->ok ? json_string(td_hybrid_proof_name(record->proof)) : json_null());
 	json_object_set_new(object, "phases", phases);
 	json_object_set_new(object, "marks", marks_json(record));
 	json_object_set_new(object, "total_ms", milliseconds(record->total_ns));
@@ -270,11 +280,32 @@ static const char *tap_name(const struct td_hybrid *nic)
 /* How long a flip can last: no phase exceeds its limit, and what undoes one does not wait. */
 static json_int_t flip_limit_ms(const struct td_hybrid *nic)
 {
-	json_int_t sum = 0;
+	json_int_t sum = td_hybrid_health(nic)->wait_ms;
 
 	for (unsigned i = 0; i < TD_FLIP_PHASES; i++)
 		sum += nic->flip.limit_ms[i];
 	return sum;
+}
+
+/* null: it has no such path. */
+static json_t *emulated_json(const struct td_hybrid *nic)
+{
+	const struct td_host_path_health *health = td_hybrid_health(nic);
+
+	if (!*tap_name(nic))
+		return json_null();
+	return json_pack("{s:s, s:o, s:I, s:f}", "health", td_host_path_word(health), "text", td_json_text(health->text), "works_in_ms",
+		(json_int_t)health->wait_ms, "since_monotonic_s", (double)health->since_ns / 1e9);
+}
+
+/* Why it is not where it is wanted, or what went wrong last; else what is wrong where it is. */
+static void reason_json(const struct td_hybrid *nic, json_t *info)
+{
+	const struct td_host_path_health *health = td_hybrid_health(nic);
+	bool own = nic->reason != TD_REASON_NONE || nic->path != TD_PATH_EMULATED;
+
+	json_object_set_new(info, "reason", json_string(td_reason_name(own ? nic->reason : health->reason)));
+	json_object_set_new(info, "reason_text", td_json_text(own ? nic->reason_text : health->text));
 }
 
 json_t *td_hybrid_info(struct td_hybrid *nic)
@@ -285,12 +316,13 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 	char mac[TD_MAC_TEXT_BYTES];
 	json_t *info;
 
-	info = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:s, s:o, s:I, s:o}", "id", td_json_text(config->id),
+	info = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:I, s:o}", "id", td_json_text(config->id),
 		"mac", td_names_format_mac(config->mac, mac), "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted",
 		td_path_name(nic->wanted), "state", state_name(nic), "vf", vf_json(nic), "tap", td_json_text(tap_name(nic)), "bridge",
 		td_json_text(config->bridge ? config->bridge : ""), "vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby",
-		nic->standby, "counters", counters_json(nic), "reason", td_reason_name(nic->reason), "reason_text",
-		td_json_text(nic->reason_text), "flips_total", (json_int_t)nic->log_count, "flips", flips_json(nic));
+		nic->standby, "counters", counters_json(nic), "emulated", emulated_json(nic), "flips_total", (json_int_t)nic->log_count,
+		"flips", flips_json(nic));
+	reason_json(nic, info);
 	json_object_set_new(info, "flip_limit_ms", json_integer(flip_limit_ms(nic)));
 	return info;
 }

@@ -2,9 +2,9 @@
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_guard.c (frames that come back, uplinks),
- * hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/, transparent/. Those see this file;
- * the files here know a mode by its table alone. All on the main loop with the VM's lock held; what may wait for the host is a job beside
- * it (host_call.h, hybrid_vf.c).
+ * hybrid_health.c (does the emulated path work?), hybrid_proof.c (did a frame pass?), hybrid_info.c (counters, JSON), and what they share
+ * with the modes that have two paths: failover/, transparent/. Those see this file; the files here know a mode by its table alone. All on
+ * the main loop with the VM's lock held; what may wait for the host is a job beside it (host_call.h, hybrid_vf.c).
  */
 #ifndef TD_NIC_HYBRID_PARTS_H
 #define TD_NIC_HYBRID_PARTS_H
@@ -43,9 +43,13 @@ struct td_hybrid_marks {
 	unsigned unplug_requests, kicks;
 };
 
+/* What has shown that frames pass on the path that a flip has led to. */
+enum td_hybrid_proof { TD_PROOF_NONE, TD_PROOF_ANNOUNCEMENT, TD_PROOF_COUNTER };
+
 struct td_hybrid_record {
 	enum td_path to;
-	bool ok, automatic, cold, measuring;
+	bool ok, automatic, cold, forced, measuring;
+	enum td_hybrid_proof proof;
 	enum td_reason reason;
 	char text[160];
 	uint64_t phase_ns[TD_FLIP_PHASES], total_ns, started_ns;
@@ -138,21 +142,23 @@ struct td_hybrid {
 	enum td_path wanted;	/* where the operator wants it */
 	bool standby;		/* accepted by the guest's virtio-net driver */
 	enum td_reason reason;	/* why it is not where it is wanted, or what went wrong last */
-	char reason_text[160];
+	char reason_text[256];
 
 	struct td_flip flip;
 	struct td_timer limit; /* of the flip's phase */
 	struct td_timer tick;
-	bool cold, automatic; /* of the flip in progress */
-	bool resetting;	      /* the guest starts anew: nothing is asked of it */
-	bool lost;	      /* the VF is being taken away */
-	bool give_back;	      /* the VF's lease ends at the next tick */
-	bool reconsider;      /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
+	bool cold, automatic, forced; /* of the flip in progress */
+	bool waits_for_path;	      /* which will work soon: phase RESERVE has not begun for its mode */
+	uint32_t reserve_ms;	      /* the limit of that phase, when there is nothing to wait for */
+	bool resetting;		      /* the guest starts anew: nothing is asked of it */
+	bool lost;		      /* the VF is being taken away */
+	bool give_back;		      /* the VF's lease ends at the next tick */
+	bool reconsider;	      /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
 	td_hybrid_done done;
 	void *done_opaque;
 
 	/* What the host was asked; a call's `job.busy` says that it has not answered yet. */
-	struct td_host_call reserve, steer, link, count, guard, tend;
+	struct td_host_call reserve, steer, link, count, guard, tend, witness;
 	struct td_hybrid_work work; /* of the phase in progress */
 	struct td_hybrid_giver giver;
 	td_hybrid_then open_then;
@@ -164,6 +170,7 @@ struct td_hybrid {
 	bool link_seen;	       /* and what it was */
 	bool link_lost;	       /* of that PF */
 	enum td_reason link_reason;
+	bool stays;			   /* on the VF all the same, as the other path does not work either; that was said */
 	unsigned looks, looks_all;	   /* at the link, in a row, that said otherwise; in all */
 	unsigned looks_driver;		   /* at a VF that the guest's driver does not run, in a row */
 	bool driver_away;		   /* that was said */
@@ -172,11 +179,14 @@ struct td_hybrid {
 	enum td_guard guard_wanted, guard_is; /* the guest's MAC in the bridge */
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
-	struct td_log_limit guard_limit;
+	struct td_log_limit guard_limit, health_limit;
 	unsigned tap_index;
 	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
 	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
+	enum td_hybrid_proof proof; /* of the last flip */
+	bool witness_wanted, verifying, announced_again; /* verifying: phase VERIFY waits for the proof alone */
+	uint64_t sent_by_vf; /* by the VF, when the flip began */
 	struct td_hybrid_marks marks;
 
 	struct td_blackout blackout;
@@ -231,7 +241,8 @@ void td_hybrid_vf_lost(void *opaque, bool release_requested);
 /* hybrid_flip.c */
 void td_hybrid_flip_init(struct td_hybrid *nic);
 bool td_hybrid_leaving(const struct td_hybrid *nic); /* its mode's answer */
-int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, bool cold, struct td_err *err);
+/* how: TD_HYBRID_*. */
+int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, unsigned how, struct td_err *err);
 bool td_hybrid_flip_by_itself(struct td_hybrid *nic, enum td_path to, bool cold); /* not asked for by anybody; false: did not begin */
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path);
 void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long as there is something to look at */
@@ -273,11 +284,38 @@ void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
 void td_hybrid_pin(struct td_hybrid *nic);
 bool td_hybrid_pinned(const struct td_hybrid *nic);
 
+/* Ports have changed so that it can't wait: the bridge is another one, and does not have the tap yet. Nothing to do: nothing is done. */
+void td_hybrid_guard_rejoin(struct td_hybrid *nic);
+
+/* hybrid_health.c */
+
+/* What is known of the emulated path: not NULL. Of a NIC that has none, or where it can't be watched, nothing is known. */
+const struct td_host_path_health *td_hybrid_health(const struct td_hybrid *nic);
+bool td_hybrid_is_well(const struct td_hybrid *nic); /* nothing is known to be wrong with it */
+/* May a flip there begin that somebody asked for? A path that will work soon may be asked for: the flip waits for it. */
+int td_hybrid_health_check(const struct td_hybrid *nic, enum td_path to, struct td_err *err);
+/* Phase RESERVE of such a flip. True: it is pending until the path works, and its mode's part of it begins then. */
+bool td_hybrid_health_wait(struct td_hybrid *nic);
+/* It is over, with err (may be NULL) for the flip. False: nothing was waited for. */
+bool td_hybrid_health_give_up(struct td_hybrid *nic, struct td_err *err);
+void td_hybrid_health_say(struct td_hybrid *nic);
+void td_hybrid_health_changed(void *opaque); /* an event of td_host_watch: opaque is the NIC */
+
+/* hybrid_proof.c */
+void td_hybrid_proof_begin(struct td_hybrid *nic, enum td_path to); /* with the flip */
+int td_hybrid_proof_verify(struct td_hybrid *nic);		    /* phase VERIFY, to the emulated path: 0 or -EINPROGRESS */
+void td_hybrid_proof_tick(struct td_hybrid *nic);
+enum td_hybrid_proof td_hybrid_proof(struct td_hybrid *nic, enum td_path to); /* of the last flip, by now */
+void td_hybrid_proof_end(struct td_hybrid *nic);			      /* with the flip */
+const char *td_hybrid_proof_name(enum td_hybrid_proof proof);
+
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic); /* NULL: none */
 /* Packets over both paths to and from the guest, cheaply: for looking every millisecond. */
 void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx);
+/* Packets that the guest has sent by its VF, by all it ever had. */
+uint64_t td_hybrid_sent_by_vf(struct td_hybrid *nic);
 /* Packets that the guest has sent by the emulated NIC of mode failover. As cheap. */
 uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic);
 void td_hybrid_open_stats(struct td_hybrid *nic);

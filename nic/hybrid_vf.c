@@ -261,6 +261,7 @@ void td_hybrid_vf_wait(struct td_hybrid *nic)
 	wait_for(nic, &nic->giver.job);
 	wait_for(nic, &nic->count.job);
 	wait_for(nic, &nic->link.job);
+	wait_for(nic, &nic->witness.job);
 }
 
 /* ---- given back ---- */
@@ -408,10 +409,14 @@ void td_hybrid_vf_cut(struct td_hybrid *nic)
 void td_hybrid_vf_lost(void *opaque, bool release_requested)
 {
 	struct td_hybrid *nic = opaque;
+	bool well = !nic->mode || td_hybrid_is_well(nic);
+	char text[sizeof(nic->reason_text)];
 	struct td_err err = {0};
 
 	nic->lost = true;
-	td_hybrid_set_reason(nic, TD_REASON_VF_LOST, release_requested ? "the host takes the VF away" : "the VF reports an error");
+	snprintf(text, sizeof(text), "%s%s%s", release_requested ? "the host takes the VF away" : "the VF reports an error",
+		well ? "" : ", and its emulated path does not work: ", well ? "" : td_hybrid_health(nic)->text);
+	td_hybrid_set_reason(nic, TD_REASON_VF_LOST, text);
 	if (!nic->mode) {
 		td_hybrid_vf_release(nic);
 		return;
@@ -427,5 +432,5 @@ void td_hybrid_vf_lost(void *opaque, bool release_requested)
 		return;
 	}
 	if (!td_flip_active(&nic->flip))
-		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, true, &err);
+		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, TD_HYBRID_COLD, &err);
 }

@@ -41,6 +41,9 @@ static void link_is_lost(struct td_hybrid *nic, enum td_reason reason)
 	nic->link_reason = reason;
 	if (nic->path != TD_PATH_VF)
 		return;
+	nic->stays = false;
+	if (!td_hybrid_is_well(nic)) /* leave_vf() says what becomes of it */
+		return;
 	snprintf(text, sizeof(text), "pf %s %s: to the emulated path", nic->lease.vf.pf_name,
 		reason == TD_REASON_PF_DOWN ? "was taken down" : "has lost its link");
 	td_hybrid_set_reason(nic, reason, text);
@@ -137,10 +140,24 @@ static void look_at_driver(struct td_hybrid *nic)
 
 /* ---- flips ---- */
 
+/* Where the other path does not work either, the guest is not troubled: it stays, and goes when that one works. */
 static void leave_vf(struct td_hybrid *nic)
 {
-	if (nic->path == TD_PATH_VF && !td_hybrid_leaving(nic) && td_now_ns() >= nic->retry_at_ns)
+	char text[sizeof(nic->reason_text)];
+
+	if (nic->path != TD_PATH_VF || td_hybrid_leaving(nic) || td_now_ns() < nic->retry_at_ns)
+		return;
+	if (td_hybrid_is_well(nic)) {
+		nic->stays = false;
 		td_hybrid_flip_by_itself(nic, TD_PATH_EMULATED, false);
+		return;
+	}
+	if (nic->stays)
+		return;
+	nic->stays = true;
+	snprintf(text, sizeof(text), "pf %s has no link, and its emulated path does not work either: %s", nic->lease.vf.pf_name,
+		td_hybrid_health(nic)->text);
+	td_hybrid_set_reason(nic, nic->link_reason, text);
 }
 
 static void look(struct td_timer *timer)

@@ -142,6 +142,16 @@ enum td_doctor_severity {
 		"In a network of host.yaml the card is told (tandem run warns where it takes no more addresses); else use another "        \
 		"uplink, "                                                                                                                 \
 		"or tell it: bridge fdb add MAC dev {} self permanent")                                                                    \
+	X(BRIDGE_STP, "bridge-stp", SLOWS, PORT_NOT_FORWARDING,                                                                            \
+		"A VM's port passes nothing for twice the bridge's forward delay after it is made, and again after each change of the "    \
+		"tree.",                                                                                                                   \
+		"If no loop goes through this bridge: ip link set {} type bridge stp_state 0; else: forward_delay 200 (2 s)")              \
+	X(BRIDGE_VLANS, "bridge-vlans", NOTE, VLAN_MISSING,                                                                                \
+		"The bridge puts untagged frames into no VLAN: a NIC without vlan reaches nobody by it.",                                  \
+		"Give each NIC on it a vlan; or: ip link set {} type bridge vlan_default_pvid 1")                                          \
+	X(BRIDGE_MTU, "bridge-mtu", NOTE, MTU_TOO_SMALL,                                                                                   \
+		"Packets that pass on a VF do not fit on the emulated path: a guest with the PF's MTU loses them after a flip.",           \
+		"ip link set {} mtu N, with the PF's; or give NICs the smaller one: mtu=")                                                 \
 	X(BRIDGE_NETFILTER, "bridge-netfilter", SLOWS, NONE,                                                                               \
 		"Each frame between VMs goes through the host's firewall, which may drop it (Docker's drops forwarded traffic).",          \
 		"sysctl -w net.bridge.bridge-nf-call-iptables=0 (and -ip6tables, -arptables), unless the firewall shall filter VMs")       \

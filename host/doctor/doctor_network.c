@@ -6,6 +6,8 @@
 
 #include "host/doctor/doctor_host.h"
 
+#define STP_QUICK 200 /* the least forward delay there is, in hundredths of a second */
+
 void td_doctor_check_emulated(struct td_doctor *doctor)
 {
 	struct td_doctor_device device;
@@ -66,6 +68,50 @@ static void check_uplink(struct td_doctor *doctor, const struct td_doctor_functi
 		pf->netdev, bridge);
 }
 
+static bool has_uplink(struct td_doctor *doctor, const char *bridge)
+{
+	td_auto_names struct td_doctor_names ports;
+	td_doctor_tree_list(doctor->tree, &ports, "/sys/class/net/%s/brif", bridge);
+	for (unsigned i = 0; i < ports.count; i++)
+		if (td_doctor_tree_exists(doctor->tree, "/sys/class/net/%s/device", ports.name[i]) ||
+			td_doctor_tree_exists(doctor->tree, "/sys/class/net/%s/bonding", ports.name[i]))
+			return true;
+	return false;
+}
+
+static uint64_t link_number(struct td_doctor *doctor, const char *link, const char *file)
+{
+	uint64_t number = 0;
+	td_doctor_tree_number(doctor->tree, &number, "/sys/class/net/%s/%s", link, file);
+	return number;
+}
+
+static void check_mtu(struct td_doctor *doctor, const char *bridge)
+{
+	const struct td_doctor_function *pf;
+	uint64_t mtu = link_number(doctor, bridge, "mtu");
+	for (unsigned i = 0; (pf = td_doctor_host_next_pf(&doctor->host, &i));) {
+		uint64_t pf_mtu = *pf->netdev && pf->vfs ? link_number(doctor, pf->netdev, "mtu") : 0;
+		if (pf_mtu > mtu && mtu)
+			td_doctor_find(doctor, TD_DOCTOR_BRIDGE_MTU, bridge, "%.15s has MTU %llu, PF %s has %llu", bridge,
+				(unsigned long long)mtu, pf->netdev, (unsigned long long)pf_mtu);
+	}
+}
+
+/* What a VM on it would meet (host/net/host_path.h says what a running one does). Bridges that lead nowhere are somebody else's matter. */
+static void check_path(struct td_doctor *doctor, const char *bridge)
+{
+	uint64_t delay = link_number(doctor, bridge, "bridge/forward_delay");
+	if (!has_uplink(doctor, bridge))
+		return;
+	if (link_number(doctor, bridge, "bridge/stp_state") && delay > STP_QUICK)
+		td_doctor_find(doctor, TD_DOCTOR_BRIDGE_STP, bridge, "%.15s runs spanning tree, with a forward delay of %llu s", bridge,
+			(unsigned long long)delay / 100);
+	if (link_number(doctor, bridge, "bridge/vlan_filtering") && !link_number(doctor, bridge, "bridge/default_pvid"))
+		td_doctor_find(doctor, TD_DOCTOR_BRIDGE_VLANS, bridge, "%.15s is aware of VLANs and has no default one", bridge);
+	check_mtu(doctor, bridge);
+}
+
 static void check_firewall(struct td_doctor *doctor)
 {
 	static const char *const names[] = {"iptables", "ip6tables", "arptables"};
@@ -83,12 +129,18 @@ static void check_firewall(struct td_doctor *doctor)
 void td_doctor_check_bridges(struct td_doctor *doctor)
 {
 	const struct td_doctor_function *pf;
+	td_auto_names struct td_doctor_names names;
 	unsigned before = doctor->report->count;
 	for (unsigned i = 0; (pf = td_doctor_host_next_pf(&doctor->host, &i));)
 		check_uplink(doctor, pf);
+	td_doctor_tree_list(doctor->tree, &names, "/sys/class/net");
+	for (unsigned i = 0; i < names.count; i++)
+		if (is_bridge(doctor, names.name[i]))
+			check_path(doctor, names.name[i]);
 	check_firewall(doctor);
 	if (doctor->report->count == before)
-		td_doctor_fine(doctor, "host", "no PF with VFs is a bridge's uplink, no firewall on bridges");
+		td_doctor_fine(doctor, "host",
+			"no PF with VFs is a bridge's uplink, each bridge passes what VMs send at once, no firewall on bridges");
 }
 
 /* ---- managers ---- */

@@ -36,24 +36,20 @@ static bool has_carrier(const char *sys, const char *port)
 	return td_sriov_sysfs_link(sys, port, &up, &carrier, NULL) == 0 && carrier;
 }
 
-bool td_host_uplink_is_up(const char *sys, const char *tap)
+void td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque)
 {
-	bool any = false, up = false;
 	char path[512];
 	glob_t ports;
 
-	snprintf(path, sizeof(path), "%.200s/class/net/%.64s/master/brif/*", sys, tap);
+	snprintf(path, sizeof(path), "%.200s/class/net/%.64s/brif/*", sys, bridge);
 	if (glob(path, GLOB_NOSORT, NULL, &ports) == 0)
-		for (size_t i = 0; i < ports.gl_pathc && !up; i++) {
+		for (size_t i = 0; i < ports.gl_pathc; i++) {
 			const char *port = strrchr(ports.gl_pathv[i], '/') + 1;
 
-			if (!is_uplink(sys, port))
-				continue;
-			any = true;
-			up = has_carrier(sys, port);
+			if (is_uplink(sys, port))
+				each(port, has_carrier(sys, port), opaque);
 		}
 	globfree(&ports);
-	return up || !any;
 }
 
 static bool is_below(const char *sys, const char *link, const char *name, unsigned depth)

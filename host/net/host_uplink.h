@@ -6,11 +6,11 @@
 #include "core/base.h"
 
 /*
- * False: the tap's bridge has uplinks (NICs, or what stands on them: bonds, teams, VLANs) and none has a carrier. The kernel keeps a
- * bridge's own carrier up as long as any port has one, the tap itself among them, so it is the other ports that are looked at. Other
- * machines' taps, veths and the like are no uplinks. True as well for a tap without bridge, or with one of another kind. sys: "/sys".
+ * Each uplink among a bridge's ports: NICs, or what stands on them (bonds, teams, VLANs). Other machines' taps, veths and the like are
+ * none. The kernel keeps a bridge's own carrier up as long as any port has one, a VM's tap among them, so it is these that are looked at.
+ * sys: "/sys".
  */
-bool td_host_uplink_is_up(const char *sys, const char *tap);
+void td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque);
 
 /* Is `name` below `link`: its port, its port's member, the NIC of its VLAN link? */
 bool td_host_uplink_is_below(const char *sys, const char *link, const char *name);

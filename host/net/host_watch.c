@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_watch.c - see host_watch.h. A carrier is looked at in sysfs whatever the kernel has said: which link it was does not matter then,
- * nor that some messages were too many for the socket. A move is an event in a message (IFLA_EVENT), and leaves no trace. Source:
- * rtnetlink(7).
+ * host_watch.c - see host_watch.h. The path is looked at whatever the kernel has said: which link it was does not matter then, nor that
+ * some messages were too many for the socket. A move is an event in a message (IFLA_EVENT), and leaves no trace. Source: rtnetlink(7).
  */
 #include "host/net/host_watch.h"
 
@@ -12,10 +11,12 @@
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/log.h"
 #include "host/net/host_uplink.h"
 #include "host/sys/sysfs.h"
 
@@ -52,8 +53,8 @@ static void host_watch_hear(const struct td_host_watch *watch, struct nlmsghdr *
 		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
 		return;
 	const struct ifinfomsg *info = nlmsg_data(header);
-	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->bridge));
-	if (!is_port(info, header->nlmsg_type, attr, watch->bridge))
+	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->want.bridge));
+	if (!is_port(info, header->nlmsg_type, attr, watch->want.bridge))
 		return;
 	if (header->nlmsg_type == RTM_DELLINK && said->left_count < TD_HOST_WATCH_LEFT)
 		said->left[said->left_count++] = info->ifi_index;
@@ -73,62 +74,123 @@ static void host_watch_read(const struct td_host_watch *watch, struct td_host_wa
 			break;
 		if (left < 0)
 			said->moved = said->ports = true;
-		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->bridge && nlmsg_ok(header, left);
+		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->want.bridge && nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left))
 			host_watch_hear(watch, header, said);
 	}
-	said->moved = said->moved && watch->bridge;
-	said->ports = said->ports && watch->bridge;
+	said->moved = said->moved && watch->want.bridge;
+	said->ports = said->ports && watch->want.bridge;
 }
 
-static bool is_up(const struct td_host_watch *watch)
+static bool has_way_out(const struct td_host_path_facts *facts)
 {
-	return !watch->tap || td_host_uplink_is_up(TD_SYSFS, watch->tap);
+	return !facts->uplinks || facts->uplinks_up;
+}
+
+static void host_watch_look_at_path(struct td_host_watch *watch, struct td_host_watch_said *said)
+{
+	struct td_err err = {0};
+	int rc = watch->netlink.sock ? 0 : td_host_netlink_open(&watch->netlink, &err);
+
+	if (rc == 0)
+		rc = td_host_path_look(&watch->netlink, &said->want, &said->facts, &err);
+	said->known = rc == 0;
+	if (rc < 0)
+		td_debug("tap %s: its path is not known: %s", said->want.tap, err.text);
 }
 
 static void host_watch_look(struct td_job *job)
 {
 	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
 
-	watch->said = (struct td_host_watch_said){0};
 	host_watch_read(watch, &watch->said);
-	watch->said.up = is_up(watch);
-	watch->said.bridge_index = watch->bridge ? if_nametoindex(watch->bridge) : 0;
+	host_watch_look_at_path(watch, &watch->said);
+}
+
+static bool is_news(const struct td_host_path_health *was, const struct td_host_path_health *is)
+{
+	return was->known != is->known || was->reason != is->reason || strcmp(was->text, is->text) != 0;
+}
+
+/* What the look has found is what is so from now on. */
+static void host_watch_take(struct td_host_watch *watch)
+{
+	const struct td_host_watch_said *said = &watch->said;
+
+	struct td_host_path_health was = watch->health;
+
+	watch->health = (struct td_host_path_health){0};
+	if (said->known) {
+		watch->want.had_uplinks |= said->facts.uplinks > 0;
+		td_host_path_judge(&watch->want, &said->facts, &watch->health);
+	}
+	watch->health.since_ns = was.since_ns && !is_news(&was, &watch->health) ? was.since_ns : td_now_ns();
+	if (!said->known)
+		return;
+	watch->up = has_way_out(&said->facts);
+	if (said->facts.bridge.index)
+		watch->bridge_index = said->facts.bridge.index;
+}
+
+static void host_watch_tell_ports(struct td_host_watch *watch, bool other_bridge)
+{
+	const struct td_host_watch_said *said = &watch->said;
+
+	if (said->moved)
+		watch->events.moved(watch->events.opaque);
+	for (unsigned i = 0; i < said->left_count; i++)
+		watch->events.ports(watch->events.opaque, said->left[i]);
+	if (said->ports || other_bridge)
+		watch->events.ports(watch->events.opaque, 0);
+}
+
+/* One look at a time: what is asked for meanwhile is done after it. */
+static void host_watch_begin(struct td_host_watch *watch)
+{
+	watch->again = watch->look.busy;
+	if (watch->again)
+		return;
+	td_loop_unwatch(watch->loop, &watch->watch);
+	watch->said = (struct td_host_watch_said){.want = watch->want};
+	td_jobs_submit(watch->jobs, &watch->look);
 }
 
 static void host_watch_tell(struct td_job *job)
 {
 	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
-	const struct td_host_watch_said said = watch->said;
+	const struct td_host_path_health was = watch->health;
+	const unsigned bridge_was = watch->bridge_index;
+	const bool up_was = watch->up;
 
 	if (watch->closing)
 		return;
 	(void)td_loop_watch(watch->loop, &watch->watch);
-	if (said.up != watch->up) {
-		watch->up = said.up;
-		watch->events.uplink(watch->events.opaque, said.up);
-	}
-	if (said.moved)
-		watch->events.moved(watch->events.opaque);
-	for (unsigned i = 0; i < said.left_count; i++)
-		watch->events.ports(watch->events.opaque, said.left[i]);
-	if (said.ports || (said.bridge_index && said.bridge_index != watch->bridge_index))
-		watch->events.ports(watch->events.opaque, 0);
-	if (said.bridge_index)
-		watch->bridge_index = said.bridge_index;
+	host_watch_take(watch);
+	host_watch_tell_ports(watch, watch->want.bridge && watch->bridge_index != bridge_was);
+	if (watch->up != up_was)
+		watch->events.uplink(watch->events.opaque, watch->up);
+	if (is_news(&was, &watch->health))
+		watch->events.health(watch->events.opaque);
+	if (watch->again && !watch->look.busy)
+		host_watch_begin(watch);
 }
 
 /* The loop hears nothing more of the socket until it was read. */
 static void host_watch_ready(struct td_watch *base, uint32_t events)
 {
-	struct td_host_watch *watch = TD_CONTAINER_OF(base, struct td_host_watch, watch);
-
 	(void)events;
-	td_loop_unwatch(watch->loop, base);
-	td_jobs_submit(watch->jobs, &watch->look);
+	host_watch_begin(TD_CONTAINER_OF(base, struct td_host_watch, watch));
 }
 
-int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
+void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned tap_index)
+{
+	watch->want.tap = tap;
+	watch->want.tap_index = tap_index;
+	if (watch->watch.fd >= 0)
+		host_watch_begin(watch);
+}
+
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const struct td_host_path_want *want,
 	const struct td_host_watch_events *events, struct td_err *err)
 {
 	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
@@ -141,8 +203,9 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		.jobs = jobs,
 		.look = {.run = host_watch_look, .done = host_watch_tell},
 		.watch = {.fd = fd, .ready = host_watch_ready, .events = EPOLLIN},
-		.tap = tap,
-		.bridge = bridge,
+		.want = *want,
+		.said.want = *want,
+		.up = true,
 		.events = *events};
 	rc = td_loop_watch(watch->loop, &watch->watch);
 	if (rc < 0) {
@@ -150,8 +213,8 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
 	}
 	(void)td_take_fd(&fd);
-	watch->bridge_index = bridge ? if_nametoindex(bridge) : 0;
-	watch->up = is_up(watch);
+	host_watch_look_at_path(watch, &watch->said);
+	host_watch_take(watch);
 	return 0;
 }
 
@@ -162,6 +225,7 @@ void td_host_watch_close(struct td_host_watch *watch)
 	watch->closing = true;
 	td_loop_unwatch(watch->loop, &watch->watch);
 	td_jobs_wait(watch->jobs, &watch->look);
+	td_host_netlink_close(&watch->netlink);
 	td_cleanup_close(&watch->watch.fd);
 	watch->watch.fd = -1;
 }

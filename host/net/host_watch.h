@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * host_watch.h - tells a NIC, by one rtnetlink socket on the loop, what becomes of its network's uplinks. What to do about it is the
- * caller's.
+ * host_watch.h - tells a NIC, by one rtnetlink socket on the loop, what becomes of its emulated path. What to do about it is the caller's.
  *
- * - Whether any has a carrier (host_uplink.h), when that changes.
+ * - Whether the path works (host_path.h), when that changes.
+ * - Whether any uplink of its bridge has a carrier, when that changes: a bridge without uplinks counts as one that has.
  * - That the network goes on by another way: a team changes its active member. The switch outside then has the VMs' addresses at the old
  *   port until they are told anew, and bonding tells only the host's own.
  * - That the bridge has other ports: one has left, as the tap of a VM that was killed does; or an uplink has joined, or
  *   changed; or it is another bridge of this name.
+ *
+ * Nothing is looked at while the kernel says nothing.
  */
 #ifndef TD_HOST_NET_HOST_WATCH_H
 #define TD_HOST_NET_HOST_WATCH_H
@@ -16,8 +18,10 @@
 #include "core/err.h"
 #include "core/job.h"
 #include "core/loop.h"
+#include "host/net/host_path.h"
 
 struct td_host_watch_events {
+	void (*health)(void *opaque); /* watch->health is another than it was */
 	void (*uplink)(void *opaque, bool up);
 	/* These two also when so much was said that it may be so. */
 	void (*moved)(void *opaque);	       /* a link below the bridge */
@@ -27,10 +31,12 @@ struct td_host_watch_events {
 
 #define TD_HOST_WATCH_LEFT 64U
 
-/* What a look has found. */
+/* What a look is about, and what it has found. */
 struct td_host_watch_said {
-	bool moved, ports, up;
-	unsigned bridge_index; /* 0: there is none */
+	struct td_host_path_want want;
+	struct td_host_path_facts facts;
+	bool known; /* facts are */
+	bool moved, ports;
 	unsigned left_count;
 	int left[TD_HOST_WATCH_LEFT]; /* indices of links that are no ports any more */
 };
@@ -41,19 +47,24 @@ struct td_host_watch {
 	struct td_job look; /* messages are read and sysfs is looked at beside the loop: both may wait for whoever changes links */
 	struct td_host_watch_said said;
 	bool closing;
-	struct td_watch watch; /* its descriptor is owned; -1: not open */
-	const char *tap, *bridge;
-	unsigned bridge_index;
+	bool again;			/* a look was asked for while one was under way */
+	struct td_watch watch;		/* its descriptor is owned; -1: not open */
+	struct td_host_netlink netlink; /* for looks: the jobs' thread has it while one is under way */
+	struct td_host_path_want want;
+	struct td_host_path_health health;
+	unsigned bridge_index; /* 0: there has been none yet */
 	bool up;
 	struct td_host_watch_events events;
 };
 
 /*
- * tap: whose bridge's carrier is looked at; watch->up is set. bridge: whose ports, and below which links may move. Either may be NULL: no
- * such event; both are borrowed. Events come on the loop, whose jobs these are.
+ * want->bridge NULL: nothing of ports and moves is told. health and up are what is so now; a path that the kernel does not tell of is
+ * unknown. Events come on the loop, whose jobs these are.
  */
-int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const struct td_host_path_want *want,
 	const struct td_host_watch_events *events, struct td_err *err);
+/* The NIC has another tap now; 0: none. It is looked at soon. */
+void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned tap_index);
 void td_host_watch_close(struct td_host_watch *watch); /* harmless when not open, if the descriptor is -1 */
 
 #endif

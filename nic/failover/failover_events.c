@@ -205,7 +205,7 @@ static void driver_left(struct td_hybrid *nic)
 	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		td_flip_abort(&nic->flip, &err);
 	if (!td_flip_active(&nic->flip) && !td_hybrid_leaving(nic) && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
-		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, false, &err);
+		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, 0, &err);
 }
 
 void td_failover_driver(struct td_hybrid *nic, bool accepted, bool standby)

@@ -9,6 +9,7 @@
 #define VF	  "/sys/bus/pci/devices/0000:3b:10.0"
 #define VF1	  "/sys/bus/pci/devices/0000:3b:10.2"
 #define RELEASE	  "6.19.3-amd64"
+#define UPLINK	  "/sys/class/net/ens2f0/device/\n"
 #define USER	  "/proc/self/status = Uid:\\t1000\\t1000\\nCapEff:\\t0000000000000000\n"
 #define IOMMU_OFF "- /sys/class/iommu\n- /sys/kernel/iommu_groups\n"
 /* The host's own driver has the VFs; the first one's interface is there. */
@@ -160,6 +161,16 @@ static const struct {
 	{"/sys/class/net/ens1f0/master -> br0\n/sys/class/net/br0/brif/ens1f0/\n/sys/class/net/br0/ifalias = tandem isolated\n",
 		"uplink-is-vf-pool ens1f0"},	       /* host apply made it: what comes back is dropped */
 	{"/sys/class/net/ens1f1/master -> br0\n", ""}, /* a PF without VFs returns nothing */
+	{"/sys/class/net/br0/bridge/stp_state = 1\n/sys/class/net/br0/bridge/forward_delay = 1500\n" UPLINK,
+		"bridge-stp br0|forward delay of 15 s|stp_state 0"},
+	{"/sys/class/net/br0/bridge/stp_state = 1\n/sys/class/net/br0/bridge/forward_delay = 200\n" UPLINK, ""},
+	{"/sys/class/net/br0/bridge/stp_state = 1\n/sys/class/net/br0/bridge/forward_delay = 1500\n", ""}, /* leads nowhere */
+	{"/sys/class/net/br0/bridge/vlan_filtering = 1\n/sys/class/net/br0/bridge/default_pvid = 0\n" UPLINK,
+		"bridge-vlans br0|no default one|vlan_default_pvid 1"},
+	{"/sys/class/net/br0/bridge/vlan_filtering = 1\n/sys/class/net/br0/bridge/default_pvid = 1\n" UPLINK, ""},
+	{"/sys/class/net/br0/mtu = 1500\n/sys/class/net/ens1f0/mtu = 9000\n" UPLINK,
+		"bridge-mtu br0|br0 has MTU 1500, PF ens1f0 has 9000|mtu="},
+	{"/sys/class/net/br0/mtu = 1500\n/sys/class/net/ens1f0/mtu = 1500\n" UPLINK, ""},
 	{"/proc/sys/net/bridge/bridge-nf-call-iptables = 1\n", "bridge-netfilter host|iptables"},
 	{VF_NETDEV "/.tandem-doctor/processes = NetworkManager\n/run/NetworkManager/devices/9 = managed=true\n",
 		"networkmanager-vf ens1f0v0|VF 0000:3b:10.0|unmanaged-devices=interface-name:ens1f0v0"},

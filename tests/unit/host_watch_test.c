@@ -10,11 +10,16 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "host/net/host_watch.h"
 
@@ -48,6 +53,18 @@ static const char *make_namespace(void)
 	return NULL;
 }
 
+/* Attached as a VM's process is: the tap has a carrier. */
+static int open_tap(const char *name)
+{
+	struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	assert_int_equal(ioctl(fd, TUNSETIFF, &request), 0);
+	return fd;
+}
+
 static void make_or_skip(const char *links, const char *needs)
 {
 	const char *why = make_namespace();
@@ -67,7 +84,7 @@ static bool first_ends;
 
 struct told {
 	struct td_host_watch watch;
-	unsigned changes, moves, ports;
+	unsigned changes, moves, ports, healths;
 	int left;
 };
 
@@ -77,6 +94,15 @@ static void on_uplink(void *opaque, bool up)
 
 	assert_int_equal(told->watch.up, up);
 	told->changes++;
+	if (first_ends)
+		td_loop_stop(&loop);
+}
+
+static void on_health(void *opaque)
+{
+	struct told *told = opaque;
+
+	told->healths++;
 	if (first_ends)
 		td_loop_stop(&loop);
 }
@@ -126,9 +152,11 @@ static void after(const char *command, bool is_told)
 
 static void open_watch(struct told *told, const char *tap, const char *bridge)
 {
-	const struct td_host_watch_events events = {.uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = told};
+	const struct td_host_watch_events events = {
+		.health = on_health, .uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = told};
+	const struct td_host_path_want want = {.tap = tap ? tap : "", .tap_index = tap ? if_nametoindex(tap) : 0, .bridge = bridge};
 
-	assert_int_equal(td_host_watch_open(&told->watch, &jobs, tap, bridge, &events, NULL), 0);
+	assert_int_equal(td_host_watch_open(&told->watch, &jobs, &want, &events, NULL), 0);
 }
 
 static int make_loop(void **state)
@@ -157,7 +185,7 @@ static void a_lost_carrier_is_told(void **state)
 	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
 	td_host_watch_close(&told.watch);
 	open_watch(&told, "tap0", "br0");
-	open_watch(&deaf, NULL, "br0");
+	open_watch(&deaf, NULL, NULL);
 	assert_true(told.watch.up);
 	after("ip link set cable down", true);
 	assert_int_equal(told.changes, 1);
@@ -240,12 +268,67 @@ static void a_lost_member_moves_the_network(void **state)
 	td_host_watch_close(&deaf.watch);
 }
 
+/* Each command, and what is known of the path after it. Of VLANs: tests/lab/paths.sh, as not every kernel has them. */
+static void what_ails_a_path_is_told(void **state)
+{
+	static const struct {
+		const char *command, *health;
+	} changes[] = {
+		{"ip link set br0 down", "bridge-down"}, {"ip link set br0 up", "ok"}, {"ip link set tap0 nomaster", "no-port"},
+		{"ip link add br2 type bridge && ip link set tap0 master br2", "no-port"}, {"ip link set tap0 master br0", "ok"},
+		{"ip link set tap0 down", "port-not-forwarding"}, {"ip link set tap0 up", "ok"}, {"ip link set cable down", "no-carrier"},
+		{"ip link set cable up", "ok"}, {"ip link set uplink nomaster", "no-carrier"}, {"ip link set uplink master br0", "ok"},
+		{"ip link set br0 mtu 1400", "mtu-too-small"}, {"ip link set br0 mtu 1500", "ok"}, {"ip link set tap0 name tap9", "ok"},
+		{"ip link set tap9 nomaster && ip link del br0", "bridge-down"},
+		{"ip link add br0 type bridge && ip link set br0 up", "no-port"},
+		{"ip link del tap9 && ip tuntap add tap0 mode tap && ip link set tap0 up master br0", "tap-lost"}, /* another's */
+	};
+	struct told told = {.watch.watch.fd = -1};
+
+	(void)state;
+	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
+	assert_true(shell("ip link set tap0 up"));
+	int tap = open_tap("tap0"); /* whoever has it gives it a carrier */
+	open_watch(&told, "tap0", "br0");
+	for (unsigned i = 0; i < TD_COUNT(changes); i++) {
+		print_message("%s\n", changes[i].command);
+		after(changes[i].command, false);
+		for (unsigned ms = 0; ms < SOON_MS && strcmp(td_host_path_word(&told.watch.health), changes[i].health) != 0; ms += QUIET_MS)
+			run(QUIET_MS, true);
+		assert_string_equal(td_host_path_word(&told.watch.health), changes[i].health);
+	}
+	assert_true(told.healths > 0);
+	td_host_watch_close(&told.watch);
+	close(tap);
+}
+
+/* Spanning tree: for how long is known, and that it is over is told. */
+static void a_path_that_will_work_is_told(void **state)
+{
+	struct told told = {.watch.watch.fd = -1};
+
+	(void)state;
+	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
+	int tap = open_tap("tap0");
+	assert_true(shell("ip link set br0 type bridge stp_state 1 forward_delay 200 && ip link set tap0 up"));
+	open_watch(&told, "tap0", "br0");
+	assert_string_equal(td_host_path_word(&told.watch.health), "port-not-forwarding");
+	assert_in_range(told.watch.health.wait_ms, 3000, 5000);
+	for (unsigned ms = 0; ms < 6000 && told.watch.health.reason != TD_REASON_NONE; ms += QUIET_MS)
+		run(QUIET_MS, true);
+	assert_string_equal(td_host_path_word(&told.watch.health), "ok");
+	td_host_watch_close(&told.watch);
+	close(tap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lost_carrier_is_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(ports_that_come_and_go_are_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(a_lost_member_moves_the_network, make_loop, end_loop),
+		cmocka_unit_test_setup_teardown(what_ails_a_path_is_told, make_loop, end_loop),
+		cmocka_unit_test_setup_teardown(a_path_that_will_work_is_told, make_loop, end_loop),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

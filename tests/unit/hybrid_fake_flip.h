@@ -70,7 +70,7 @@ static inline int ask(enum td_path to, bool cold)
 {
 	struct td_err err = {0};
 
-	return td_hybrid_switch(fake.nic, to, cold, on_done, NULL, &err);
+	return td_hybrid_switch(fake.nic, to, cold ? TD_HYBRID_COLD : 0, on_done, NULL, &err);
 }
 
 /* Asks for a flip and waits for its end. */
@@ -90,6 +90,14 @@ static inline void flip_well(enum td_path to)
 		fail_msg("flip to %s: %s", td_path_name(to), td_hybrid_last_record(fake.nic)->text);
 	settle();
 	assert_int_equal(fake.nic->path, to);
+}
+
+/* What the host says of the emulated path from now on. */
+static inline void health_is(enum td_reason reason, unsigned wait_ms)
+{
+	fake.nic->network.health = (struct td_host_path_health){.known = true, .reason = reason, .wait_ms = wait_ms};
+	snprintf(fake.nic->network.health.text, sizeof(fake.nic->network.health.text), "%s", td_reason_name(reason));
+	fake.nic->network.events.health(fake.nic);
 }
 
 static inline void flip_there_and_back(void)

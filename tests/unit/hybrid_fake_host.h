@@ -186,14 +186,12 @@ void td_catch_forget(struct td_catch *catch)
 
 /* ---- the bridge ---- */
 
-int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const char *tap, const char *bridge,
+int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const struct td_host_path_want *want,
 	const struct td_host_watch_events *events, struct td_err *err)
 {
 	(void)jobs, (void)err;
-	assert_true(tap || bridge);
-	if (tap)
-		assert_string_equal(tap, FAKE_TAP);
-	*watch = (struct td_host_watch){.watch.fd = FAKE_FD, .tap = tap, .bridge = bridge, .up = true, .events = *events};
+	assert_string_equal(want->tap, FAKE_TAP);
+	*watch = (struct td_host_watch){.watch.fd = FAKE_FD, .want = *want, .health.known = true, .up = true, .events = *events};
 	return 0;
 }
 

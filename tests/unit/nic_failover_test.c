@@ -201,7 +201,7 @@ static void test_link_known_of_old(void **state)
 	fake.carrier = false;
 	fake_run(1000, false);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, false, is_there_already, NULL, NULL), 0);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, 0, is_there_already, NULL, NULL), 0);
 	fake_run(1000, false);
 	fake.carrier = true;
 	fake_run(5000, false);
@@ -461,6 +461,129 @@ static void test_bridge_becomes_ours(void **state)
 	tear_down_world();
 }
 
+/* ---- an emulated path that does not work ---- */
+
+static enum td_reason refusal(void)
+{
+	struct td_err err = {0};
+
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, 0, on_done, NULL, &err), -ENETDOWN);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->wanted, TD_PATH_VF);
+	assert_false(td_flip_active(&fake.nic->flip));
+	return err.reason;
+}
+
+static void test_no_flip_to_a_dead_path(void **state)
+{
+	static const enum td_reason dead[] = {TD_REASON_TAP_LOST, TD_REASON_BRIDGE_DOWN, TD_REASON_NO_PORT, TD_REASON_PORT_NOT_FORWARDING,
+		TD_REASON_VLAN_MISSING, TD_REASON_MTU_TOO_SMALL, TD_REASON_NO_CARRIER};
+
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	for (unsigned i = 0; i < TD_COUNT(dead); i++) {
+		health_is(dead[i], 0);
+		assert_int_equal(refusal(), dead[i]);
+	}
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, TD_HYBRID_FORCE, on_done, NULL, NULL), 0);
+	fake_run(60000, true);
+	settle();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	flip_well(TD_PATH_VF);
+	health_is(TD_REASON_NONE, 0);
+	flip_well(TD_PATH_EMULATED);
+	tear_down_world();
+}
+
+/* The guest is asked for its VF when the port forwards, and not before. */
+static void test_flip_waits_for_its_path(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	health_is(TD_REASON_PORT_NOT_FORWARDING, 31000);
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	fake_run(20000, true);
+	assert_int_equal(fake.nic->flip.phase, TD_FLIP_RESERVE);
+	assert_int_equal(fake.nic->marks.unplug_requests, 0);
+	health_is(TD_REASON_PORT_NOT_FORWARDING, 16000);
+	assert_int_equal(fake.nic->flip.phase, TD_FLIP_RESERVE);
+	health_is(TD_REASON_NONE, 0);
+	fake_run(60000, true);
+	settle();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	tear_down_world();
+}
+
+static void waits_in_vain(enum td_reason instead)
+{
+	unsigned before;
+
+	set_up_on(TD_PATH_VF);
+	health_is(TD_REASON_PORT_NOT_FORWARDING, 16000);
+	before = ended.calls;
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	if (instead != TD_REASON_PORT_NOT_FORWARDING)
+		health_is(instead, 0);
+	fake_run(60000, true);
+	assert_int_equal(ended.calls, before + 1);
+	assert_false(ended.ok);
+	assert_int_equal(ended.reason, instead);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->marks.unplug_requests, 0);
+	health_is(TD_REASON_NONE, 0);
+	flip_there_and_back();
+	tear_down_world();
+}
+
+static void test_flip_waits_in_vain(void **state)
+{
+	(void)state;
+	waits_in_vain(TD_REASON_PORT_NOT_FORWARDING); /* too long */
+	waits_in_vain(TD_REASON_NO_PORT);
+}
+
+/* Neither path works: it stays, says so, and goes as soon as the other one does. */
+static void test_the_lesser_evil(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	health_is(TD_REASON_BRIDGE_DOWN, 0);
+	fake.carrier = false;
+	fake_run(2000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	assert_int_equal(fake.nic->reason, TD_REASON_NO_CARRIER);
+	assert_non_null(strstr(fake.nic->reason_text, "does not work either"));
+	health_is(TD_REASON_NONE, 0);
+	fake_run(2000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	fake.carrier = true;
+	fake_run(20000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_VF);
+	health_is(TD_REASON_BRIDGE_DOWN, 0);
+	lose_vf(); /* no choice */
+	fake_run(5000, false);
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	assert_int_equal(fake.nic->reason, TD_REASON_VF_LOST);
+	health_is(TD_REASON_NONE, 0);
+	tear_down_world();
+}
+
+static void test_announced_when_well(void **state)
+{
+	(void)state;
+	set_up_world();
+	health_is(TD_REASON_BRIDGE_DOWN, 0);
+	fake.announced = -1;
+	health_is(TD_REASON_NONE, 0);
+	assert_int_equal(fake.announced, TD_PATH_EMULATED);
+	flip_well(TD_PATH_VF);
+	fake.announced = -1;
+	health_is(TD_REASON_BRIDGE_DOWN, 0);
+	health_is(TD_REASON_NONE, 0);
+	assert_int_equal(fake.announced, -1);
+	tear_down_world();
+}
+
 /* ---- the guest's driver on the VF path ---- */
 
 static void test_driver_lets_go(void **state)
@@ -509,7 +632,10 @@ int main(void)
 		cmocka_unit_test(test_lost_while_paused), cmocka_unit_test(test_pause_amid_flip), cmocka_unit_test(test_filter),
 		cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold),
 		cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change), cmocka_unit_test(test_bridge_becomes_ours),
-		cmocka_unit_test(test_driver_lets_go), cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
+		cmocka_unit_test(test_no_flip_to_a_dead_path), cmocka_unit_test(test_flip_waits_for_its_path),
+		cmocka_unit_test(test_flip_waits_in_vain), cmocka_unit_test(test_the_lesser_evil),
+		cmocka_unit_test(test_announced_when_well), cmocka_unit_test(test_driver_lets_go),
+		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,14 +177,14 @@ static void test_already_there(void **state)
 
 	(void)state;
 	set_up_on(TD_PATH_VF);
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, false, expect_unchanged, &calls, &err), 0);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, 0, expect_unchanged, &calls, &err), 0);
 	flip_well(TD_PATH_EMULATED);
 	fake.vm.state = TD_VM_PAUSED;
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, false, expect_unchanged, &calls, &err), 0);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, 0, expect_unchanged, &calls, &err), 0);
 	fake.vm.state = TD_VM_RUNNING;
 	fake_run(SETTLE_MS, false);
 	assert_true(fake.leased);
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, true, expect_unchanged, &calls, &err), 0);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_EMULATED, TD_HYBRID_COLD, expect_unchanged, &calls, &err), 0);
 	fake_run(SETTLE_MS, false);
 	assert_false(fake.leased);
 	assert_int_equal(calls, 3);
@@ -563,6 +563,7 @@ static void test_no_retry_unwanted(void **state)
 static void uplink_is(bool up)
 {
 	fake.nic->network.events.uplink(fake.nic, up);
+	health_is(up ? TD_REASON_NONE : TD_REASON_NO_CARRIER, 0);
 }
 
 /* On either path, for the day the model serves the guest again. */

@@ -211,7 +211,7 @@ static void test_filter_stays(void **state)
 	set_up_world();
 	card.link = false;
 	fake.fail_name = "filter off";
-	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, false, NULL, NULL, &err), 0);
+	assert_int_equal(td_hybrid_switch(fake.nic, TD_PATH_VF, 0, NULL, NULL, &err), 0);
 	fake_run(60000, true);
 	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
 	assert_true(fake.filter);

@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# An emulated path that does not work: each way that links can ail it is seen at once, shown by `nic list`, `nic info` and `host status`, and no
+# flip leads there unless somebody insists; a port that will forward soon is waited for; a PF without link is not left for it; and it is
+# announced when it works again, for 20 VMs (VMS) at once. How long after a change it is seen is shown, with what an idle VM costs.
+# lab/host -- env ONLY="CASE…" tests/lab/paths.sh: some of the cases: ails forced waits lesser_evil seen_soon idle_cost announced
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
+
+VMS=${VMS:-20}
+
+health() { nic_get .emulated.health; }
+is_health() { [ "$(health)" = "$1" ]; }
+
+listed() { tandem nic list | awk -v nic=net0 -v word="$1" '$2 == nic { found = $NF == word } END { exit !found }'; }
+
+# ails REASON TEXT COMMAND MENDS: on the VF.
+ails() {
+	local reason=$1 text=$2
+	eval "$3"
+	check "$3: $reason" soon 5 is_health "$reason"
+	check '  in words' [[ "$(nic_get .emulated.text)" == "$text" ]]
+	check '  nic list says it' listed "$reason"
+	check '  the flip there is refused' switch_fails emulated "$reason"
+	check '  and the NIC is on its VF' [ "$(nic_get '"\(.path) \(.wanted) \(.state)"')" = 'vf vf idle' ]
+	eval "$4"
+	check "$4: mended" soon 5 is_health ok
+}
+
+tap() { nic_get .tap; }
+
+# What takes the tap away for good is not here: that is made anew (devices.sh).
+case_ails() {
+	local tap
+	nic_vm
+	on_vf
+	tap=$(tap)
+	check 'all is well' is_health ok
+	ails bridge-down 'bridge br0 is down' 'ip link set br0 down' 'ip link set br0 up'
+	ails no-port "tap $tap is no port of br0" "ip link set $tap nomaster" "ip link set $tap master br0"
+	ip link add br9 type bridge
+	ails no-port "tap $tap is a port of br9, not of br0" "ip link set $tap master br9" "ip link set $tap master br0"
+	ip link del br9
+	ails port-not-forwarding "tap $tap is down" "ip link set $tap down" "ip link set $tap up"
+	ails no-carrier 'br0 has no uplink any more' 'ip link set up0 nomaster' 'ip link set up0 master br0'
+	ails vlan-missing "port $tap of br0 takes no untagged frames" \
+		"ip link set br0 type bridge vlan_filtering 1; bridge vlan del dev $tap vid 1" "bridge vlan add dev $tap vid 1 pvid untagged"
+	ails vlan-missing 'uplink up0 of br0 does not take VLAN 1 untagged, as the VF sends it' 'bridge vlan add dev up0 vid 1 pvid' \
+		'bridge vlan add dev up0 vid 1 pvid untagged; ip link set br0 type bridge vlan_filtering 0'
+	ails mtu-too-small 'br0 takes packets of 1400 bytes, the guest sends up to 1500' 'ip link set br0 mtu 1400' 'ip link set br0 mtu 1500'
+	echo '{}' >"$WORK/nothing.yaml"
+	ip link set br0 down
+	soon 5 is_health bridge-down || true
+	tandem host status "$WORK/nothing.yaml" >"$WORK/status" && status=0 || status=$?
+	check 'host status says it, and exits with 2' grep -q 'nic net0: emulated path: bridge br0 is down \[bridge-down\]' "$WORK/status"
+	check '  status 2' [ "$status" = 2 ]
+	ip link set br0 up
+	soon 5 is_health ok || true
+	switch_nic emulated
+	check 'a flip there is proven' [ "$(nic_get '.flips[-1].proof')" = announcement-seen ]
+	ip link set br0 down
+	soon 5 is_health bridge-down || true
+	check 'on that path it is the reason, too' [ "$(nic_get '"\(.path) \(.reason) \(.reason_text)"')" = 'emulated bridge-down bridge br0 is down' ]
+	ip link set br0 up
+	soon 5 is_health ok || true
+	check 'and is none when it works' [ "$(nic_get .reason)" = none ]
+	check 'the guest answers' answers
+	switch_nic vf
+}
+
+case_forced() {
+	nic_vm
+	on_vf
+	ip link set br0 down
+	soon 5 is_health bridge-down || true
+	check '--force insists' tandem nic switch faults/net0 --to emulated --force
+	nic_wait .state idle 20
+	check 'and is unproven' [ "$(nic_get '.flips[-1] | "\(.ok) \(.forced) \(.proof)"')" = 'true true unproven' ]
+	ip link set br0 up
+	soon 5 is_health ok || true
+	check 'the guest answers by it' answers
+	switch_nic vf
+	check 'on its VF it is proven by a counter' soon 5 proven counter
+}
+
+proven() { [ "$(nic_get '.flips[-1].proof')" = "$1" ]; }
+
+# Spanning tree, at its quickest: 2 s of listening and 2 of learning.
+case_waits() {
+	local tap before
+	nic_vm
+	on_vf
+	tap=$(tap)
+	ip link set br0 type bridge stp_state 1 forward_delay 200
+	soon 10 is_health ok || fail 'the ports of br0 do not forward'
+	ip link set "$tap" nomaster
+	ip link set "$tap" master br0
+	check 'the port is about to forward' soon 3 is_health port-not-forwarding
+	before=$(nic_get .flips_total)
+	tandem nic switch faults/net0 --to emulated >"$WORK/switch" 2>&1 &
+	soon 2 in_phase reserve || true
+	check 'the flip waits' in_phase reserve
+	check '  and the guest keeps its VF' [ "$(nic_get '"\(.path) \(.vf.state)"')" = 'vf plugged' ]
+	check '  and is reached' answers
+	wait $! || cat "$WORK/switch"
+	check 'it is made when the port forwards' [ "$(nic_get '"\(.path) \(.emulated.health) \(.flips[-1].ok)"')" = 'emulated ok true' ]
+	check 'once' [ "$(nic_get .flips_total)" = $((before + 1)) ]
+	check 'the guest answers' answers
+	ip link set br0 type bridge stp_state 0
+	soon 10 is_health ok || fail 'the ports of br0 do not forward'
+	switch_nic vf
+}
+
+in_phase() { [ "$(nic_get .state)" = "$1" ]; }
+
+case_lesser_evil() {
+	nic_vm
+	on_vf
+	ip link set br0 down
+	soon 5 is_health bridge-down || true
+	ip link set pf0 down
+	check 'neither works: it says so' soon 10 reason_is pf-down
+	check '  by both names' [[ "$(nic_get .reason_text)" == 'pf pf0 has no link, and its emulated path does not work either: bridge br0 is down' ]]
+	check '  and stays' [ "$(nic_get '"\(.path) \(.state)"')" = 'vf idle' ]
+	ip link set br0 up
+	check 'it leaves when the other path works' soon 20 on_path emulated
+	check 'the guest answers' answers
+	ip link set pf0 up
+	on_vf
+	check 'the guest answers on its VF' answers
+}
+
+reason_is() { [ "$(nic_get .reason)" = "$1" ]; }
+on_path() { [ "$(nic_get .path)" = "$1" ]; }
+
+# seen_ms FILE VALUE HEALTH: writes a file of sysfs, without a process of its own, and says after how long it was seen.
+seen_ms() {
+	local from=${EPOCHREALTIME/./} since
+	echo "$2" >"$1"
+	soon 5 is_health "$3" || return 1
+	since=$(nic_get '.emulated.since_monotonic_s * 1e6 | floor')
+	echo $((since + OFFSET_US - from))
+}
+
+# The clocks' difference, as the kernel has both in one line.
+clocks() { awk '/^now at/ { now = $3 } END { print int(now / 1000) }' /proc/timer_list; }
+
+case_seen_soon() {
+	local round us all=() median
+	nic_vm
+	on_vf
+	OFFSET_US=$((${EPOCHREALTIME/./} - $(clocks)))
+	for ((round = 0; round < 10; round++)); do
+		us=$(seen_ms /sys/class/net/br0/flags 0x1002 bridge-down) || fail 'it is not seen'
+		all+=("$us")
+		us=$(seen_ms /sys/class/net/br0/flags 0x1003 ok) || fail 'it is not seen'
+		all+=("$us")
+	done
+	median=$(printf '%s\n' "${all[@]}" | sort -n | sed -n "$((${#all[@]} / 2))p")
+	printf 'from a change of br0 to what is shown: median %s us of %s\n' "$median" "${all[*]}"
+	check 'it is seen within 50 ms, in the median' [ "$median" -le 50000 ]
+}
+
+# What the VM's process asks of the kernel while nothing happens.
+case_idle_cost() {
+	local before after
+	vm_stop
+	VM_WAY=
+	idle_vm idle0
+	sleep 3
+	before=$(switches idle0) && sleep 10 && after=$(switches idle0)
+	printf 'a VM with an emulated NIC, at rest: its main loop and jobs woke %s times in 10 s\n' $((after - before))
+	check 'nothing is looked at' [ $((after - before)) -le 2 ]
+	tandem vm kill idle0
+	wait
+}
+
+# switches VM: how often its threads but the vCPUs slept, which each call that waits ends in.
+switches() {
+	local pid
+	pid=$(tandem vm info "$1" --json | jq .pid)
+	grep -L vcpu "/proc/$pid"/task/*/comm | while read -r comm; do grep ^voluntary "${comm%comm}status"; done | awk '{ sum += $2 } END { print sum }'
+}
+
+# An image that does nothing: hlt; jmp.
+idle_image() {
+	local word
+	for word in 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020; do
+		word=$((word))
+		# shellcheck disable=SC2059 # the escapes are wanted
+		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
+	done
+	printf '\xf4\xeb\xfd'
+	head -c 64 /dev/zero
+}
+
+# idle_vm NAME [BRIDGE]
+idle_vm() {
+	[ -e "$WORK/idle" ] || idle_image >"$WORK/idle"
+	tandem run --name "$1" --memory size=32M --serial off --kernel "$WORK/idle" --net "id=net0,mode=emulated,bridge=${2:-br0},vhost=off" \
+		</dev/null 2>"$WORK/errors.$1" &
+	soon 60 tandem vm info "$1" >/dev/null 2>&1 || fail "VM $1 does not start: $(cat "$WORK/errors.$1")"
+}
+
+# br9, whose uplink ends in br8: what is announced on the one is learned by the other.
+make_br9() {
+	ip link add br9 type bridge mcast_snooping 0
+	ip link add link cable9 name up9 type macvlan mode passthru
+	ip link set up9 master br9
+	ip link set up9 up
+}
+
+learned() { bridge fdb show br br8 dev wire9 | grep -c '^52:54:00:99' || true; }
+
+case_announced() {
+	local number from last
+	! vm_runs || vm_stop
+	VM_WAY=
+	ip link add cable9 type veth peer name wire9
+	ip link add br8 type bridge mcast_snooping 0
+	ip link set wire9 master br8
+	ip link set cable9 up
+	ip link set wire9 up
+	ip link set br8 up
+	make_br9
+	ip link set br9 up
+	for ((number = 0; number < VMS; number++)); do
+		MAC=$(printf '52:54:00:99:00:%02x' "$number") idle_vm_with_mac "away$number"
+	done
+	ip link del up9
+	ip link del br9
+	soon 10 all_say bridge-down || true
+	ip link set wire9 type bridge_slave fastleave off 2>/dev/null || true
+	bridge fdb flush dev wire9 2>/dev/null || ip link set wire9 type bridge_slave flush
+	check 'nothing is known of them outside' [ "$(learned)" = 0 ]
+	make_br9
+	stdbuf -oL bridge -ts monitor fdb >"$WORK/fdb" &
+	local monitor=$!
+	sleep 1
+	from=$(date +%s%6N)
+	ip link set br9 up
+	soon 20 all_learned || true
+	kill "$monitor"
+	check "$VMS VMs are announced on the bridge that was made anew" [ "$(learned)" = "$VMS" ]
+	last=$(when_learned | tail -n 1)
+	printf 'learned outside after the bridge came up: first %s ms, last %s ms\n' $((($(when_learned | head -n 1) - from) / 1000)) $(((last - from) / 1000))
+	check 'within 0.5 s' [ $((last - from)) -le 500000 ]
+	for ((number = 0; number < VMS; number++)); do tandem vm kill "away$number"; done
+	wait
+}
+
+idle_vm_with_mac() {
+	[ -e "$WORK/idle" ] || idle_image >"$WORK/idle"
+	tandem run --name "$1" --memory size=32M --serial off --kernel "$WORK/idle" --net "id=net0,mode=emulated,mac=$MAC,bridge=br9,vhost=off" \
+		</dev/null 2>"$WORK/errors.$1" &
+	soon 60 tandem vm info "$1" >/dev/null 2>&1 || fail "VM $1 does not start: $(cat "$WORK/errors.$1")"
+}
+
+all_learned() { [ "$(learned)" = "$VMS" ]; }
+all_say() { [ "$(tandem nic list --json | jq --arg word "$1" '[.[] | select(.emulated.health == $word)] | length')" = "$VMS" ]; }
+
+# The first time of each address, in microseconds since 1970, in their order.
+when_learned() {
+	sed -nE 's/^\[([^]]*)\] (52:54:00:99[0-9a-f:]*) dev wire9 .*/\1 \2/p' "$WORK/fdb" | awk '!seen[$2]++ { print $1 }' |
+		while read -r at; do date -d "${at/T/ }" +%s%6N; done | sort -n
+}
+
+guest_image
+network_up 2
+for name in ${ONLY:-ails forced waits lesser_evil seen_soon idle_cost announced}; do
+	say "case $name"
+	"case_$name"
+done
+finish
