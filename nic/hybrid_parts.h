@@ -184,9 +184,9 @@ struct td_hybrid {
 	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
 	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
-	enum td_hybrid_proof proof; /* of the last flip */
+	enum td_hybrid_proof proof;			 /* of the last flip */
 	bool witness_wanted, verifying, announced_again; /* verifying: phase VERIFY waits for the proof alone */
-	uint64_t sent_by_vf; /* by the VF, when the flip began */
+	uint64_t sent_by_vf;				 /* by the VF, when the flip began */
 	struct td_hybrid_marks marks;
 
 	struct td_blackout blackout;
