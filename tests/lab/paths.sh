@@ -80,8 +80,10 @@ case_forced() {
 	ip link set br0 up
 	soon 5 is_health ok || true
 	check 'the guest answers by it' answers
+	in_peer ping -q -i 0.05 "$GUEST_ADDRESS" >/dev/null &
 	switch_nic vf
 	check 'on its VF it is proven by a counter' soon 5 proven counter
+	kill $!
 }
 
 proven() { [ "$(nic_get '.flips[-1].proof')" = "$1" ]; }
@@ -143,14 +145,18 @@ seen_ms() {
 	echo $((since + OFFSET_US - from))
 }
 
-# The clocks' difference, as the kernel has both in one line.
-clocks() { awk '/^now at/ { now = $3 } END { print int(now / 1000) }' /proc/timer_list; }
+# OFFSET_US: what CLOCK_MONOTONIC is behind EPOCHREALTIME.
+compare_clocks() {
+	local now at ns
+	while read -r now at ns _; do [[ $now != now ]] || break; done </proc/timer_list
+	OFFSET_US=$((${EPOCHREALTIME/./} - ns / 1000))
+}
 
 case_seen_soon() {
 	local round us all=() median
 	nic_vm
 	on_vf
-	OFFSET_US=$((${EPOCHREALTIME/./} - $(clocks)))
+	compare_clocks
 	for ((round = 0; round < 10; round++)); do
 		us=$(seen_ms /sys/class/net/br0/flags 0x1002 bridge-down) || fail 'it is not seen'
 		all+=("$us")
@@ -165,8 +171,7 @@ case_seen_soon() {
 # What the VM's process asks of the kernel while nothing happens.
 case_idle_cost() {
 	local before after
-	vm_stop
-	VM_WAY=
+	vm_reused none || true # its VM is ended
 	idle_vm idle0
 	sleep 3
 	before=$(switches idle0) && sleep 10 && after=$(switches idle0)
@@ -215,8 +220,7 @@ learned() { bridge fdb show br br8 dev wire9 | grep -c '^52:54:00:99' || true; }
 
 case_announced() {
 	local number from last
-	! vm_runs || vm_stop
-	VM_WAY=
+	vm_reused none || true
 	ip link add cable9 type veth peer name wire9
 	ip link add br8 type bridge mcast_snooping 0
 	ip link set wire9 master br8
@@ -231,8 +235,7 @@ case_announced() {
 	ip link del up9
 	ip link del br9
 	soon 10 all_say bridge-down || true
-	ip link set wire9 type bridge_slave fastleave off 2>/dev/null || true
-	bridge fdb flush dev wire9 2>/dev/null || ip link set wire9 type bridge_slave flush
+	echo 1 >/sys/class/net/wire9/brport/flush
 	check 'nothing is known of them outside' [ "$(learned)" = 0 ]
 	make_br9
 	stdbuf -oL bridge -ts monitor fdb >"$WORK/fdb" &
