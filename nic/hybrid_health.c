@@ -54,17 +54,22 @@ bool td_hybrid_health_give_up(struct td_hybrid *nic, struct td_err *err)
 }
 
 /* Phase RESERVE begins now, or fails. */
-static void go_on(struct td_hybrid *nic)
+static void health_go_on(struct td_hybrid *nic, bool may)
 {
 	struct td_err err = {0};
 	int rc;
 
-	if (!nic->waits_for_path || td_hybrid_health(nic)->wait_ms)
+	if (!nic->waits_for_path)
 		return;
 	nic->waits_for_path = false;
-	rc = td_hybrid_is_well(nic) ? nic->mode->begin(nic, nic->flip.to, TD_FLIP_RESERVE, &err) : path_refused(nic, &err);
+	rc = may ? nic->mode->begin(nic, nic->flip.to, TD_FLIP_RESERVE, &err) : path_refused(nic, &err);
 	if (rc != -EINPROGRESS)
 		td_hybrid_phase_over(nic, TD_FLIP_RESERVE, rc, &err);
+}
+
+void td_hybrid_health_no_choice(struct td_hybrid *nic)
+{
+	health_go_on(nic, true);
 }
 
 /* ---- it has changed ---- */
@@ -93,7 +98,8 @@ void td_hybrid_health_changed(void *opaque)
 	td_hybrid_health_say(nic);
 	if (td_hybrid_health(nic)->reason == TD_REASON_NO_PORT)
 		td_hybrid_guard_rejoin(nic);
-	go_on(nic);
+	if (!td_hybrid_health(nic)->wait_ms)
+		health_go_on(nic, td_hybrid_is_well(nic));
 	if (td_hybrid_is_well(nic) && nic->path == TD_PATH_EMULATED && !td_flip_active(&nic->flip))
 		td_hybrid_announce(nic, TD_PATH_EMULATED);
 }

@@ -298,6 +298,8 @@ int td_hybrid_health_check(const struct td_hybrid *nic, enum td_path to, struct 
 bool td_hybrid_health_wait(struct td_hybrid *nic);
 /* It is over, with err (may be NULL) for the flip. False: nothing was waited for. */
 bool td_hybrid_health_give_up(struct td_hybrid *nic, struct td_err *err);
+/* The VF is being taken away: what waits for the path waits no longer. */
+void td_hybrid_health_no_choice(struct td_hybrid *nic);
 void td_hybrid_health_say(struct td_hybrid *nic);
 void td_hybrid_health_changed(void *opaque); /* an event of td_host_watch: opaque is the NIC */
 

@@ -431,6 +431,7 @@ void td_hybrid_vf_lost(void *opaque, bool release_requested)
 		td_hybrid_wake(nic);
 		return;
 	}
+	td_hybrid_health_no_choice(nic);
 	if (!td_flip_active(&nic->flip))
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, TD_HYBRID_COLD, &err);
 }

@@ -238,7 +238,7 @@ case_announced() {
 	echo 1 >/sys/class/net/wire9/brport/flush
 	check 'nothing is known of them outside' [ "$(learned)" = 0 ]
 	make_br9
-	stdbuf -oL bridge -ts monitor fdb >"$WORK/fdb" &
+	stdbuf -oL bridge -tshort monitor fdb >"$WORK/fdb" &
 	local monitor=$!
 	sleep 1
 	from=$(date +%s%6N)

@@ -542,6 +542,23 @@ static void test_flip_waits_in_vain(void **state)
 	waits_in_vain(TD_REASON_NO_PORT);
 }
 
+/* Who takes the VF does not wait for spanning tree. */
+static void test_vf_lost_while_it_waits(void **state)
+{
+	(void)state;
+	set_up_on(TD_PATH_VF);
+	health_is(TD_REASON_PORT_NOT_FORWARDING, 31000);
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	fake_run(100, true);
+	assert_int_equal(fake.nic->flip.phase, TD_FLIP_RESERVE);
+	lose_vf();
+	fake_run(5000, true);
+	assert_false(td_flip_active(&fake.nic->flip));
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	health_is(TD_REASON_NONE, 0);
+	tear_down_world();
+}
+
 /* Neither path works: it stays, says so, and goes as soon as the other one does. */
 static void test_the_lesser_evil(void **state)
 {
@@ -633,8 +650,8 @@ int main(void)
 		cmocka_unit_test(test_filter_without_driver), cmocka_unit_test(test_refused_wish), cmocka_unit_test(test_late_cold),
 		cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change), cmocka_unit_test(test_bridge_becomes_ours),
 		cmocka_unit_test(test_no_flip_to_a_dead_path), cmocka_unit_test(test_flip_waits_for_its_path),
-		cmocka_unit_test(test_flip_waits_in_vain), cmocka_unit_test(test_the_lesser_evil),
-		cmocka_unit_test(test_announced_when_well), cmocka_unit_test(test_driver_lets_go),
+		cmocka_unit_test(test_flip_waits_in_vain), cmocka_unit_test(test_vf_lost_while_it_waits),
+		cmocka_unit_test(test_the_lesser_evil), cmocka_unit_test(test_announced_when_well), cmocka_unit_test(test_driver_lets_go),
 		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
