@@ -15,6 +15,8 @@
 #include "core/err.h"
 #include "host/sys/host_netlink.h"
 
+#define TD_HOST_PATH_UPLINKS 16U
+
 /* What the NIC needs of its path. Strings are borrowed. */
 struct td_host_path_want {
 	const char *tap;    /* its name when it was made: for texts */
@@ -47,8 +49,9 @@ struct td_host_path_facts {
 	unsigned pvid;
 	/* On one that is not: which one the bridge is in outside; 0: none, or several (host_uplink.h). */
 	unsigned outside_vlan;
-	unsigned uplinks;	  /* how many the bridge has */
-	unsigned uplinks_up;	  /* of those, with a carrier */
+	unsigned uplinks;			     /* how many the bridge has */
+	unsigned uplink_index[TD_HOST_PATH_UPLINKS]; /* of the first of them */
+	unsigned uplinks_up;			     /* of those, with a carrier */
 	unsigned uplinks_vlan;	  /* of all, that take the port's VLAN, as the VF would have it; on a bridge that is not aware: all */
 	char uplink[IF_NAMESIZE]; /* one that has no carrier, or else does not take them */
 };

@@ -166,14 +166,14 @@ struct uplinks_look {
 };
 
 /* One that goes while it is looked at does not count; the kernel tells of it, and it is looked again. */
-static bool takes_vlan(struct uplinks_look *look, const char *port)
+static bool takes_vlan(struct uplinks_look *look, unsigned index)
 {
 	struct vlans_said said = {.wanted = look->facts->pvid};
 	int rc;
 
 	if (!look->facts->bridge.vlan_aware)
 		return true;
-	rc = look_at_vlans(look->netlink, if_nametoindex(port), &said, look->err);
+	rc = look_at_vlans(look->netlink, index, &said, look->err);
 	if (rc < 0 && rc != -ENODEV && rc != -EINVAL)
 		look->rc = rc;
 	return said.member && (!look->want->has_vf || said.untagged == !look->want->vlan);
@@ -183,8 +183,11 @@ static void look_at_uplink(const char *port, bool carrier, void *opaque)
 {
 	struct uplinks_look *look = opaque;
 	struct td_host_path_facts *facts = look->facts;
-	bool takes = takes_vlan(look, port);
+	unsigned index = if_nametoindex(port);
+	bool takes = takes_vlan(look, index);
 
+	if (facts->uplinks < TD_HOST_PATH_UPLINKS)
+		facts->uplink_index[facts->uplinks] = index;
 	facts->uplinks++;
 	facts->uplinks_up += carrier;
 	facts->uplinks_vlan += takes;

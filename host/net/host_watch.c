@@ -23,63 +23,113 @@
 #define MESSAGE_BYTES	 16384
 #define MESSAGES_AT_ONCE 64U
 
-static bool is_move(const struct ifinfomsg *info, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
-{
-	char name[IF_NAMESIZE];
-	if (!attr[IFLA_EVENT] || nla_len(attr[IFLA_EVENT]) < 4)
-		return false;
-	uint32_t event = nla_get_u32(attr[IFLA_EVENT]);
-	return (event == IFLA_EVENT_BONDING_FAILOVER || event == IFLA_EVENT_NOTIFY_PEERS) &&
-	       if_indextoname((unsigned)info->ifi_index, name) && td_host_uplink_is_below(TD_SYSFS, bridge, name);
-}
+/* One message about a link. */
+struct host_watch_heard {
+	int type;
+	bool of_bridge; /* bridges speak of their ports in messages of their own family */
+	unsigned index, master;
+	const char *name; /* "": it was not said */
+	bool tun;	  /* a tap, as far as it was said */
+	uint32_t event;	  /* IFLA_EVENT_*; 0: none was said */
+};
 
-/* Bridges speak of their ports in messages of their own family. VMs that come do not matter to others. */
-static bool is_port(const struct ifinfomsg *info, int type, struct nlattr *const attr[IFLA_MAX + 1], const char *bridge)
+static bool read_heard(struct nlmsghdr *header, struct host_watch_heard *ret_heard)
 {
-	char name[IF_NAMESIZE];
-	if (info->ifi_family != AF_BRIDGE || !attr[IFLA_MASTER] || nla_len(attr[IFLA_MASTER]) < 4 ||
-		nla_get_u32(attr[IFLA_MASTER]) != if_nametoindex(bridge))
-		return false;
-	return type == RTM_DELLINK || (if_indextoname((unsigned)info->ifi_index, name) && !td_host_uplink_is_tap(TD_SYSFS, name));
-}
-
-/* Each port that leaves is told by itself; of all else it matters that it was. */
-static void host_watch_hear(const struct td_host_watch *watch, struct nlmsghdr *header, struct td_host_watch_said *said)
-{
-	struct nlattr *attr[IFLA_MAX + 1];
+	struct nlattr *attr[IFLA_MAX + 1], *linkinfo[IFLA_INFO_MAX + 1] = {0};
 
 	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
 		!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
 		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
-		return;
+		return false;
 	const struct ifinfomsg *info = nlmsg_data(header);
-	said->moved = said->moved || (header->nlmsg_type == RTM_NEWLINK && is_move(info, attr, watch->want.bridge));
-	if (!is_port(info, header->nlmsg_type, attr, watch->want.bridge))
+	if (attr[IFLA_LINKINFO] && nla_parse_nested(linkinfo, IFLA_INFO_MAX, attr[IFLA_LINKINFO], NULL) < 0)
+		linkinfo[IFLA_INFO_KIND] = NULL;
+	*ret_heard = (struct host_watch_heard){.type = header->nlmsg_type,
+		.of_bridge = info->ifi_family == AF_BRIDGE,
+		.index = (unsigned)info->ifi_index,
+		.master = attr[IFLA_MASTER] && nla_len(attr[IFLA_MASTER]) >= 4 ? nla_get_u32(attr[IFLA_MASTER]) : 0,
+		.name = attr[IFLA_IFNAME] ? nla_get_string(attr[IFLA_IFNAME]) : "",
+		.tun = linkinfo[IFLA_INFO_KIND] && nla_strcmp(linkinfo[IFLA_INFO_KIND], "tun") == 0,
+		.event = attr[IFLA_EVENT] && nla_len(attr[IFLA_EVENT]) >= 4 ? nla_get_u32(attr[IFLA_EVENT]) : 0};
+	return true;
+}
+
+static bool is_known_uplink(const struct td_host_watch *watch, unsigned index)
+{
+	bool is = watch->facts.uplinks > TD_HOST_PATH_UPLINKS;
+
+	for (unsigned i = 0; i < TD_MIN(watch->facts.uplinks, TD_HOST_PATH_UPLINKS); i++)
+		is = is || watch->facts.uplink_index[i] == index;
+	return is;
+}
+
+/*
+ * Many VMs share a network, and each hears of each: what other VMs' taps do is no reason to look. A new port is told twice, once as a link
+ * with its kind.
+ */
+static bool concerns_path(const struct td_host_watch *watch, const struct host_watch_heard *heard, unsigned bridge_index)
+{
+	unsigned index = heard->index;
+
+	return index == watch->want.tap_index || index == watch->facts.bridge.index || index == bridge_index ||
+	       (watch->want.bridge && strcmp(heard->name, watch->want.bridge) == 0) || is_known_uplink(watch, index) ||
+	       (!heard->of_bridge && !heard->tun && heard->master && heard->master == bridge_index);
+}
+
+static bool is_move(const struct host_watch_heard *heard, const char *bridge)
+{
+	return heard->type == RTM_NEWLINK && (heard->event == IFLA_EVENT_BONDING_FAILOVER || heard->event == IFLA_EVENT_NOTIFY_PEERS) &&
+	       td_host_uplink_is_below(TD_SYSFS, bridge, heard->name);
+}
+
+/* VMs that come do not matter to others. */
+static bool is_port(const struct host_watch_heard *heard, unsigned bridge_index)
+{
+	return heard->of_bridge && heard->master && heard->master == bridge_index &&
+	       (heard->type == RTM_DELLINK || !td_host_uplink_is_tap(TD_SYSFS, heard->name));
+}
+
+/* Each port that leaves is told by itself; of all else it matters that it was. */
+static void host_watch_hear(
+	const struct td_host_watch *watch, struct nlmsghdr *header, unsigned bridge_index, struct td_host_watch_said *said)
+{
+	struct host_watch_heard heard;
+
+	if (!read_heard(header, &heard))
 		return;
-	if (header->nlmsg_type == RTM_DELLINK && said->left_count < TD_HOST_WATCH_LEFT)
-		said->left[said->left_count++] = info->ifi_index;
+	said->told = said->told || concerns_path(watch, &heard, bridge_index);
+	if (!watch->want.bridge)
+		return;
+	said->moved = said->moved || is_move(&heard, watch->want.bridge);
+	if (!is_port(&heard, bridge_index))
+		return;
+	if (heard.type == RTM_DELLINK && said->left_count < TD_HOST_WATCH_LEFT)
+		said->left[said->left_count++] = (int)heard.index;
 	else
 		said->ports = true;
 }
 
-/* Bounded; what is left wakes the loop again. What was too much for the socket may have been anything. */
+/* Bounded; what is left wakes the loop again. What was too much for the socket, or for the buffer, may have been anything. */
 static void host_watch_read(const struct td_host_watch *watch, struct td_host_watch_said *said)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BYTES];
+	unsigned bridge_index = watch->want.bridge ? if_nametoindex(watch->want.bridge) : watch->facts.bridge.index;
 
 	for (unsigned i = 0; i < MESSAGES_AT_ONCE && said->left_count < TD_HOST_WATCH_LEFT; i++) {
-		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), 0);
+		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), MSG_TRUNC);
+		bool lost = left < 0 ? errno == ENOBUFS : left > (int)sizeof(buffer);
 
-		if (left < 0 && errno != ENOBUFS)
+		if (left < 0 && !lost)
 			break;
-		if (left < 0)
-			said->moved = said->ports = true;
-		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; watch->want.bridge && nlmsg_ok(header, left);
+		if (lost) {
+			said->told = true;
+			said->moved = said->ports = watch->want.bridge;
+			continue;
+		}
+		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; nlmsg_ok(header, left);
 			header = nlmsg_next(header, &left))
-			host_watch_hear(watch, header, said);
+			host_watch_hear(watch, header, bridge_index, said);
 	}
-	said->moved = said->moved && watch->want.bridge;
-	said->ports = said->ports && watch->want.bridge;
 }
 
 static bool has_way_out(const struct td_host_path_facts *facts)
@@ -104,7 +154,8 @@ static void host_watch_look(struct td_job *job)
 	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
 
 	host_watch_read(watch, &watch->said);
-	host_watch_look_at_path(watch, &watch->said);
+	if (watch->said.told)
+		host_watch_look_at_path(watch, &watch->said);
 }
 
 static bool is_news(const struct td_host_path_health *was, const struct td_host_path_health *is)
@@ -117,8 +168,10 @@ static void host_watch_take(struct td_host_watch *watch)
 {
 	const struct td_host_watch_said *said = &watch->said;
 
-	struct td_host_path_health was = watch->health;
+	const struct td_host_path_health was = watch->health;
 
+	if (!said->told)
+		return;
 	watch->health = (struct td_host_path_health){0};
 	if (said->known) {
 		watch->want.had_uplinks |= said->facts.uplinks > 0;
@@ -127,6 +180,7 @@ static void host_watch_take(struct td_host_watch *watch)
 	watch->health.since_ns = was.since_ns && !is_news(&was, &watch->health) ? was.since_ns : td_now_ns();
 	if (!said->known)
 		return;
+	watch->facts = said->facts;
 	watch->up = has_way_out(&said->facts);
 	if (said->facts.bridge.index)
 		watch->bridge_index = said->facts.bridge.index;
@@ -144,14 +198,14 @@ static void host_watch_tell_ports(struct td_host_watch *watch, bool other_bridge
 		watch->events.ports(watch->events.opaque, 0);
 }
 
-/* One look at a time: what is asked for meanwhile is done after it. */
-static void host_watch_begin(struct td_host_watch *watch)
+/* One at a time: what is asked for meanwhile is done after it. told: to be looked at whatever the kernel has said. */
+static void host_watch_begin(struct td_host_watch *watch, bool told)
 {
 	watch->again = watch->look.busy;
 	if (watch->again)
 		return;
 	td_loop_unwatch(watch->loop, &watch->watch);
-	watch->said = (struct td_host_watch_said){.want = watch->want};
+	watch->said = (struct td_host_watch_said){.want = watch->want, .told = told};
 	td_jobs_submit(watch->jobs, &watch->look);
 }
 
@@ -172,14 +226,14 @@ static void host_watch_tell(struct td_job *job)
 	if (is_news(&was, &watch->health))
 		watch->events.health(watch->events.opaque);
 	if (watch->again && !watch->look.busy)
-		host_watch_begin(watch);
+		host_watch_begin(watch, true);
 }
 
 /* The loop hears nothing more of the socket until it was read. */
 static void host_watch_ready(struct td_watch *base, uint32_t events)
 {
 	(void)events;
-	host_watch_begin(TD_CONTAINER_OF(base, struct td_host_watch, watch));
+	host_watch_begin(TD_CONTAINER_OF(base, struct td_host_watch, watch), false);
 }
 
 void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned tap_index)
@@ -187,7 +241,7 @@ void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned ta
 	watch->want.tap = tap;
 	watch->want.tap_index = tap_index;
 	if (watch->watch.fd >= 0)
-		host_watch_begin(watch);
+		host_watch_begin(watch, true);
 }
 
 int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const struct td_host_path_want *want,
@@ -204,7 +258,7 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		.look = {.run = host_watch_look, .done = host_watch_tell},
 		.watch = {.fd = fd, .ready = host_watch_ready, .events = EPOLLIN},
 		.want = *want,
-		.said.want = *want,
+		.said = {.want = *want, .told = true},
 		.up = true,
 		.events = *events};
 	rc = td_loop_watch(watch->loop, &watch->watch);

@@ -35,6 +35,7 @@ struct td_host_watch_events {
 struct td_host_watch_said {
 	struct td_host_path_want want;
 	struct td_host_path_facts facts;
+	bool told;  /* the kernel said something that may concern the path: it is looked at */
 	bool known; /* facts are */
 	bool moved, ports;
 	unsigned left_count;
@@ -51,6 +52,7 @@ struct td_host_watch {
 	struct td_watch watch;		/* its descriptor is owned; -1: not open */
 	struct td_host_netlink netlink; /* for looks: the jobs' thread has it while one is under way */
 	struct td_host_path_want want;
+	struct td_host_path_facts facts; /* of the last look that was answered */
 	struct td_host_path_health health;
 	unsigned bridge_index; /* 0: there has been none yet */
 	bool up;
