@@ -10,8 +10,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
+
+#include "core/mem_room.h"
 
 #define HUGE_BYTES	 (2ULL * TD_MIB)
 #define PREFAULT_THREADS 8U
@@ -29,7 +32,7 @@ static int check_size(const struct td_mem_config *config, struct td_err *err)
 	return 0;
 }
 
-/* More than there is can't ever be filled, and a VF would pin all of it at once. Huge pages are counted when they are mapped. */
+/* More than there is can't ever be filled. Huge pages are counted when they are mapped. */
 static int check_host(const struct td_mem_config *config, struct td_err *err)
 {
 	struct sysinfo info;
@@ -41,14 +44,20 @@ static int check_host(const struct td_mem_config *config, struct td_err *err)
 	if (config->size_bytes > bytes)
 		return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY, "memory: the guest's %llu MiB are more than the host has (%llu MiB)",
 			(unsigned long long)(config->size_bytes / TD_MIB), (unsigned long long)(bytes / TD_MIB));
-	return 0;
+	if (config->prefault)
+		return td_mem_room_check(config->size_bytes, "prefault takes all of the guest's at once", err);
+	return config->pinned ? td_mem_room_check(config->size_bytes, "a VF pins all of the guest's at once", err) : 0;
 }
 
-static unsigned long long free_hugepages(void)
+/* hugetlbpage.rst: "free" pages that are reserved are somebody's already. */
+static unsigned long long hugepages(const char *which)
 {
 	unsigned long long count = 0;
-	FILE *file = fopen("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages", "re");
+	char path[96];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s_hugepages", which);
+	file = fopen(path, "re");
 	if (!file)
 		return 0;
 	if (fscanf(file, "%llu", &count) != 1)
@@ -59,12 +68,15 @@ static unsigned long long free_hugepages(void)
 
 static int no_hugepages(const struct td_mem_config *config, int errnum, struct td_err *err)
 {
-	unsigned long long need = config->size_bytes / HUGE_BYTES, have = free_hugepages();
+	unsigned long long need = config->size_bytes / HUGE_BYTES, have = hugepages("free"), reserved = hugepages("resv");
 
+	have -= TD_MIN(reserved, have);
 	if (errnum != ENOMEM || have >= need)
 		return td_err_sys(err, errnum, TD_REASON_NO_MEMORY, "memory: %llu pages of 2 MiB", need);
-	return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY, "memory: %llu pages of 2 MiB needed, %llu free: %llu missing (vm.nr_hugepages)",
-		need, have, need - have);
+	return td_err_set(err, ENOMEM, TD_REASON_NO_MEMORY,
+		"memory: %llu pages of 2 MiB needed, %llu free: %llu missing: make it %llu in all (vm.nr_hugepages, or hugepages: in "
+		"host.yaml)",
+		need, have, need - have, hugepages("nr") + need - have);
 }
 
 /*
@@ -198,6 +210,7 @@ static int map_all(struct td_mem *mem, const struct td_mem_config *config, struc
 	if (!host)
 		return td_err_sys(err, errno, TD_REASON_NO_MEMORY, "memory: map %llu bytes", (unsigned long long)config->size_bytes);
 	mem->size_bytes = config->size_bytes;
+	mem->hugepages = config->hugepages;
 	set_regions(mem, host);
 	madvise(host, mem->size_bytes, MADV_DONTDUMP);
 	if (config->thp)
@@ -230,6 +243,18 @@ void td_mem_fini(struct td_mem *mem)
 	td_cleanup_close(&mem->fd);
 	memset(mem, 0, sizeof(*mem));
 	mem->fd = -1;
+}
+
+uint64_t td_mem_absent_bytes(const struct td_mem *mem)
+{
+	uint64_t present = 0;
+	struct stat stat;
+
+	if (mem->hugepages)
+		return 0;
+	if (!fstat(mem->fd, &stat))
+		present = TD_MIN((uint64_t)stat.st_blocks * 512, mem->size_bytes);
+	return mem->size_bytes - present;
 }
 
 void *td_mem_ptr(const struct td_mem *mem, td_gpa gpa, uint64_t len_bytes)

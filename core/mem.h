@@ -23,6 +23,7 @@ struct td_mem_config {
 	bool hugepages;	     /* hugetlbfs pages of 2 MiB, reserved at creation */
 	bool thp;	     /* transparent huge pages: fewer faults in the guest and on the host; needs CAP_SYS_ADMIN on most hosts */
 	bool prefault;	     /* touch all pages now, with threads */
+	bool pinned;	     /* a VF will pin all of it before the guest runs: is there room? */
 };
 
 struct td_mem_region {
@@ -34,13 +35,17 @@ struct td_mem_region {
 struct td_mem {
 	int fd; /* owned; the runs stand in it one behind the other, from offset 0 */
 	uint64_t size_bytes;
+	bool hugepages; /* of hugetlbfs: the host has set all of it aside */
 	unsigned region_count;
 	struct td_mem_region region[TD_MEM_REGIONS]; /* ascending by gpa; one contiguous host mapping */
 };
 
-/* -EINVAL (size), -ENOMEM with the number of huge pages that are missing. */
+/* -EINVAL (size); -ENOMEM, TD_REASON_NO_MEMORY: with the numbers of what is needed and what the host has, before anything is taken. */
 int td_mem_init(struct td_mem *mem, const struct td_mem_config *config, struct td_err *err);
 void td_mem_fini(struct td_mem *mem);
+
+/* How much of it the host has still to find when all of it is pinned: what the guest has not touched yet. Any thread; asks the kernel. */
+uint64_t td_mem_absent_bytes(const struct td_mem *mem);
 
 /* The host pointer of [gpa, gpa + len), or NULL when any byte of it is not RAM. len 0 is valid inside RAM. Any thread. */
 void *td_mem_ptr(const struct td_mem *mem, td_gpa gpa, uint64_t len_bytes);

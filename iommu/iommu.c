@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/mem_room.h"
 #include "iommu/iommu_ops.h"
 #include "iommu/memlock.h"
 
@@ -122,8 +123,10 @@ int td_iommu_map_ram(struct td_iommu *iommu, const struct td_mem *mem, struct td
 
 	if (iommu->mapped_count)
 		return 0;
+	int rc = td_mem_room_check(td_mem_absent_bytes(mem), "a VF pins all of the guest's at once", err);
 	td_memlock_read(&memlock);
-	int rc = td_memlock_check(&memlock, mem->size_bytes, err);
+	if (rc == 0)
+		rc = td_memlock_check(&memlock, mem->size_bytes, err);
 	for (unsigned i = 0; rc == 0 && i < mem->region_count; i++)
 		rc = map_run(iommu, &mem->region[i], err);
 	if (rc < 0)

@@ -37,8 +37,8 @@ int td_iommu_add_group(struct td_iommu *iommu, int group_fd, unsigned group, str
 void td_iommu_remove_group(struct td_iommu *iommu, int group_fd);
 
 /*
- * Maps all RAM, and checks RLIMIT_MEMLOCK before: TD_REASON_MEMLOCK names the number of bytes needed and what there is. Harmless when
- * mapped. On failure nothing stays mapped.
+ * Maps all RAM, and checks RLIMIT_MEMLOCK and the host's free memory before: TD_REASON_MEMLOCK and TD_REASON_NO_MEMORY name what is needed
+ * and what there is. Harmless when mapped. On failure nothing stays mapped.
  */
 int td_iommu_map_ram(struct td_iommu *iommu, const struct td_mem *mem, struct td_err *err);
 void td_iommu_unmap_ram(struct td_iommu *iommu);

@@ -126,11 +126,26 @@ static int watch_signals(struct td_machine *machine, struct td_err *err)
 	return rc ? td_err_sys(err, -rc, TD_REASON_SYSTEM, "vm %s: signalfd", machine->config->name) : 0;
 }
 
+/* Is there a NIC that opens a VF before the boot? */
+static bool pins_memory(const struct td_vm_file_config *config)
+{
+	for (unsigned i = 0; i < config->net_count; i++) {
+		const struct td_vm_net_config *net = &config->net[i];
+
+		if (net->mode == TD_NIC_VF || (net->mode != TD_NIC_EMULATED && net->start_on_vf))
+			return true;
+	}
+	return false;
+}
+
 static void fill_vm_config(struct td_vm_config *vm, const struct td_vm_file_config *config)
 {
 	snprintf(vm->name, sizeof(vm->name), "%s", config->name);
-	vm->mem = (struct td_mem_config){
-		.size_bytes = config->memory_bytes, .hugepages = config->hugepages, .thp = config->thp, .prefault = config->prefault};
+	vm->mem = (struct td_mem_config){.size_bytes = config->memory_bytes,
+		.hugepages = config->hugepages,
+		.thp = config->thp,
+		.prefault = config->prefault,
+		.pinned = pins_memory(config)};
 	vm->cpus = (unsigned)config->cpus;
 	vm->boot = (struct td_boot_config){.kernel = config->kernel, .initrd = config->initramfs, .cmdline = config->cmdline};
 	vm->debug_exit_port = (uint16_t)config->debug_exit;

@@ -90,14 +90,41 @@ case_files() {
 	check 'a serial file that cannot be made' refused serial '/proc/nowhere' "${VM[@]}" --serial mode=file,file=/proc/nowhere/x
 }
 
+# In MiB: what programs can have without swapping.
+available() { awk '/^MemAvailable/ { print int($2 / 1024) }' /proc/meminfo; }
+
 case_memory() {
-	local need
+	local need much
 	check 'memory larger than the host' refused no-memory 'more than the host has' "${VM[@]}" --memory size=2T
 	check 'no huge pages' refused no-memory '32 missing' "${VM[@]}" --memory size=64M,hugepages=on
 	check 'memory too small for the kernel' refused no-memory 'needs * MiB*the guest has 16: give it more' "${VM[@]}" --memory size=16M
 	need=$(sed -n 's/.*needs \([0-9]*\) MiB.*/\1/p' "$WORK/output")
 	check "1 MiB less than it says is refused, too" refused no-memory "needs $need MiB" "${VM[@]}" --memory "size=$((need - 1))M"
+	much=$(($(available) + 100))
+	check 'more than is free, prefaulted' refused no-memory "needed, * available on the host" "${VM[@]}" --memory "size=${much}M,prefault=on"
+	check 'more than is free, for a VF' refused no-memory "a VF pins all*needed, * available" "${VM[@]}" --memory "size=${much}M" \
+		--net mode=vf,pf=pf0
+	check 'for a failover NIC too' refused no-memory "a VF pins all*needed, * available" "${VM[@]}" --memory "size=${much}M" \
+		--net mode=failover,pf=pf0,bridge=br0
+	runs 'with an emulated NIC it runs' "${VM[@]}" --memory "size=${much}M" --net bridge=br0
 	check 'more CPUs than KVM allows' refused config-value 'cpus' "${VM[@]}" --cpus boot=255
+}
+
+flip_fails() {
+	local output status=0
+	output=$(tandem nic switch net0 --to vf 2>&1) || status=$?
+	printf '      %s\n' "$output"
+	[[ $status != 0 && $output == *"$1"* ]]
+}
+
+# It runs as long as no VF pins its memory.
+case_memory_flip() {
+	VM_MEMORY=$(($(available) + 100))M vm_start large --net "id=net0,mode=failover,mac=$GUEST_MAC,bridge=br0,pf=pf0,path=emulated"
+	console_wait '@up' 90
+	check 'a flip that would pin more than is free is refused' flip_fails 'available on the host [no-memory]'
+	check 'the NIC stays where it is' [ "$(nic_get '"\(.path) \(.state)"')" = 'emulated idle' ]
+	check 'the guest answers' answers
+	vm_stop
 }
 
 case_run_directory() {
@@ -232,7 +259,7 @@ guest_image
 printf 'no kernel\n' >"$WORK/text"
 small_vm
 set_up_vfs
-for name in ${ONLY:-kvm files memory run_directory emulated vf drivers memlock group held exact undo_fails no_vhost}; do
+for name in ${ONLY:-kvm files memory memory_flip run_directory emulated vf drivers memlock group held exact undo_fails no_vhost}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done

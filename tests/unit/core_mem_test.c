@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include <cmocka.h>
 
@@ -49,6 +50,8 @@ static void missing_huge_pages_are_counted(void **state)
 	assert_int_equal(td_mem_init(&mem, &config, &err), -ENOMEM);
 	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
 	assert_non_null(strstr(err.text, "2097152 pages of 2 MiB needed"));
+	assert_non_null(strstr(err.text, "vm.nr_hugepages"));
+	assert_non_null(strstr(err.text, "hugepages:"));
 }
 
 static void more_than_the_host_has_is_refused(void **state)
@@ -61,6 +64,33 @@ static void more_than_the_host_has_is_refused(void **state)
 	assert_int_equal(td_mem_init(&mem, &config, &err), -ENOMEM);
 	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
 	assert_non_null(strstr(err.text, "4194304 MiB are more than the host has"));
+	assert_int_equal(mem.fd, -1);
+}
+
+/* What no host has at hand: refused for prefault and for a VF, and not for a guest that takes its memory little by little. */
+static void room_is_asked_for_what_is_taken_at_once(void **state)
+{
+	struct sysinfo info;
+	struct td_err err = {0};
+	struct td_mem mem;
+
+	(void)state;
+	assert_int_equal(sysinfo(&info), 0);
+	struct td_mem_config config = {.size_bytes = (uint64_t)info.totalram * info.mem_unit & ~(TD_PAGE - 1)};
+	assert_int_equal(td_mem_init(&mem, &config, &err), 0);
+	assert_int_equal(td_mem_absent_bytes(&mem), config.size_bytes);
+	memset(mem.region[0].host, 1, 3 * TD_PAGE);
+	assert_in_range(td_mem_absent_bytes(&mem), config.size_bytes - 2 * TD_MIB, config.size_bytes - 3 * TD_PAGE);
+	td_mem_fini(&mem);
+	config.prefault = true;
+	assert_int_equal(td_mem_init(&mem, &config, &err), -ENOMEM);
+	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
+	assert_non_null(strstr(err.text, "prefault takes all"));
+	assert_non_null(strstr(err.text, " MiB needed, "));
+	config.prefault = false;
+	config.pinned = true;
+	assert_int_equal(td_mem_init(&mem, &config, &err), -ENOMEM);
+	assert_non_null(strstr(err.text, "a VF pins all"));
 	assert_int_equal(mem.fd, -1);
 }
 
@@ -171,6 +201,7 @@ int main(void)
 		cmocka_unit_test(bad_sizes_are_refused),
 		cmocka_unit_test(missing_huge_pages_are_counted),
 		cmocka_unit_test(more_than_the_host_has_is_refused),
+		cmocka_unit_test(room_is_asked_for_what_is_taken_at_once),
 		cmocka_unit_test(small_ram_is_one_region),
 		cmocka_unit_test(what_leaves_ram_is_refused),
 		cmocka_unit_test(large_ram_goes_around_the_hole),

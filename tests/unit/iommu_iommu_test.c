@@ -184,6 +184,26 @@ static void test_nth_call_fails(void **state)
 	}
 }
 
+/* More than the host has at hand is not begun with. What is there already is not asked for again: huge pages are. */
+static void test_host_without_room(void **state)
+{
+	struct fake fake = {.fail_at = 0};
+	struct td_iommu *iommu = make_iommu(&fake);
+	struct td_mem mem = make_mem();
+	struct td_err err = {0};
+
+	(void)state;
+	mem.fd = -1;
+	mem.size_bytes = 1ULL << 55;
+	assert_int_equal(td_iommu_map_ram(iommu, &mem, &err), -ENOMEM);
+	assert_int_equal(err.reason, TD_REASON_NO_MEMORY);
+	assert_int_equal(fake.calls, 0);
+	mem.size_bytes = 2 * RUN_BYTES;
+	mem.hugepages = true;
+	assert_int_equal(td_iommu_map_ram(iommu, &mem, &err), 0);
+	td_iommu_destroy(iommu);
+}
+
 static void test_group_fails(void **state)
 {
 	struct fake fake = {.fail_at = 1, .fail_with = EBUSY};
@@ -219,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_groups_share_ram),
 		cmocka_unit_test(test_nth_call_fails),
+		cmocka_unit_test(test_host_without_room),
 		cmocka_unit_test(test_group_fails),
 		cmocka_unit_test(test_unmap_fails),
 	};
