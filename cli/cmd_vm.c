@@ -51,17 +51,18 @@ static const char *uptime_text(const json_t *info, char text[64])
 
 static void cmd_vm_print_list(const json_t *list)
 {
-	static const char *const columns[] = {"NAME", "STATE", "PID", "CPUS", "MEMORY", "NICS", "UPTIME", NULL};
+	static const char *const columns[] = {"NAME", "STATE", "REASON", "RESETS", "PID", "CPUS", "MEMORY", "NICS", "UPTIME", NULL};
 	struct td_table *table = td_table_create(columns);
 	size_t i;
 	json_t *info;
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, info)
 	{
-		char text[7][64];
+		char text[9][64];
 		const char *cells[] = {td_client_cell(info, "name", text[0]), td_client_cell(info, "state", text[1]),
-			td_client_cell(info, "pid", text[2]), td_client_cell(info, "cpus", text[3]), memory_text(info, text[4]),
-			td_client_cell(info, "nics", text[5]), uptime_text(info, text[6])};
+			td_client_cell(info, "reason", text[2]), td_client_cell(info, "reboots", text[3]),
+			td_client_cell(info, "pid", text[4]), td_client_cell(info, "cpus", text[5]), memory_text(info, text[6]),
+			td_client_cell(info, "nics", text[7]), uptime_text(info, text[8])};
 
 		td_table_add(table, cells);
 	}

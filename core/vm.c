@@ -11,6 +11,7 @@
 #define DEBUG_EXIT_BYTES 4U
 
 static void reboot_run(struct td_work *work);
+static void reset_wait_over(struct td_timer *timer);
 static void stop_run(struct td_work *work);
 
 static enum td_result debug_exit_access(struct td_io_region *region, struct td_access *access)
@@ -101,6 +102,7 @@ int td_vm_init(struct td_vm *vm, const struct td_vm_config *config, struct td_er
 	vm->devices_tail = &vm->devices;
 	vm->reboot_work.run = reboot_run;
 	vm->stop_work.run = stop_run;
+	vm->reset_wait.expired = reset_wait_over;
 	td_lock_init(&vm->lock);
 	td_jobs_init(&vm->jobs, &vm->loop);
 	r = vm_build(vm, err);
@@ -190,6 +192,7 @@ int td_vm_boot(struct td_vm *vm, struct td_err *err)
 		r = td_vcpus_start(vm, err);
 	if (r == 0)
 		vm->state = TD_VM_RUNNING;
+	td_reset_loop_run(&vm->reset_loop, td_now_ns());
 	td_lock_give(&vm->lock);
 	return r;
 }
@@ -261,6 +264,9 @@ int td_vm_resume(struct td_vm *vm)
 		return -EINVAL;
 	resume_devices(vm, NULL);
 	vm->state = TD_VM_RUNNING;
+	if (vm->pause_reason == TD_REASON_RESET_LOOP)
+		td_reset_loop_run(&vm->reset_loop, td_now_ns());
+	vm->pause_reason = TD_REASON_NONE;
 	td_vcpus_tell_stopped(vm);
 	td_vm_unpark(vm);
 	return 0;
@@ -310,9 +316,37 @@ static void reset_devices(struct td_vm *vm)
 	td_irq_reset(&vm->irq);
 }
 
+/* The guest is reset, and its vCPUs are parked. */
+static void run_again(struct td_vm *vm)
+{
+	__atomic_store_n(&vm->reboot_requested, false, __ATOMIC_RELEASE);
+	td_reset_loop_run(&vm->reset_loop, td_now_ns());
+	if (vm->state == TD_VM_RUNNING)
+		td_vm_unpark(vm);
+}
+
+static void reset_wait_over(struct td_timer *timer)
+{
+	run_again(TD_CONTAINER_OF(timer, struct td_vm, reset_wait));
+}
+
+static void stop_resetting(struct td_vm *vm)
+{
+	__atomic_store_n(&vm->reboot_requested, false, __ATOMIC_RELEASE);
+	if (vm->state == TD_VM_RUNNING && td_vm_pause(vm) < 0) {
+		td_reset_loop_run(&vm->reset_loop, td_now_ns()); /* it said why not, and lets it run */
+		return;
+	}
+	vm->pause_reason = TD_REASON_RESET_LOOP;
+	td_warn("vm %s: paused: its guest was reset %u times in a row, each time before it had run for %llu s: try: %s [%s]",
+		vm->config.name, vm->reset_loop.early, TD_RESET_LOOP_LIFE_NS / 1000000000, td_reason_hint(TD_REASON_RESET_LOOP),
+		td_reason_name(TD_REASON_RESET_LOOP));
+}
+
 static void reboot_run(struct td_work *work)
 {
 	struct td_vm *vm = TD_CONTAINER_OF(work, struct td_vm, reboot_work);
+	uint64_t now_ns = td_now_ns(), wait_ns;
 	struct td_err err = {0};
 
 	if (vm->config.reboot_ends) {
@@ -330,9 +364,12 @@ static void reboot_run(struct td_work *work)
 	td_log_limited(&vm->reset_limit, TD_LOG_INFO, "vm %s: the guest was reset", vm->config.name);
 	if (vm->on_reset)
 		vm->on_reset(vm, vm->on_reset_opaque);
-	__atomic_store_n(&vm->reboot_requested, false, __ATOMIC_RELEASE);
-	if (vm->state == TD_VM_RUNNING)
-		td_vm_unpark(vm);
+	if (!td_reset_loop_reset(&vm->reset_loop, now_ns, &wait_ns))
+		stop_resetting(vm);
+	else if (wait_ns)
+		td_loop_arm(&vm->loop, &vm->reset_wait, wait_ns);
+	else
+		run_again(vm);
 }
 
 static void dispatch(struct td_vm *vm, struct td_bus *bus, const char *kind, struct td_access *access)

@@ -29,6 +29,7 @@
 #include "core/loop.h"
 #include "core/mem.h"
 #include "core/pci.h"
+#include "core/reset_loop.h"
 #include "core/vcpu.h"
 
 enum td_vm_state { TD_VM_CREATED, TD_VM_RUNNING, TD_VM_PAUSED, TD_VM_STOPPED };
@@ -64,9 +65,12 @@ struct td_vm {
 	int exit_status;
 	struct td_work reboot_work, stop_work;
 	bool initialised;      /* td_vm_init() succeeded or is under way: there is something for td_vm_fini() */
-	bool reboot_requested; /* merges requests until the reset is done; atomic */
+	bool reboot_requested; /* merges requests until the guest may run again; atomic */
 	struct td_io_region debug_exit;
 	unsigned reboots;
+	struct td_reset_loop reset_loop;
+	struct td_timer reset_wait;  /* armed: the guest was reset, and has to wait before it runs */
+	enum td_reason pause_reason; /* why it is paused: TD_REASON_NONE, as somebody asked for it, or TD_REASON_RESET_LOOP */
 	/* Called on the main loop after every reset of the guest, before vCPUs run again; may be NULL. */
 	void (*on_reset)(struct td_vm *vm, void *opaque);
 	void *on_reset_opaque;
@@ -96,7 +100,8 @@ void td_vm_unpark(struct td_vm *vm);
 
 /*
  * Main loop only. Pausing stops vCPUs, then quiesces devices; hardware that says -EBUSY (a VF in use) goes on receiving into the buffers
- * it has, as with other VMMs, and device->keeps_dma says so. -EALREADY when it is so already.
+ * it has, as with other VMMs, and device->keeps_dma says so. -EALREADY when it is so already. A guest in a loop of resets (reset_loop.h) is
+ * paused by itself, freshly reset; td_vm_resume() lets it try again.
  */
 int td_vm_pause(struct td_vm *vm);
 int td_vm_resume(struct td_vm *vm);

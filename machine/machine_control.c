@@ -51,11 +51,12 @@ static void machine_control_run_vm_info(struct td_control_request *request, json
 	(void)args;
 	uint64_t uptime_ms = machine->started_ns ? (td_now_ns() - machine->started_ns) / 1000000U : 0;
 	td_control_reply(request,
-		json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:o, s:s, s:i, s:i, s:i, s:o, s:o}", "name", td_json_text(config->name), "state",
-			machine_control_state_name(machine->vm.state), "pid", (int)getpid(), "uptime_ms", (json_int_t)uptime_ms, "cpus",
-			(json_int_t)config->cpus, "memory_bytes", (json_int_t)config->memory_bytes, "kernel", td_json_text(config->kernel),
-			"console", console_path(machine), "disks", (int)config->disk_count, "nics", (int)machine->nic_count, "reboots",
-			(int)machine->vm.reboots, "counts", machine_control_counts(machine), "lock", machine_control_lock(&machine->vm)));
+		json_pack("{s:o, s:s, s:s, s:i, s:I, s:I, s:I, s:o, s:s, s:i, s:i, s:i, s:o, s:o}", "name", td_json_text(config->name),
+			"state", machine_control_state_name(machine->vm.state), "reason", td_reason_name(machine->vm.pause_reason), "pid",
+			(int)getpid(), "uptime_ms", (json_int_t)uptime_ms, "cpus", (json_int_t)config->cpus, "memory_bytes",
+			(json_int_t)config->memory_bytes, "kernel", td_json_text(config->kernel), "console", console_path(machine), "disks",
+			(int)config->disk_count, "nics", (int)machine->nic_count, "reboots", (int)machine->vm.reboots, "counts",
+			machine_control_counts(machine), "lock", machine_control_lock(&machine->vm)));
 }
 
 /* The end of a command that answers with nothing but its success. */

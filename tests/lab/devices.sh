@@ -139,6 +139,37 @@ case_multiboot() {
 	check "a Multiboot image that writes 21 to the debug exit: exit status $status" [ "$status" = 43 ]
 }
 
+# busy PID: what it has used of CPUs, in hundredths of a second.
+busy() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+
+# A guest that does nothing but triple-fault is not let reset for ever.
+case_reset_loop() {
+	local pid before limit=$((SECONDS + 30))
+	multiboot "$WORK/fault" 0f 0b # ud2, and there is no IDT
+	tandem run --name looper --memory size=16M --serial off --kernel "$WORK/fault" </dev/null 2>"$WORK/looper" &
+	pid=$!
+	until [ "$(tandem vm info looper --json 2>/dev/null | jq -r .state)" = paused ]; do
+		((SECONDS < limit)) || break
+		sleep 0.1
+	done
+	check 'a guest that resets again and again is paused, with the reason' \
+		[ "$(tandem vm list --json | jq -r '.[] | select(.name == "looper") | "\(.state) \(.reason) \(.reboots)"')" = 'paused reset-loop 5' ]
+	check 'the list shows it' grep -Eq '^looper +paused +reset-loop +5 ' <(tandem vm list)
+	check 'and the message' grep -q 'looper: paused.*reset 5 times.*tandem vm resume.*\[reset-loop\]' "$WORK/looper"
+	before=$(busy $pid)
+	sleep 2
+	check "it uses no CPU then: $before, $(busy $pid) hundredths of a second" [ $(($(busy $pid) - before)) -le 1 ]
+	check 'it may try again' tandem vm resume looper
+	limit=$((SECONDS + 30))
+	until [ "$(tandem vm info looper --json | jq -r '"\(.state) \(.reboots)"')" = 'paused 10' ]; do
+		((SECONDS < limit)) || break
+		sleep 0.1
+	done
+	check 'and is paused again' [ "$(tandem vm info looper --json | jq -r '"\(.state) \(.reason) \(.reboots)"')" = 'paused reset-loop 10' ]
+	tandem vm kill looper
+	wait $pid || true
+}
+
 # resident MEMORY: KiB of its memory that the process of a VM has, whose guest does nothing.
 resident() {
 	local pid kib
@@ -164,7 +195,7 @@ case_prefault() {
 
 network_up 1
 guest_image
-for name in ${ONLY:-unit_tests multiboot prefault pvh disks queues}; do
+for name in ${ONLY:-unit_tests multiboot reset_loop prefault pvh disks queues}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	before=$(host_state)
 	"case_$name"

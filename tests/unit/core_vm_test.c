@@ -261,7 +261,8 @@ static void mmio_arrives_and_what_nobody_claims_reads_as_ones(void **state)
 }
 
 /* Counts its starts at 2 MiB; at the third it exits, before that it does what `end` says. */
-#define COUNT_STARTS 0xff, 0x05, 0, 0, 0x20, 0, 0x83, 0x3d, 0, 0, 0x20, 0, 3, 0x75, 7, EXIT_WITH(0x11)
+#define COUNT_STARTS_TO(n) 0xff, 0x05, 0, 0, 0x20, 0, 0x83, 0x3d, 0, 0, 0x20, 0, n, 0x75, 7, EXIT_WITH(0x11)
+#define COUNT_STARTS	   COUNT_STARTS_TO(3)
 
 static void reset_counted(struct td_vm *vm, void *opaque)
 {
@@ -291,6 +292,50 @@ static void triple_fault_resets(void **state)
 		skip();
 	td_log_set_level(TD_LOG_ERROR);
 	a_reset_starts_the_guest_anew(code, sizeof(code));
+}
+
+struct resumer {
+	struct td_timer timer;
+	struct td_vm *vm;
+	unsigned resumed, reboots;
+	enum td_reason reason;
+};
+
+static void resumer_look(struct td_timer *timer)
+{
+	struct resumer *r = TD_CONTAINER_OF(timer, struct resumer, timer);
+
+	if (r->vm->state == TD_VM_PAUSED) {
+		r->reason = r->vm->pause_reason;
+		r->reboots = r->vm->reboots;
+		r->resumed++;
+		assert_int_equal(td_vm_resume(r->vm), 0);
+	}
+	td_loop_arm(&r->vm->loop, timer, 10000000);
+}
+
+/* Each start is a triple fault but the sixth, which would not come by itself. */
+static void endless_resets_pause(void **state)
+{
+	static const uint8_t code[] = {COUNT_STARTS_TO(TD_RESET_LOOP_MAX + 1), 0x0f, 0x0b};
+	struct resumer r = {.timer.expired = resumer_look};
+	struct fixture *f;
+
+	(void)state;
+	if (no_kvm())
+		skip();
+	td_log_set_level(TD_LOG_ERROR);
+	f = make_vm(code, sizeof(code), 1);
+	r.vm = &f->vm;
+	td_loop_arm(&f->vm.loop, &r.timer, 10000000);
+	assert_int_equal(boot_and_run(f), 0x23);
+	td_loop_disarm(&f->vm.loop, &r.timer);
+	assert_int_equal(r.resumed, 1);
+	assert_int_equal(r.reason, TD_REASON_RESET_LOOP);
+	assert_int_equal(r.reboots, TD_RESET_LOOP_MAX);
+	assert_int_equal(f->vm.reboots, TD_RESET_LOOP_MAX);
+	assert_int_equal(f->vm.pause_reason, TD_REASON_NONE);
+	free_vm(f);
 }
 
 static void acpi_reset_resets(void **state)
@@ -631,6 +676,7 @@ int main(void)
 		cmocka_unit_test(port_io_of_every_width_arrives),
 		cmocka_unit_test(mmio_arrives_and_what_nobody_claims_reads_as_ones),
 		cmocka_unit_test(triple_fault_resets),
+		cmocka_unit_test(endless_resets_pause),
 		cmocka_unit_test(acpi_reset_resets),
 		cmocka_unit_test(reboot_can_end_the_vm),
 		cmocka_unit_test(pausing_stops_every_vcpu_and_undoes_failures),
