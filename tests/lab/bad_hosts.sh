@@ -77,7 +77,7 @@ case_files() {
 	check 'no kernel there' refused kernel-image 'No such file' "${VM[@]}" --kernel "$WORK/absent"
 	check 'no initrd there' refused initrd 'No such file' "${VM[@]}" --initramfs "$WORK/absent"
 	truncate -s 80M "$WORK/large"
-	check 'an initrd larger than the guest' refused no-memory 'with initrd*needs * MiB*has 64: give it more' "${VM[@]}" --initramfs "$WORK/large"
+	check 'an initrd larger than the guest' refused no-memory 'with initrd*needs * MiB*has 128: give it more' "${VM[@]}" --initramfs "$WORK/large"
 	check 'no disk there' refused disk 'No such file' "${VM[@]}" --disk "path=$WORK/absent"
 	check 'a disk that is a directory' refused disk "$WORK" "${VM[@]}" --disk "path=$WORK"
 	check 'a disk of no whole sectors' refused disk 'not a multiple' "${VM[@]}" --disk "path=$WORK/text"

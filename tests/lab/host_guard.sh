@@ -103,7 +103,7 @@ in_one_table() {
 
 # another_in BRIDGE: a VM that never gets to its kernel's end, with one NIC. Sets OTHER_PID.
 another_in() {
-	tandem run --name web2 --memory size=64M --serial off --kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$OTHER_MAC,bridge=$1" \
+	tandem run --name web2 --memory size=128M --serial off --kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$OTHER_MAC,bridge=$1" \
 		</dev/null 2>"$WORK/errors2" &
 	OTHER_PID=$!
 	not_there_for 20 has_no_port "$1" "$OTHER_MAC" || fail 'web2 does not start'

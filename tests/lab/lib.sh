@@ -108,7 +108,7 @@ host_state() {
 # small_vm: VM is a command whose VM would run, were it not for the flags that a case adds.
 small_vm() {
 	cat >"$WORK/small.yaml" <<-END
-		memory: {size: 64M}
+		memory: {size: 128M}
 		payload: {kernel: $WORK/vmlinuz, initramfs: $WORK/initrd}
 		serial: {mode: off}
 	END
