@@ -19,7 +19,9 @@
 
 #include "host/net/host_guard.h"
 #include "host/provision/host_kernel.h"
+#include "host/provision/host_kmod.h"
 #include "host/sriov/sriov.h"
+#include "host/sys/sysfs.h"
 
 static void cleanup_link(struct rtnl_link **link)
 {
@@ -55,15 +57,19 @@ static void read_master(const char *link, char master[IF_NAMESIZE])
 	snprintf(master, IF_NAMESIZE, "%.15s", slash ? slash + 1 : target);
 }
 
-static bool read_alias(const char *link, char *text, size_t room)
+static bool is_in_making_group(const char *link)
 {
-	char path[64];
-	snprintf(path, sizeof(path), "/sys/class/net/%.15s/ifalias", link);
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? -1 : read(fd, text, room - 1);
-	text[len > 0 ? len : 0] = '\0';
-	text[strcspn(text, "\n")] = '\0';
-	return len >= 0;
+	char text[32];
+	return !td_sysfs_read(TD_SYSFS, text, sizeof(text), "/class/net/%s/netdev_group", link) &&
+	       strtoul(text, NULL, 10) == TD_HOST_MAKING_GROUP;
+}
+
+/* What is called so may have become another's link since it was looked at. */
+static bool is_ours(const char *link)
+{
+	char alias[256];
+	bool read = !td_sysfs_read(TD_SYSFS, alias, sizeof(alias), "/class/net/%s/ifalias", link);
+	return (read && td_names_is_mark(alias)) || is_in_making_group(link);
 }
 
 static bool is_bond(const char *link)
@@ -123,13 +129,19 @@ static int set_mtu(struct td_host_kernel *kernel, const char *name, const char *
 	return write_mtu(kernel, name, mtu, what.text, err);
 }
 
+/* The alias first: a link that has neither alias nor group is nobody's. */
 static int set_mark(struct td_host_kernel *kernel, const char *name, const char *to, struct td_err *err)
 {
-	auto_link *changes = rtnl_link_alloc();
+	auto_link *alias = rtnl_link_alloc(), *group = rtnl_link_alloc();
 	struct what what;
-	if (changes)
-		rtnl_link_set_ifalias(changes, to);
-	return change_link(kernel, name, changes, what_text(&what, name, "mark", to), err);
+	if (alias)
+		rtnl_link_set_ifalias(alias, to);
+	int r = change_link(kernel, name, alias, what_text(&what, name, "mark", to), err);
+	if (r || !is_in_making_group(name))
+		return r;
+	if (group)
+		rtnl_link_set_group(group, 0);
+	return change_link(kernel, name, group, what.text, err);
 }
 
 /* ---- into and out of bridges and bonds */
@@ -154,6 +166,9 @@ static int set_master(struct td_host_kernel *kernel, const char *name, const cha
 	read_master(name, now);
 	if (!strcmp(now, to))
 		return 0;
+	/* Nothing is taken out of what others made: who has put it there meanwhile has it. */
+	if (*now && !is_ours(now))
+		return *to ? td_err_set(err, EBUSY, TD_REASON_NOT_OURS, "%s: is in %s now, and tandem did not make that", name, now) : 0;
 	int r = td_sriov_pf_link(name, &up, &carrier, err);
 	if (!r && *now)
 		r = put_into(kernel, name, "", err);
@@ -172,9 +187,15 @@ static int set_master(struct td_host_kernel *kernel, const char *name, const cha
 
 /* ---- made and taken away */
 
+/* The kernel would load it by itself, and it makes a bond0 that nobody asked for then. */
+static int load_bonding(struct td_err *err)
+{
+	return td_host_kmod_loaded("bonding") ? 0 : td_host_kmod_load("bonding", err);
+}
+
 static int make(struct td_host_kernel *kernel, const char *name, const char *kind, struct td_err *err)
 {
-	char lower[32] = "", alias[64], type[16];
+	char lower[32] = "", type[16];
 	unsigned id = 0;
 	struct what what;
 	struct nl_msg *msg = NULL;
@@ -185,19 +206,24 @@ static int make(struct td_host_kernel *kernel, const char *name, const char *kin
 	if (vlan && !lower_index)
 		return fail_missing(lower, err);
 	/* It may be there: a step is repeated when nobody knows whether it was done. */
-	if (read_alias(name, alias, sizeof(alias)) && !strncmp(alias, TD_HOST_MARK, strlen(TD_HOST_MARK)))
-		return 0;
+	if (is_ours(name))
+		return set_mark(kernel, name, TD_HOST_MARK, err);
+	int r = strcmp(type, "bond") ? 0 : load_bonding(err);
+	if (r)
+		return r;
 	if (link && !vlan)
 		rtnl_link_set_type(link, type);
 	if (link)
 		rtnl_link_set_name(link, name);
+	if (link)
+		rtnl_link_set_group(link, TD_HOST_MAKING_GROUP);
 	if (link && vlan) {
 		rtnl_link_set_link(link, lower_index);
 		rtnl_link_vlan_set_id(link, (uint16_t)id);
 	}
 	if (link && rtnl_link_build_add_request(link, NLM_F_CREATE | NLM_F_EXCL, &msg) < 0)
 		msg = NULL;
-	int r = td_host_netlink_change(&kernel->netlink, msg, what_text(&what, name, "make", kind), err);
+	r = td_host_netlink_change(&kernel->netlink, msg, what_text(&what, name, "make", kind), err);
 	return r ? r : set_mark(kernel, name, TD_HOST_MARK, err);
 }
 
@@ -207,7 +233,7 @@ static int take_away(struct td_host_kernel *kernel, const char *name, struct td_
 	struct what what;
 	struct nl_msg *msg = NULL;
 	int index = (int)if_nametoindex(name);
-	if (!index)
+	if (!index || !is_ours(name))
 		return 0;
 	if (link)
 		rtnl_link_set_ifindex(link, index);

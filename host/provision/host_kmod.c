@@ -86,6 +86,12 @@ bool td_host_kmod_loaded(const char *name)
 	return state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE;
 }
 
+/* By default it makes a bond0 as it is loaded, which is nobody's; bonds are made by netlink. */
+static const char *options_of(const char *name)
+{
+	return strcmp(name, "bonding") ? NULL : "max_bonds=0";
+}
+
 int td_host_kmod_load(const char *name, struct td_err *err)
 {
 	struct kmod kmod;
@@ -98,7 +104,8 @@ int td_host_kmod_load(const char *name, struct td_err *err)
 	for (struct kmod_list *item = list; item && !r; item = kmod.calls.kmod_list_next(list, item)) {
 		struct kmod_module *module = kmod.calls.kmod_module_get_module(item);
 		int problem =
-			kmod.calls.kmod_module_probe_insert_module(module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, NULL, NULL, NULL, NULL);
+			kmod.calls.kmod_module_probe_insert_module(
+				module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, options_of(name), NULL, NULL, NULL);
 		if (problem < 0 && problem != -EEXIST)
 			r = td_err_sys(err, -problem, TD_REASON_MODULE, "module %s: load", name);
 		kmod.calls.kmod_module_unref(module);

@@ -11,7 +11,10 @@
 
 /* Loaded, or built into the kernel. */
 bool td_host_kmod_loaded(const char *name);
-/* Loads a module with what it needs, by its name or by a device's modalias ("pci:v00008086d..."), as modprobe does. TD_REASON_MODULE. */
+/*
+ * Loads a module with what it needs, by its name or by a device's modalias ("pci:v00008086d..."), as modprobe does; bonding without the
+ * bonds that it makes by itself. TD_REASON_MODULE.
+ */
 int td_host_kmod_load(const char *name, struct td_err *err);
 
 #endif

@@ -196,14 +196,17 @@ void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 	if (!link)
 		return;
 	const uint32_t *mtu = FIELD(attr, IFLA_MTU, uint32_t), *master = FIELD(attr, IFLA_MASTER, uint32_t),
-		       *lower = FIELD(attr, IFLA_LINK, uint32_t);
+		       *lower = FIELD(attr, IFLA_LINK, uint32_t), *group = FIELD(attr, IFLA_GROUP, uint32_t);
 	const uint8_t *carrier = FIELD(attr, IFLA_CARRIER, uint8_t);
 	link->master = master ? (int)*master : 0;
 	link->lower = lower ? (int)*lower : 0;
 	if (attr[IFLA_IFALIAS])
 		nla_strlcpy(alias, attr[IFLA_IFALIAS], sizeof(alias));
-	bool ours = !strncmp(alias, TD_HOST_MARK, strlen(TD_HOST_MARK));
-	put(seen, name, TD_HOST_ATTR_MARK, ours ? alias : ""); /* another's own text is no matter of ours */
+	bool making = group && *group == TD_HOST_MAKING_GROUP;
+	put(seen, name, TD_HOST_ATTR_MARK,
+		making			  ? TD_HOST_MARK " making"
+		: td_names_is_mark(alias) ? alias
+					  : ""); /* another's own text is no matter of ours */
 	put(seen, name, TD_HOST_ATTR_UP, message->ifi_flags & IFF_UP ? "yes" : "no");
 	put(seen, name, TD_HOST_ATTR_MASTER, "");
 	if (mtu)

@@ -71,6 +71,16 @@ static void print_object(FILE *out, const struct td_host_object *object)
 	fputs("}}", out);
 }
 
+static void print_state(FILE *out, const struct td_host_state *state)
+{
+	fputc('[', out);
+	for (unsigned i = 0; i < state->count; i++) {
+		fputs(i ? ",\n" : "", out);
+		print_object(out, &state->object[i]);
+	}
+	fputc(']', out);
+}
+
 static void print_step(FILE *out, const struct td_host_step *step)
 {
 	print_member(out, "{", "kind", td_host_state_kind_name(step->kind));
@@ -88,12 +98,13 @@ char *td_host_record_print(const struct td_host_record *record)
 	FILE *out = open_memstream(&text, &len);
 	if (!out)
 		return NULL;
-	fprintf(out, "{\"version\":%d,\"before\":[", RECORD_VERSION);
-	for (unsigned i = 0; i < record->before.count; i++) {
-		fputs(i ? ",\n" : "", out);
-		print_object(out, &record->before.object[i]);
+	fprintf(out, "{\"version\":%d,\"before\":", RECORD_VERSION);
+	print_state(out, &record->before);
+	if (record->journal.count) {
+		fputs(",\"start\":", out);
+		print_state(out, &record->start);
 	}
-	fputs("],\"journal\":[", out);
+	fputs(",\"journal\":[", out);
 	for (unsigned i = 0; i < record->journal.count; i++) {
 		fputs(i ? ",\n" : "", out);
 		print_step(out, &record->journal.step[i]);
@@ -104,6 +115,28 @@ char *td_host_record_print(const struct td_host_record *record)
 		return NULL;
 	}
 	return text;
+}
+
+static int append_step(struct td_host_plan *journal, const struct td_host_step *step)
+{
+	struct td_host_step copy = *step;
+	copy.disturbs = NULL;
+	copy.from = step->from ? strdup(step->from) : NULL;
+	copy.to = step->to ? strdup(step->to) : NULL;
+	if (journal->count == journal->room) {
+		unsigned room = journal->room ? journal->room * 2 : 32;
+		struct td_host_step *more = realloc(journal->step, room * sizeof(*more));
+		if (more) {
+			journal->step = more;
+			journal->room = room;
+		}
+	}
+	if (journal->count == journal->room || (step->from && !copy.from) || (step->to && !copy.to)) {
+		td_host_diff_free_step(&copy);
+		return -ENOMEM;
+	}
+	journal->step[journal->count++] = copy;
+	return 0;
 }
 
 static int parse_name(const json_t *item, enum td_host_kind *ret_kind, const char **ret_name)
@@ -126,6 +159,8 @@ static int parse_object(json_t *item, struct td_host_state *state)
 	json_object_foreach(json_object_get(item, "values"), key, value)
 	{
 		const char *text = td_json_bytes_value(value);
+		if (!strcmp(key, "making")) /* older versions took a link for theirs by this */
+			continue;
 		if (!text || !td_host_state_find_attr(key, &attr))
 			return -EBADMSG;
 		td_host_state_set(state, kind, name, attr, text);
@@ -145,7 +180,21 @@ static int parse_step(json_t *item, struct td_host_record *record)
 		!(step.to || json_is_null(to)))
 		return -EBADMSG;
 	memcpy(step.name, name, strlen(name) + 1);
-	return td_host_record_begin(record, &step, NULL);
+	return append_step(&record->journal, &step);
+}
+
+/* Older versions wrote none: then nothing is known of what the journal's steps added. */
+static int parse_start(json_t *root, struct td_host_record *record)
+{
+	json_t *start = json_object_get(root, "start"), *item;
+	size_t i;
+	int r = 0;
+	if (!start)
+		return !record->journal.count || td_host_state_copy(&record->before, &record->start) ? 0 : -ENOMEM;
+	if (!json_is_array(start))
+		return -EBADMSG;
+	json_array_foreach(start, i, item) if (!r) r = parse_object(item, &record->start);
+	return r;
 }
 
 static int parse_root(json_t *root, struct td_host_record *record)
@@ -158,7 +207,7 @@ static int parse_root(json_t *root, struct td_host_record *record)
 		return -EBADMSG;
 	json_array_foreach(before, i, item) if (!r) r = parse_object(item, &record->before);
 	json_array_foreach(journal, i, item) if (!r) r = parse_step(item, record);
-	return r;
+	return r ? r : parse_start(root, record);
 }
 
 int td_host_record_parse(const char *text, size_t len, struct td_host_record *ret_record, struct td_err *err)
@@ -206,35 +255,73 @@ int td_host_record_save(const char *dir, const struct td_host_record *record, st
 void td_host_record_fini(struct td_host_record *record)
 {
 	td_host_state_fini(&record->before);
+	td_host_state_fini(&record->start);
 	td_host_diff_fini(&record->journal);
 }
 
 int td_host_record_begin(struct td_host_record *record, const struct td_host_step *step, struct td_err *err)
 {
-	struct td_host_plan *journal = &record->journal;
-	struct td_host_step copy = *step;
-	copy.disturbs = NULL;
-	copy.from = step->from ? strdup(step->from) : NULL;
-	copy.to = step->to ? strdup(step->to) : NULL;
-	if (journal->count == journal->room) {
-		unsigned room = journal->room ? journal->room * 2 : 32;
-		struct td_host_step *more = realloc(journal->step, room * sizeof(*more));
-		if (more) {
-			journal->step = more;
-			journal->room = room;
-		}
+	bool good = true;
+	if (!record->journal.count) {
+		td_host_state_fini(&record->start);
+		good = td_host_state_copy(&record->before, &record->start);
 	}
-	if (journal->count == journal->room || (step->from && !copy.from) || (step->to && !copy.to)) {
-		td_host_diff_free_step(&copy);
+	if (!good || append_step(&record->journal, step))
 		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "out of memory");
-	}
-	journal->step[journal->count++] = copy;
 	return 0;
 }
 
-void td_host_record_remove(struct td_host_record *record, unsigned index)
+static bool is_in_journal(const struct td_host_plan *journal, const struct td_host_step *step)
+{
+	for (unsigned i = 0; i < journal->count; i++)
+		if (journal->step[i].kind == step->kind && journal->step[i].attr == step->attr &&
+			!strcmp(journal->step[i].name, step->name))
+			return true;
+	return false;
+}
+
+static void copy_object(struct td_host_state *to, const struct td_host_object *object)
+{
+	for (unsigned attr = 0; attr < TD_HOST_ATTR_COUNT; attr++)
+		if (object->value[attr])
+			td_host_state_set(to, object->kind, object->name, (enum td_host_attr)attr, object->value[attr]);
+}
+
+/* `before` of what the step changed is again what it was; for a number of VFs, that of the VFs too. */
+static void take_back(struct td_host_record *record, const struct td_host_step *step)
+{
+	const struct td_host_state *start = &record->start;
+	const char *value = td_host_state_get(start, step->kind, step->name, step->attr);
+	if (is_in_journal(&record->journal, step))
+		return;
+	if (value || td_host_state_find(&record->before, step->kind, step->name))
+		td_host_state_set(&record->before, step->kind, step->name, step->attr, value);
+	td_host_state_tidy(&record->before);
+	if (step->kind != TD_HOST_LINK || step->attr != TD_HOST_ATTR_NUM_VFS)
+		return;
+	td_host_state_remove_vfs(&record->before, step->name);
+	for (unsigned i = 0; i < start->count; i++)
+		if (td_host_state_vf_of(&start->object[i], step->name))
+			copy_object(&record->before, &start->object[i]);
+}
+
+void td_host_record_undone(struct td_host_record *record, unsigned index)
 {
 	struct td_host_plan *journal = &record->journal;
-	td_host_diff_free_step(&journal->step[index]);
+	struct td_host_step step = journal->step[index];
 	memmove(&journal->step[index], &journal->step[index + 1], (--journal->count - index) * sizeof(*journal->step));
+	if (journal->count) {
+		take_back(record, &step);
+	} else {
+		td_host_state_fini(&record->before);
+		record->before = record->start;
+		record->start = (struct td_host_state){0};
+	}
+	td_host_diff_free_step(&step);
+}
+
+void td_host_record_end(struct td_host_record *record)
+{
+	td_host_diff_fini(&record->journal);
+	td_host_state_fini(&record->start);
 }

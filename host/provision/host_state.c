@@ -142,6 +142,21 @@ void td_host_state_remove(struct td_host_state *state, enum td_host_kind kind, c
 		remove_at(state, (unsigned)(object - state->object));
 }
 
+static bool has_value(const struct td_host_object *object)
+{
+	for (unsigned i = 0; i < TD_HOST_ATTR_COUNT; i++)
+		if (object->value[i])
+			return true;
+	return false;
+}
+
+void td_host_state_tidy(struct td_host_state *state)
+{
+	for (unsigned i = state->count; i-- > 0;)
+		if (!has_value(&state->object[i]))
+			remove_at(state, i);
+}
+
 void td_host_state_remove_vfs(struct td_host_state *state, const char *pf)
 {
 	for (unsigned i = state->count; i-- > 0;)
@@ -196,11 +211,7 @@ bool td_host_state_vf_of(const struct td_host_object *object, const char *pf)
 
 bool td_host_state_ours(const struct td_host_object *link)
 {
-	const char *mark = link->value[TD_HOST_ATTR_MARK];
-	size_t len = strlen(TD_HOST_MARK);
-	if (td_host_state_is(link, TD_HOST_ATTR_MAKING, "yes"))
-		return true;
-	return mark && !strncmp(mark, TD_HOST_MARK, len) && (!mark[len] || mark[len] == ' ');
+	return link->value[TD_HOST_ATTR_MARK] && td_names_is_mark(link->value[TD_HOST_ATTR_MARK]);
 }
 
 void td_host_state_vlans_add(struct td_host_vlans *vlans, unsigned first, unsigned last)

@@ -24,7 +24,8 @@ enum td_host_kind {
 	X(LOADED, "loaded") /* module */                                                              \
 	X(PAGES, "count")   /* huge pages */                                                          \
 	X(KIND, "kind")	    /* link: nic, bridge, bond, "vlan UPLINK ID", other; "": not there */     \
-	X(MARK, "mark")	    /* link: "tandem" or "tandem isolated" (its ifalias) says it is ours */   \
+	X(MARK, "mark")	    /* link: "tandem" or "tandem isolated" (its ifalias) says it is ours; */  \
+			    /* "tandem making": its group says so, it has no ifalias yet */           \
 	X(NUM_VFS, "numVfs")                                                                          \
 	X(MTU, "mtu")                                                                                 \
 	X(UP, "up")                                                                                   \
@@ -54,7 +55,7 @@ enum td_host_kind {
 	X(ADDRESS, "address") /* an IP address of the link */                                         \
 	X(CARRIER, "carrier")                                                                         \
 	X(ROUTE, "route")   /* what depends on the link: "the default route" */                       \
-	X(MAKING, "making") /* yes: an apply that was cut off made it, and did not come to mark it */ \
+	X(STRAY, "stray") /* looks like ours and is not known: its mark, which MARK has not then */   \
 	X(HOLDER, "holder") /* who uses the VF or tap: "VM web1" */
 
 enum td_host_attr {
@@ -97,6 +98,8 @@ const char *td_host_state_get(const struct td_host_state *state, enum td_host_ki
 /* Does the attribute have exactly this value? */
 bool td_host_state_is(const struct td_host_object *object, enum td_host_attr attr, const char *value);
 void td_host_state_remove(struct td_host_state *state, enum td_host_kind kind, const char *name);
+/* Takes away objects that have no value. */
+void td_host_state_tidy(struct td_host_state *state);
 /* Takes away all VFs of a PF. */
 void td_host_state_remove_vfs(struct td_host_state *state, const char *pf);
 bool td_host_state_copy(const struct td_host_state *from, struct td_host_state *ret_to);
@@ -107,7 +110,7 @@ bool td_host_state_vf_of(const struct td_host_object *object, const char *pf);
 /* "pf0/3" into its parts. false: not of this form. */
 bool td_host_state_split_vf(const char *name, char ret_pf[16], unsigned *ret_index);
 void td_host_state_join_vf(const char *pf, unsigned index, char ret_name[TD_HOST_NAME_BYTES]);
-/* A link that tandem made. */
+/* A link that tandem made: by its mark. */
 bool td_host_state_ours(const struct td_host_object *link);
 /* Sets of VLANs 1..4094 as text, "10,20-29", ascending; for the attribute VLANS. */
 struct td_host_vlans {

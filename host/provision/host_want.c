@@ -75,13 +75,18 @@ static int claim(const struct user *user, const char *name, const char *kind)
 	return 0;
 }
 
+static bool is_anothers_port(const struct td_host_state *is, const struct td_host_object *link)
+{
+	const char *master = link->value[TD_HOST_ATTR_MASTER];
+	const struct td_host_object *upper = master && *master ? td_host_state_find(is, TD_HOST_LINK, master) : NULL;
+	return upper && !td_host_state_ours(upper);
+}
+
 /* A link that is there and that nobody else has put below a link of his own. */
 static int check_taken(const struct user *user, const char *nic)
 {
 	const struct td_host_state *is = user->run->is;
 	const struct td_host_object *link = td_host_state_find(is, TD_HOST_LINK, nic);
-	const char *master = link ? link->value[TD_HOST_ATTR_MASTER] : NULL;
-	const struct td_host_object *upper = master && *master ? td_host_state_find(is, TD_HOST_LINK, master) : NULL;
 	if (!link)
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_LINK_MISSING,
 			"%s: no such network interface", nic);
@@ -91,9 +96,9 @@ static int check_taken(const struct user *user, const char *nic)
 	if (td_host_state_is(link, TD_HOST_ATTR_KIND, "bridge") || !strcmp(nic, "lo"))
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
 			"%s: cannot be an uplink: give a NIC or a team", nic);
-	if (upper && !td_host_state_ours(upper))
+	if (is_anothers_port(is, link))
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
-			"%s: is a port of %s, and tandem did not make that", nic, master);
+			"%s: is a port of %s, and tandem did not make that", nic, link->value[TD_HOST_ATTR_MASTER]);
 	return 0;
 }
 
@@ -143,10 +148,16 @@ static void want_port(const struct td_host_want_run *run, const struct td_host_n
 	td_host_want_link(run, port, TD_HOST_ATTR_VLANS, vlans);
 }
 
-static int want_uplink(const struct user *user, const struct td_host_network_config *network, const char *uplink)
+static void vlan_link_name(const struct td_host_network_config *network, unsigned uplink, char ret_name[TD_HOST_NAME_BYTES])
+{
+	snprintf(ret_name, TD_HOST_NAME_BYTES, "%.15s.%llu", network->uplinks[uplink], (unsigned long long)network->vlan);
+}
+
+static int want_uplink(const struct user *user, const struct td_host_network_config *network, unsigned index)
 {
 	const struct td_host_want_run *run = user->run;
-	char name[40], kind[64];
+	const char *uplink = network->uplinks[index];
+	char name[TD_HOST_NAME_BYTES], kind[64];
 	bool is_team = find_team(run->config, uplink);
 	int r = is_team ? 0 : check_taken(user, uplink);
 	if (r)
@@ -158,7 +169,7 @@ static int want_uplink(const struct user *user, const struct td_host_network_con
 		want_port(run, network, uplink);
 		return 0;
 	}
-	snprintf(name, sizeof(name), "%s.%llu", uplink, (unsigned long long)network->vlan);
+	vlan_link_name(network, index, name);
 	snprintf(kind, sizeof(kind), "vlan %s %llu", uplink, (unsigned long long)network->vlan);
 	r = claim(user, name, kind);
 	td_host_want_link(run, name, TD_HOST_ATTR_MARK, TD_HOST_MARK);
@@ -174,10 +185,10 @@ static void want_vlan_mtus(const struct td_host_want_run *run, const struct td_h
 {
 	for (unsigned i = 0; network->vlan && !network->mtu && i < network->uplink_count; i++) {
 		const char *uplink = network->uplinks[i], *below = td_host_state_get(run->want, TD_HOST_LINK, uplink, TD_HOST_ATTR_MTU);
-		char name[40];
+		char name[TD_HOST_NAME_BYTES];
 		if (!below)
 			below = td_host_state_get(run->is, TD_HOST_LINK, uplink, TD_HOST_ATTR_MTU);
-		snprintf(name, sizeof(name), "%s.%llu", uplink, (unsigned long long)network->vlan);
+		vlan_link_name(network, i, name);
 		td_host_want_mtu(run, name, below ? TD_MIN(strtoull(below, NULL, 10), 1500ULL) : 1500);
 	}
 }
@@ -199,7 +210,7 @@ static int want_network(const struct td_host_want_run *run, unsigned index)
 	const struct user user = {run, "networks", network->name, index, &network->mark};
 	int r = claim(&user, network->name, "bridge");
 	for (unsigned i = 0; !r && i < network->uplink_count; i++)
-		r = want_uplink(&user, network, network->uplinks[i]);
+		r = want_uplink(&user, network, i);
 	td_host_want_link(run, network->name, TD_HOST_ATTR_MASTER, "");
 	td_host_want_link(run, network->name, TD_HOST_ATTR_MARK, network->isolated ? TD_HOST_MARK " isolated" : TD_HOST_MARK);
 	td_host_want_link(run, network->name, TD_HOST_ATTR_VLAN_FILTERING, network->vlan_filtering ? "yes" : "no");
@@ -228,8 +239,9 @@ static void want_as_before(const struct td_host_want_run *run, const struct td_h
 		return;
 	for (unsigned i = 0; i < TD_HOST_ATTR_COUNT; i++) {
 		enum td_host_attr attr = (enum td_host_attr)i;
-		/* A member of a team has the team's MTU, and gets its own back from the kernel. */
-		if (attr == TD_HOST_ATTR_MAKING || (attr == TD_HOST_ATTR_MTU && td_host_want_is_member(run->config, before->name)))
+		/* A member of a team has the team's MTU, and gets its own back from the kernel. What somebody put elsewhere is his. */
+		if (attr == TD_HOST_ATTR_KIND || (attr == TD_HOST_ATTR_MTU && td_host_want_is_member(run->config, before->name)) ||
+			(attr == TD_HOST_ATTR_MASTER && is_anothers_port(run->is, is)))
 			continue;
 		if (before->value[attr] && is->value[attr] && !td_host_state_get(run->want, before->kind, before->name, attr))
 			td_host_state_set(run->want, before->kind, before->name, attr, before->value[attr]);
@@ -294,6 +306,22 @@ int td_host_want(const struct td_host_config *config, const char *file_name, con
 	if (r)
 		td_host_state_fini(ret_want);
 	return r;
+}
+
+bool td_host_want_makes(const struct td_host_config *config, const char *link)
+{
+	for (unsigned i = 0; i < config->network_count; i++) {
+		const struct td_host_network_config *network = &config->network[i];
+		if (!strcmp(network->name, link))
+			return true;
+		for (unsigned u = 0; u < network->uplink_count && network->vlan; u++) {
+			char name[TD_HOST_NAME_BYTES];
+			vlan_link_name(network, u, name);
+			if (!strcmp(name, link))
+				return true;
+		}
+	}
+	return find_team(config, link);
 }
 
 static bool has_device(const struct td_host_state *is, const char *bdf)

@@ -21,6 +21,9 @@
 int td_host_want(const struct td_host_config *config, const char *file_name, const struct td_host_state *is,
 	const struct td_host_state *before, struct td_host_state *ret_want, struct td_err *err);
 
+/* Does the file make a link of this name: a network, a team, an uplink's VLAN? */
+bool td_host_want_makes(const struct td_host_config *config, const char *link);
+
 /* How many NICs that the file names, or gives the PCI address of, are not there yet; the first of them in ret_name. For waiting at boot. */
 unsigned td_host_want_missing(const struct td_host_config *config, const struct td_host_state *is, char ret_name[TD_HOST_NAME_BYTES]);
 

@@ -45,6 +45,12 @@ bool td_names_is_interface(const char *text)
 	return strcspn(text, "/:% \t\r\n\v\f") == len;
 }
 
+bool td_names_is_mark(const char *alias)
+{
+	size_t len = strlen(TD_HOST_MARK);
+	return !strncmp(alias, TD_HOST_MARK, len) && (!alias[len] || alias[len] == ' ');
+}
+
 bool td_names_parse_mac(const char *text, uint8_t ret_mac[6])
 {
 	unsigned byte[6];

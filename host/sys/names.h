@@ -15,6 +15,13 @@
 
 /* An interface whose alias is this, or begins with this and a blank, is tandem's: it may be changed and removed. */
 #define TD_HOST_MARK "tandem"
+bool td_names_is_mark(const char *alias);
+
+/*
+ * So is one in this group (IFLA_GROUP, "tdem"): it is being made. The kernel takes a group in the request that makes an interface, and an
+ * alias only afterwards: at no moment is there one of tandem's that could be anybody's.
+ */
+#define TD_HOST_MAKING_GROUP 0x7464656d
 
 /* "0000:3b:02.1", or "3b:02.1" for one in domain 0, in upper or lower case. ret_bdf: in full and in lower case. */
 bool td_names_parse_bdf(const char *text, char ret_bdf[TD_BDF_BYTES]);

@@ -160,6 +160,44 @@ bad_files() {
 	host_refused 'more huge pages than memory' hugepages 'the host has memory for' tandem host apply "$bad"
 }
 
+# A bond is ours by its mark, not by its name: what the module makes by itself is not, nor what somebody makes where apply failed.
+bonds_of_others() {
+	local file=$WORK/bond.yaml
+	nothing
+	rmmod bonding
+	printf 'teams: [{name: bond7, members: [up0]}]\n' >"$file"
+	check 'a team, and the module of bonds is not loaded' status_of 0 tandem host apply "$file"
+	check '  no bond0 came with it' test ! -e /sys/class/net/bond0
+	nothing
+	check '  nothing is left in the record' nothing_recorded
+	status_of 1 env TANDEM_HOST_FAULT=fail-after:1 "$faulty" host apply "$file" || fail 'fail-after:1'
+	check 'a bond that was made in vain is gone' test ! -e /sys/class/net/bond7
+	check '  from the record too' nothing_recorded
+	ip link add bond7 type bond mode balance-xor
+	ip link set up0 down
+	ip link set up0 master bond7
+	host_refused 'a bond that somebody made since' not-ours 'bond7: a link of this name \(bond\) is there' tandem host apply "$file"
+	host_picture >"$WORK/before"
+	nothing
+	check 'apply of nothing leaves it alone' same_picture "$WORK/before" 'a bond of others'
+	ip link del bond7
+	ip link set up0 down
+	rmmod bonding
+	modprobe bonding
+	check 'the module makes a bond0 for others' test -e /sys/class/net/bond0
+	host_picture >"$WORK/before"
+	printf 'teams: [{name: bond0, members: [up0]}]\n' >"$WORK/bond0.yaml"
+	host_refused '  it is not ours' not-ours 'bond0: a link of this name' tandem host apply "$WORK/bond0.yaml"
+	check '  another team is made beside it' status_of 0 tandem host apply "$file"
+	nothing
+	check '  and taken away: bond0 stays' same_picture "$WORK/before" 'the bond0 of the module'
+	ip link del bond0
+}
+
+nothing_recorded() {
+	jq -e '.before == [] and .journal == []' /run/tandem/host-state.json >/dev/null
+}
+
 own_route() {
 	local bad=$WORK/bad.yaml vf
 	printf 'pools: [{resourceName: a, numVfs: 2, nicSelector: {pfNames: [pf0]}}]\nnetworks: [{name: x, uplinks: [up0]}]\n' >"$bad"
@@ -341,6 +379,7 @@ main() {
 	nothing
 	check 'a file that wants nothing: all is as it was at first' same_picture "$WORK/fresh" nothing
 	bad_files
+	bonds_of_others
 	own_route
 	faults
 	two_at_once

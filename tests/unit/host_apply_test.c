@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "core/log.h"
-#include "host_fake.h"
+#include "host_fake_expect.h"
 
 static const char full[] = "pools:\n"
 			   "- {resourceName: a, numVfs: 7, nicSelector: {pfNames: [pf0]}, deviceType: vfio-pci, vf: {trust: on, vlan: 5}}\n"
@@ -27,35 +27,6 @@ static const char other[] = "pools:\n"
 			    "- {name: br0, uplinks: [up0], mtu: 9000}\n"
 			    "- {name: team0}\n"
 			    "teams: [{name: br1, members: [up1, up2], mode: 802.3ad, lacpRate: fast, mtu: 4000}]\n";
-
-static void expect_apply(struct fake *fake, const char *yaml)
-{
-	struct td_err err;
-	if (fake_apply(fake, yaml, &err))
-		fail_msg("%s\nfile:\n%s", err.text, yaml);
-}
-
-/* The lines of one text that the other lacks. */
-static void print_missing(FILE *out, const char *text, const char *in, const char *what)
-{
-	for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
-		char one[256];
-		snprintf(one, sizeof(one), "%.*s\n", (int)strcspn(line, "\n"), line);
-		if (!strstr(in, one))
-			fprintf(out, "%s %s", what, one);
-	}
-}
-
-static void expect_dump(struct fake *fake, const char *expected, const char *what)
-{
-	td_auto_free char *dump = fake_dump(fake);
-	if (!strcmp(dump, expected))
-		return;
-	print_missing(stderr, dump, expected, "is      ");
-	print_missing(stderr, expected, dump, "expected");
-	fprintf(stderr, "%s\n", what);
-	fail();
-}
 
 static void what_is_applied_is_so(void **state)
 {
@@ -96,53 +67,72 @@ static void nothing_is_left_of_a_file_that_is_empty(void **state)
 	fake_fini(&fake);
 }
 
-static unsigned count_calls(const char *first, const char *second)
+/* What somebody made is there: VFs, with settings. */
+static void init_with_vfs(struct fake *fake)
 {
-	struct fake fake;
-	fake_init(&fake);
-	expect_apply(&fake, first);
-	unsigned before = fake.calls;
-	expect_apply(&fake, second);
-	unsigned calls = fake.calls - before;
-	fake_fini(&fake);
-	return calls;
+	fake_init(fake);
+	fake_num_vfs(fake, "pf1", "4");
+	td_host_state_set(&fake->state, TD_HOST_VF, "pf1/1", TD_HOST_ATTR_VLAN, "99");
 }
 
-/* A step fails, without effect or after it: all is as it was, and the next apply does it. */
+static void expect_record(const struct fake *fake, const char *expected, const char *what)
+{
+	if (strcmp(fake->saved, expected) != 0)
+		fail_msg("%s\nis: %s\nnot: %s", what, fake->saved, expected);
+}
+
+/* The n-th call has a fault on the way from one file to the other: host and record are as they were, and the next apply does it. */
+static void expect_undone(const char *first, const char *second, enum fake_fault fault, unsigned at)
+{
+	struct fake fake;
+	struct td_err err;
+	init_with_vfs(&fake);
+	expect_apply(&fake, first);
+	td_auto_free char *before = fake_dump(&fake), *record = strdup(fake.saved);
+	fake.fault = fault;
+	fake.fault_at = at + (fault == FAKE_SAVE_FAILS ? fake.saves : fault == FAKE_LOOK_FAILS ? fake.looks : fake.calls);
+	int r = fake_apply(&fake, second, &err);
+	bool undone = strstr(err.text, "; undone");
+	if (r && !undone && !strstr(err.text, "save: fault"))
+		fail_msg("%s", err.text);
+	if (r && undone) {
+		expect_dump(&fake, before, err.text);
+		expect_record(&fake, record, err.text);
+	}
+	/* A step that changed nothing was one too many; the last save is after all. */
+	assert_true(r || fault == FAKE_LIES);
+	fake.fault = FAKE_NONE;
+	expect_apply(&fake, second);
+	fake_fini(&fake);
+}
+
 static void a_step_that_fails_is_undone(void **state)
 {
-	static const enum fake_fault faults[] = {FAKE_FAILS, FAKE_FAILS_AFTER_ALL, FAKE_LIES};
-	unsigned calls = count_calls(full, other);
+	static const char hand[] = "pools: [{resourceName: a, numVfs: 4, nicSelector: {pfNames: [pf1]}, vf: {trust: on, vlan: 3}}]";
+	static const char *const files[][2] = {{full, other}, {hand, full}, {hand, other}};
 	(void)state;
-	assert_true(calls > 40);
-	for (unsigned f = 0; f < TD_COUNT(faults); f++)
-		for (unsigned at = 1; at <= calls; at += faults[f] == FAKE_LIES ? 7 : 1) {
-			struct fake fake;
-			struct td_err err;
-			fake_init(&fake);
-			expect_apply(&fake, full);
-			td_auto_free char *before = fake_dump(&fake);
-			fake.fault = faults[f];
-			fake.fault_at = fake.calls + at;
-			if (fake_apply(&fake, other, &err)) {
-				if (!strstr(err.text, "; undone"))
-					fail_msg("%s", err.text);
-				expect_dump(&fake, before, err.text);
-				if (!strstr(fake.saved, "\"journal\":[]"))
-					fail_msg("%s: %s", err.text, fake.saved);
-			} else {
-				assert_int_equal(faults[f], FAKE_LIES); /* a step that changed nothing was one too many */
-			}
-			fake.fault = FAKE_NONE;
-			expect_apply(&fake, other);
-			fake_fini(&fake);
+	for (unsigned i = 0; i < TD_COUNT(files); i++) {
+		const char *first = files[i][0], *second = files[i][1];
+		const struct counts counts = count_calls(init_with_vfs, first, second);
+		assert_true(counts.calls > 30);
+		for (unsigned at = 1; at <= counts.calls; at++) {
+			expect_undone(first, second, FAKE_FAILS, at);
+			expect_undone(first, second, FAKE_FAILS_AFTER_ALL, at);
+			if (at % 7 == 0)
+				expect_undone(first, second, FAKE_LIES, at);
 		}
+		for (unsigned at = 1; at <= counts.saves; at++)
+			expect_undone(first, second, FAKE_SAVE_FAILS, at);
+		for (unsigned at = 2; at <= counts.looks; at++) /* without the first nothing begins */
+			expect_undone(first, second, FAKE_LOOK_FAILS, at);
+	}
 }
 
 /* Death at each step, before and after its effect: the next apply finishes; or, when it fails too, all is as it was before the first. */
 static void death_at_each_step_is_mended(void **state)
 {
-	unsigned calls = count_calls(full, other);
+	static const enum fake_fault deaths[] = {FAKE_DIES_BEFORE, FAKE_DIES_WITHIN, FAKE_DIES_AFTER};
+	unsigned calls = count_calls(fake_init, full, other).calls;
 	struct fake whole;
 	(void)state;
 	fake_init(&whole);
@@ -152,22 +142,25 @@ static void death_at_each_step_is_mended(void **state)
 	td_auto_free char *after = fake_dump(&whole);
 	fake_fini(&whole);
 	for (unsigned at = 1; at <= calls; at += 2)
-		for (unsigned variant = 0; variant < 4; variant++) {
+		for (unsigned variant = 0; variant < 6; variant++) {
 			struct fake fake;
 			struct td_err err;
 			fake_init(&fake);
 			expect_apply(&fake, full);
-			fake.fault = variant & 1 ? FAKE_DIES_AFTER : FAKE_DIES_BEFORE;
+			td_auto_free char *record = strdup(fake.saved);
+			fake.fault = deaths[variant / 2];
 			fake.fault_at = fake.calls + at;
 			assert_int_not_equal(fake_apply(&fake, other, &err), 0);
 			assert_true(fake.dead);
 			fake.dead = false;
-			fake.fault = variant & 2 ? FAKE_FAILS : FAKE_NONE;
+			fake.fault = variant & 1 ? FAKE_FAILS : FAKE_NONE;
 			fake.fault_at = fake.calls + 1;
 			int r = fake_apply(&fake, other, &err);
 			/* Nothing may have been left to do, and then nothing fails. */
 			expect_dump(&fake, r ? before : after, r ? err.text : "finished");
-			assert_true(!r || variant & 2);
+			assert_true(!r || variant & 1);
+			if (r)
+				expect_record(&fake, record, err.text);
 			fake.fault = FAKE_NONE;
 			expect_apply(&fake, other);
 			expect_dump(&fake, after, "applied again");

@@ -19,12 +19,24 @@
 #define OWN_MTU	     TD_HOST_ATTR_NETDEV
 #define PRIMARY_NAME TD_HOST_ATTR_CARRIER
 
-enum fake_fault { FAKE_NONE, FAKE_FAILS, FAKE_FAILS_AFTER_ALL, FAKE_DIES_BEFORE, FAKE_DIES_AFTER, FAKE_LIES };
+/* Of the n-th call that changes something; DIES_WITHIN: a link that is made has no alias yet. */
+enum fake_fault {
+	FAKE_NONE,
+	FAKE_FAILS,
+	FAKE_FAILS_AFTER_ALL,
+	FAKE_DIES_BEFORE,
+	FAKE_DIES_WITHIN,
+	FAKE_DIES_AFTER,
+	FAKE_LIES,
+	/* Of the n-th that saves the record, or looks. */
+	FAKE_SAVE_FAILS,
+	FAKE_LOOK_FAILS,
+};
 
 struct fake {
 	struct td_host_state state;
 	char *saved; /* the record, as text */
-	unsigned calls, fault_at;
+	unsigned calls, saves, looks, fault_at;
 	enum fake_fault fault;
 	bool dead;
 	unsigned freed;
@@ -88,8 +100,12 @@ static inline void fake_follow(struct fake *fake, const char *name)
 static inline int fake_make(struct fake *fake, const char *name, const char *kind)
 {
 	char lower[32];
-	if (fake_link(fake, name))
+	if (fake_link(fake, name)) {
+		if (!td_host_state_ours(fake_link(fake, name)))
+			return -EEXIST;
+		fake_put(fake, name, TD_HOST_ATTR_MARK, TD_HOST_MARK);
 		return fake_is(fake, name, TD_HOST_ATTR_KIND, kind) ? 0 : -EEXIST;
+	}
 	fake_put(fake, name, TD_HOST_ATTR_KIND, kind);
 	fake_put(fake, name, TD_HOST_ATTR_MARK, TD_HOST_MARK);
 	fake_put(fake, name, TD_HOST_ATTR_MTU, "1500");
@@ -118,6 +134,8 @@ static inline int fake_make(struct fake *fake, const char *name, const char *kin
 static inline int fake_delete(struct fake *fake, const char *name)
 {
 	char lower[32];
+	if (fake_link(fake, name) && !td_host_state_ours(fake_link(fake, name)))
+		return -EPERM; /* another's */
 	if (fake_has_ports(fake, name))
 		return -EBUSY; /* the kernel would let them go: a plan must not leave that to it */
 	for (unsigned i = 0; i < fake->state.count; i++) {
@@ -139,6 +157,8 @@ static inline int fake_join(struct fake *fake, const char *name, const char *to)
 		return 0;
 	if (*now && *to)
 		return -EBUSY; /* never in one step */
+	if (*now && !td_host_state_ours(fake_link(fake, now)))
+		return -EPERM; /* another's */
 	if (from_bond)
 		fake_put(fake, name, TD_HOST_ATTR_MTU, fake_get(fake, name, OWN_MTU));
 	td_host_state_set(&fake->state, TD_HOST_LINK, name, TD_HOST_ATTR_ISOLATED, NULL);
@@ -295,8 +315,10 @@ static inline int fake_set(void *opaque, enum td_host_kind kind, const char *nam
 	if (now && fake->fault == FAKE_LIES)
 		return 0;
 	int r = fake_change(fake, kind, name, attr, to);
-	if (now && fake->fault == FAKE_DIES_AFTER)
+	if (now && (fake->fault == FAKE_DIES_AFTER || fake->fault == FAKE_DIES_WITHIN))
 		fake->dead = true;
+	if (now && fake->fault == FAKE_DIES_WITHIN && attr == TD_HOST_ATTR_KIND && *to)
+		fake_put(fake, name, TD_HOST_ATTR_MARK, TD_HOST_MARK " making");
 	if (now && (fake->dead || fake->fault == FAKE_FAILS_AFTER_ALL))
 		return td_err_set(err, EIO, TD_REASON_SYSTEM, "%s: %s: late fault", name, td_host_state_attr_name(attr));
 	return r ? td_err_sys(err, -r, TD_REASON_NETLINK, "%s: %s %s", name, td_host_state_attr_name(attr), to) : 0;
@@ -305,7 +327,9 @@ static inline int fake_set(void *opaque, enum td_host_kind kind, const char *nam
 static inline int fake_observe(void *opaque, struct td_host_state *ret_is, struct td_err *err)
 {
 	struct fake *fake = opaque;
-	(void)err;
+	*ret_is = (struct td_host_state){0};
+	if (++fake->looks == fake->fault_at && fake->fault == FAKE_LOOK_FAILS)
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, "look: fault");
 	td_host_state_copy(&fake->state, ret_is);
 	for (unsigned i = 0; i < ret_is->count; i++) {
 		struct td_host_object *link = &ret_is->object[i];
@@ -322,8 +346,8 @@ static inline int fake_observe(void *opaque, struct td_host_state *ret_is, struc
 static inline int fake_save(void *opaque, const struct td_host_record *record, struct td_err *err)
 {
 	struct fake *fake = opaque;
-	if (fake->dead)
-		return td_err_set(err, EIO, TD_REASON_SYSTEM, "dead");
+	if (fake->dead || (++fake->saves == fake->fault_at && fake->fault == FAKE_SAVE_FAILS))
+		return td_err_set(err, EIO, TD_REASON_SYSTEM, fake->dead ? "dead" : "save: fault");
 	free(fake->saved);
 	fake->saved = td_host_record_print(record);
 	fake->lost += fake->kept && !strstr(fake->saved, fake->kept);

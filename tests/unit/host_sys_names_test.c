@@ -67,12 +67,24 @@ static void test_mac(void **state)
 	assert_memory_equal(back, mac, 6);
 }
 
+static void only_our_mark_is_ours(void **state)
+{
+	(void)state;
+	assert_true(td_names_is_mark("tandem"));
+	assert_true(td_names_is_mark("tandem isolated"));
+	assert_false(td_names_is_mark(""));
+	assert_false(td_names_is_mark("tande"));
+	assert_false(td_names_is_mark("tandem-like"));
+	assert_false(td_names_is_mark("my tandem"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bdf),
 		cmocka_unit_test(test_interface),
 		cmocka_unit_test(test_mac),
+		cmocka_unit_test(only_our_mark_is_ours),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
