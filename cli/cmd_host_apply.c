@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cmd_host_apply.c - tandem host plan, apply and status: three ways to look at one list of steps (host/provision/host_apply.h). */
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "cli/host_load.h"
 #include "cli/host_print.h"
 #include "core/json.h"
+#include "host/provision/host_able.h"
 #include "host/provision/host_allow.h"
 
 #define EXIT_DIFFERS 2 /* as terraform plan -detailed-exitcode has it; so no error may be 2 here */
@@ -30,21 +30,6 @@ static int host_begin(struct td_host_load *load, const struct td_cmd_options *op
 }
 
 /* ---- plan */
-
-/* VFs for vfio-pci need an IOMMU, and that is switched on at boot. */
-static bool needs_reboot(const struct td_host_config *config)
-{
-	bool vfio = false, groups = false;
-
-	for (unsigned i = 0; i < config->pool_count; i++)
-		vfio = vfio || config->pool[i].device_type == TD_HOST_VFIO_PCI;
-	DIR *dir = vfio ? opendir("/sys/kernel/iommu_groups") : NULL;
-	for (struct dirent *entry; dir && (entry = readdir(dir));)
-		groups = groups || entry->d_name[0] != '.';
-	if (dir)
-		closedir(dir);
-	return vfio && !groups;
-}
 
 static unsigned total_ms(const struct td_host_plan *plan)
 {
@@ -65,8 +50,8 @@ static void cmd_host_apply_print_plan_json(const struct td_host_look *look, bool
 	json_t *refusal = refused->code
 				  ? json_pack("{s:s, s:o}", "reason", td_reason_name(refused->reason), "text", td_json_text(refused->text))
 				  : json_null();
-	json_t *answer = json_pack("{s:o, s:i, s:b, s:o, s:b}", "changes", steps, "estimate_ms", (int)total_ms(&look->plan), "reboot",
-		(int)reboot, "refused", refusal, "unfinished", (int)unfinished);
+	json_t *answer = json_pack("{s:o, s:i, s:b, s:o, s:b, s:o}", "changes", steps, "estimate_ms", (int)total_ms(&look->plan), "reboot",
+		(int)reboot, "refused", refusal, "unfinished", (int)unfinished, "strays", td_host_print_strays_json(look));
 	td_client_print_json(answer);
 	json_decref(answer);
 }
@@ -98,10 +83,13 @@ int td_cmd_host_plan(const struct td_cmd_options *options, struct td_err *err)
 
 	if (rc)
 		return rc;
-	bool reboot = needs_reboot(&load.config), unfinished = load.record.journal.count > 0;
+	/* VFs for vfio-pci need an IOMMU, and that is switched on at boot. */
+	bool reboot = td_host_able_lacks_iommu(&look.is, &look.want), unfinished = load.record.journal.count > 0;
 	td_host_kernel_probe_groups(&look);
 	(void)td_host_allow(&look.is, &look.want, &look.plan, false, false, &refused);
 	(options->json ? cmd_host_apply_print_plan_json : cmd_host_apply_print_plan)(&look, reboot, &refused, unfinished);
+	if (!options->json)
+		td_host_print_strays(&look, load.run_dir);
 	rc = td_host_diff_count(&look.plan) || unfinished ? EXIT_DIFFERS : 0;
 	td_host_look_fini(&look);
 	td_host_load_fini(&load);
@@ -158,8 +146,9 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 	json_t *sick = sick_paths();
 	if (options->json) {
 		json_t *objects = td_host_print_status_json(&look, &off);
-		json_t *answer = json_pack("{s:b, s:b, s:o, s:O}", "in_sync", (int)(off == 0), "unfinished",
-			(int)(load.record.journal.count > 0), "objects", objects, "paths", sick);
+		json_t *answer = json_pack("{s:b, s:b, s:o, s:o, s:O}", "in_sync", (int)(off == 0), "unfinished",
+			(int)(load.record.journal.count > 0), "objects", objects, "strays", td_host_print_strays_json(&look), "paths",
+			sick);
 
 		td_client_print_json(answer);
 		json_decref(answer);
@@ -171,6 +160,7 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 			printf("%u of the above differ from %s: tandem host plan says what apply would do.\n", off, load.engine.file_name);
 		else
 			printf("In sync with %s.\n", load.engine.file_name);
+		td_host_print_strays(&look, load.run_dir);
 		print_sick(sick);
 	}
 	bool well = json_array_size(sick) == 0;
@@ -187,6 +177,7 @@ struct progress {
 	json_t *steps;	/* those that were done; NULL: lines of text */
 	json_t *undone; /* last first */
 	json_t *failed; /* or NULL */
+	json_t *strays;
 };
 
 static void show_text(enum td_host_progress what, const struct td_host_step *step, unsigned index, unsigned count, uint64_t duration_ns)
@@ -232,7 +223,8 @@ static void cmd_host_apply_show(
 	json_array_append_new(what == TD_HOST_STEP_DONE ? progress->steps : progress->undone, item);
 }
 
-static int cmd_host_apply_apply(struct td_host_load *load, unsigned wait_s, unsigned *ret_changes, struct td_err *err)
+static int cmd_host_apply_apply(
+	struct td_host_load *load, unsigned wait_s, struct progress *progress, unsigned *ret_changes, struct td_err *err)
 {
 	struct td_host_look look;
 	td_auto_close int lock = -1;
@@ -250,6 +242,10 @@ static int cmd_host_apply_apply(struct td_host_load *load, unsigned wait_s, unsi
 	if (rc)
 		return rc;
 	td_host_kernel_probe_groups(&look);
+	if (progress->steps)
+		progress->strays = td_host_print_strays_json(&look);
+	else
+		td_host_print_strays(&look, load->run_dir);
 	*ret_changes = td_host_diff_count(&look.plan);
 	rc = td_host_apply(&load->engine, &look, err);
 	td_host_kernel_guard(&load->kernel, &look);
@@ -262,7 +258,8 @@ static void cmd_host_apply_print_applied(const struct progress *progress, unsign
 	double ms = (double)(td_now_ns() - start_ns) / 1e6;
 
 	if (progress->steps) {
-		json_t *answer = json_pack("{s:O, s:i, s:f}", "changes", progress->steps, "changed", (int)changes, "duration_ms", ms);
+		json_t *answer = json_pack("{s:O, s:i, s:f, s:O}", "changes", progress->steps, "changed", (int)changes, "duration_ms", ms,
+			"strays", progress->strays);
 
 		td_client_print_json(answer);
 		json_decref(answer);
@@ -276,7 +273,8 @@ static void cmd_host_apply_print_applied(const struct progress *progress, unsign
 /* What was done, and undone, as the detail of a failure. */
 static json_t *progress_detail(const struct progress *progress)
 {
-	return json_pack("{s:O, s:O?, s:O}", "changes", progress->steps, "failed", progress->failed, "undone", progress->undone);
+	return json_pack("{s:O, s:O?, s:O, s:O?}", "changes", progress->steps, "failed", progress->failed, "undone", progress->undone,
+		"strays", progress->strays);
 }
 
 static int parse_wait(const char *text, unsigned *ret_wait_s, struct td_err *err)
@@ -312,7 +310,7 @@ int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
 	load.engine.disconnect = options->disconnect;
 	load.engine.progress = cmd_host_apply_show;
 	load.engine.progress_opaque = &progress;
-	rc = cmd_host_apply_apply(&load, wait_s, &changes, err);
+	rc = cmd_host_apply_apply(&load, wait_s, &progress, &changes, err);
 	td_host_load_fini(&load);
 	if (!rc)
 		cmd_host_apply_print_applied(&progress, changes, start_ns);
@@ -321,5 +319,6 @@ int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err)
 	json_decref(progress.steps);
 	json_decref(progress.undone);
 	json_decref(progress.failed);
+	json_decref(progress.strays);
 	return rc;
 }

@@ -241,3 +241,37 @@ json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret
 	td_pci_names_close(names);
 	return objects;
 }
+
+/* ---- strays */
+
+/* The next link, from *index on, that carries our mark and that the record does not know; NULL: no more. */
+static const struct td_host_object *next_stray(const struct td_host_look *look, unsigned *index)
+{
+	while (*index < look->is.count) {
+		const struct td_host_object *link = &look->is.object[(*index)++];
+		if (link->value[TD_HOST_ATTR_STRAY])
+			return link;
+	}
+	return NULL;
+}
+
+void td_host_print_strays(const struct td_host_look *look, const char *run_dir)
+{
+	unsigned index = 0;
+
+	for (const struct td_host_object *link; (link = next_stray(look, &index));)
+		printf("%s: looks like tandem's by its alias, but %s/host-state.json does not know it: %s\n", link->name, run_dir,
+			td_host_state_ours(link) ? "apply takes it over, as the file has it."
+						 : "it is left alone. If it shall go: ip link del it.");
+}
+
+json_t *td_host_print_strays_json(const struct td_host_look *look)
+{
+	json_t *strays = json_array();
+	unsigned index = 0;
+
+	for (const struct td_host_object *link; (link = next_stray(look, &index));)
+		json_array_append_new(
+			strays, json_pack("{s:o, s:b}", "name", td_json_text(link->name), "taken", (int)td_host_state_ours(link)));
+	return strays;
+}

@@ -16,4 +16,9 @@ json_t *td_host_print_step_json(const struct td_host_step *step);
 /* [{kind, name, in_sync, differences: [{attribute, is, should}], note, model}]; *ret_off: how many are not in sync. */
 json_t *td_host_print_status_json(const struct td_host_look *look, unsigned *ret_off);
 
+/* Links that look like tandem's and that its record does not know: what becomes of each. */
+void td_host_print_strays(const struct td_host_look *look, const char *run_dir);
+/* [{"name": "br9", "taken": false}, ...]; taken: the file has it. */
+json_t *td_host_print_strays_json(const struct td_host_look *look);
+
 #endif

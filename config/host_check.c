@@ -118,6 +118,20 @@ static const char *team_of(const struct td_host_config *config, const char *nic)
 	return NULL;
 }
 
+/* A link that is to be made. What has other characters is left out where links are looked at (host/provision/host_observe.c). */
+static int host_check_check_made(const struct item *item, const void *member, const char *name)
+{
+	static const char *const kept[] = {"all", "default", "bonding_masters"};
+
+	for (unsigned i = 0; i < TD_COUNT(kept); i++)
+		if (host_check_same(kept[i], name))
+			return host_check_fail(item, member, "name", "the kernel keeps this name for itself: give another");
+	for (const char *c = name; *c; c++)
+		if (*c <= 0x20 || *c >= 0x7f)
+			return host_check_fail(item, member, "name", "has characters beyond ASCII: give a name without");
+	return 0;
+}
+
 /* An uplink is a NIC or a team, and carries each VLAN (or none) for one network. */
 static int host_check_check_uplink(const struct item *item, const struct td_host_network_config *network, char *const *uplink_at)
 {
@@ -167,7 +181,9 @@ static int host_check_check_network(const struct check *check, unsigned index)
 	if (network->vlan_count && !network->vlan_filtering)
 		return host_check_fail(&item, &network->vlans[0], "vlans",
 			"the bridge does not tell VLANs apart: give vlanFiltering: on, or leave vlans out");
-	int rc = host_check_check_twice(&item, "uplinks", network->uplinks, network->uplink_count);
+	int rc = host_check_check_made(&item, &network->name, network->name);
+	if (!rc)
+		rc = host_check_check_twice(&item, "uplinks", network->uplinks, network->uplink_count);
 	for (unsigned i = 0; !rc && i < network->uplink_count; i++)
 		rc = host_check_check_uplink(&item, network, &network->uplinks[i]);
 	return rc;
@@ -201,7 +217,8 @@ static int host_check_check_team(const struct check *check, unsigned index)
 		return host_check_fail(&item, &team->primary, "primary", "%s is no member: give one of the members", team->primary);
 	if (team->lacp_fast && team->mode != TD_HOST_LACP)
 		return host_check_fail(&item, &team->lacp_fast, "lacpRate", "belongs to mode 802.3ad: leave it out");
-	return host_check_check_twice(&item, "members", team->members, team->member_count);
+	int rc = host_check_check_made(&item, &team->name, team->name);
+	return rc ? rc : host_check_check_twice(&item, "members", team->members, team->member_count);
 }
 
 static int host_check_check_hugepages(const struct check *check, unsigned index)

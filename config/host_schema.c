@@ -297,7 +297,7 @@ static const struct td_schema_key host_keys[] = {
 		.allowed = "a kernel module's name",
 		.items_max = TD_HOST_MODULES_MAX,
 		.count_offset = offsetof(struct td_host_config, module_count),
-		.help = "Kernel modules that must be loaded. They are never unloaded"},
+		.help = "Kernel modules that must be loaded. They are never unloaded; bonding comes without a bond0 of its own"},
 	{.name = NULL},
 };
 

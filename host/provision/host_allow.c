@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/provision/host_able.h"
+
 #define DEPTH_MAX 8 /* of links above links */
 
 struct names {
@@ -171,13 +173,13 @@ static int allow_route(
 int td_host_allow(const struct td_host_state *is, const struct td_host_state *want, const struct td_host_plan *plan, bool force,
 	bool disconnect, struct td_err *err)
 {
-	for (unsigned i = 0; i < plan->count; i++) {
+	int r = td_host_able(is, want, plan, err);
+	for (unsigned i = 0; !r && i < plan->count; i++) {
 		const struct td_host_step *step = &plan->step[i];
-		int r = step->kind != TD_HOST_LINK || force ? 0 : allow_holders(is, want, step, err);
+		if (step->kind == TD_HOST_LINK && !force)
+			r = allow_holders(is, want, step, err);
 		if (!r && step->kind == TD_HOST_LINK && !disconnect)
 			r = allow_route(is, want, step, err);
-		if (r)
-			return r;
 	}
-	return 0;
+	return r;
 }

@@ -250,8 +250,8 @@ static int fail_and_undo(struct run *run, struct td_err *err)
 	if (*left)
 		return td_err_set(err, -err->code, TD_REASON_CLEANUP, "%.280s; undone but for: %s", text, left);
 	if (r)
-		return td_err_set(err, -err->code, TD_REASON_CLEANUP, "%.240s; undone, but the record still has it: %.200s", text,
-			unsaved.text);
+		return td_err_set(
+			err, -err->code, TD_REASON_CLEANUP, "%.240s; undone, but the record still has it: %.200s", text, unsaved.text);
 	return td_err_set(err, -err->code, err->reason, "%.440s; undone", text);
 }
 

@@ -12,6 +12,7 @@
  */
 enum rank {
 	RANK_MODULE,
+	RANK_SHRINK_PAGES,
 	RANK_HUGEPAGES,
 	RANK_KEEP_LATE,			   /* keepsakes that come back when the ports are back: a bond's primary; */
 	RANK_KEEP_UP,			   /* links up: bridges, VLAN links, bonds: 4 ranks; */
@@ -395,6 +396,14 @@ static void diff_plainly(const struct diff *diff, const struct td_host_object *w
 		emit(diff, want->kind, want->name, attr, from, to, rank);
 }
 
+/* What goes makes room for what comes. */
+static bool fewer_pages(const struct diff *diff, const struct td_host_object *want)
+{
+	const char *is = td_host_state_get(diff->is, TD_HOST_HUGEPAGES, want->name, TD_HOST_ATTR_PAGES);
+	const char *then = want->value[TD_HOST_ATTR_PAGES];
+	return is && then && strtoull(then, NULL, 10) < strtoull(is, NULL, 10);
+}
+
 static int compare_steps(const void *a, const void *b)
 {
 	const struct td_host_step *left = a, *right = b;
@@ -414,7 +423,7 @@ int td_host_diff(const struct td_host_state *is, const struct td_host_state *wan
 			diff_plainly(&diff, object, TD_HOST_ATTR_LOADED, RANK_MODULE);
 			break;
 		case TD_HOST_HUGEPAGES:
-			diff_plainly(&diff, object, TD_HOST_ATTR_PAGES, RANK_HUGEPAGES);
+			diff_plainly(&diff, object, TD_HOST_ATTR_PAGES, fewer_pages(&diff, object) ? RANK_SHRINK_PAGES : RANK_HUGEPAGES);
 			break;
 		case TD_HOST_LINK:
 			diff_link(&diff, object);

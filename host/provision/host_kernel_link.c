@@ -190,7 +190,7 @@ static int set_master(struct td_host_kernel *kernel, const char *name, const cha
 /* The kernel would load it by itself, and it makes a bond0 that nobody asked for then. */
 static int load_bonding(struct td_err *err)
 {
-	return td_host_kmod_loaded("bonding") ? 0 : td_host_kmod_load("bonding", err);
+	return td_host_kmod_look("bonding") == TD_HOST_KMOD_LOADED ? 0 : td_host_kmod_load("bonding", err);
 }
 
 static int make(struct td_host_kernel *kernel, const char *name, const char *kind, struct td_err *err)

@@ -4,6 +4,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libkmod.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@
 	X(kmod_module_new_from_lookup)     \
 	X(kmod_module_get_module)          \
 	X(kmod_module_get_initstate)       \
+	X(kmod_module_get_path)            \
 	X(kmod_module_probe_insert_module) \
 	X(kmod_module_unref)               \
 	X(kmod_module_unref_list)          \
@@ -62,28 +64,51 @@ static struct kmod_list *look_up(struct kmod *kmod, const char *name)
 	return kmod->calls.kmod_module_new_from_lookup(kmod->ctx, name, &list) < 0 ? NULL : list;
 }
 
-bool td_host_kmod_loaded(const char *name)
+static bool is_in_sysfs(const char *name)
 {
 	char path[96];
-	struct kmod kmod;
-	int state = -1;
 	snprintf(path, sizeof(path), "/sys/module/%s", name);
 	for (char *c = path + strlen("/sys/module/"); *c; c++)
 		*c = *c == '-' ? '_' : *c;
-	if (!access(path, F_OK))
-		return true;
+	return !access(path, F_OK);
+}
+
+static bool is_disabled(void)
+{
+	char text[4] = "";
+	td_auto_close int fd = open("/proc/sys/kernel/modules_disabled", O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, text, sizeof(text) - 1) > 0 && *text == '1';
+}
+
+static enum td_host_kmod_state state_of(struct kmod *kmod, struct kmod_module *module)
+{
+	int state = kmod->calls.kmod_module_get_initstate(module);
+	const char *path = kmod->calls.kmod_module_get_path(module);
+	if (state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE)
+		return TD_HOST_KMOD_LOADED;
+	if (path && access(path, F_OK)) /* modules.dep still names it */
+		return TD_HOST_KMOD_NONE;
+	return is_disabled() ? TD_HOST_KMOD_DISABLED : TD_HOST_KMOD_KNOWN;
+}
+
+enum td_host_kmod_state td_host_kmod_look(const char *name)
+{
+	struct kmod kmod;
+	enum td_host_kmod_state state = TD_HOST_KMOD_NONE;
+	if (is_in_sysfs(name))
+		return TD_HOST_KMOD_LOADED;
 	/* Built-in ones without parameters are not in /sys. */
 	if (open_kmod(&kmod, NULL))
-		return false;
+		return TD_HOST_KMOD_UNSURE;
 	struct kmod_list *list = look_up(&kmod, name);
 	if (list) {
 		struct kmod_module *module = kmod.calls.kmod_module_get_module(list);
-		state = kmod.calls.kmod_module_get_initstate(module);
+		state = state_of(&kmod, module);
 		kmod.calls.kmod_module_unref(module);
 		kmod.calls.kmod_module_unref_list(list);
 	}
 	close_kmod(&kmod);
-	return state == KMOD_MODULE_BUILTIN || state == KMOD_MODULE_LIVE;
+	return state;
 }
 
 /* By default it makes a bond0 as it is loaded, which is nobody's; bonds are made by netlink. */
@@ -103,9 +128,8 @@ int td_host_kmod_load(const char *name, struct td_err *err)
 		r = td_err_set(err, ENOENT, TD_REASON_MODULE, "module %s: this kernel has none of this name", name);
 	for (struct kmod_list *item = list; item && !r; item = kmod.calls.kmod_list_next(list, item)) {
 		struct kmod_module *module = kmod.calls.kmod_module_get_module(item);
-		int problem =
-			kmod.calls.kmod_module_probe_insert_module(
-				module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, options_of(name), NULL, NULL, NULL);
+		int problem = kmod.calls.kmod_module_probe_insert_module(
+			module, KMOD_PROBE_APPLY_BLACKLIST_ALIAS_ONLY, options_of(name), NULL, NULL, NULL);
 		if (problem < 0 && problem != -EEXIST)
 			r = td_err_sys(err, -problem, TD_REASON_MODULE, "module %s: load", name);
 		kmod.calls.kmod_module_unref(module);

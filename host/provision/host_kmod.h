@@ -9,8 +9,15 @@
 #include "core/base.h"
 #include "core/err.h"
 
-/* Loaded, or built into the kernel. */
-bool td_host_kmod_loaded(const char *name);
+enum td_host_kmod_state {
+	TD_HOST_KMOD_LOADED,   /* or built into the kernel */
+	TD_HOST_KMOD_KNOWN,    /* this kernel has it */
+	TD_HOST_KMOD_NONE,     /* it has none of this name, or the file is missing */
+	TD_HOST_KMOD_DISABLED, /* it has it, and loads none any more (kernel.modules_disabled) */
+	TD_HOST_KMOD_UNSURE    /* libkmod is missing */
+};
+
+enum td_host_kmod_state td_host_kmod_look(const char *name);
 /*
  * Loads a module with what it needs, by its name or by a device's modalias ("pci:v00008086d..."), as modprobe does; bonding without the
  * bonds that it makes by itself. TD_REASON_MODULE.

@@ -11,6 +11,7 @@
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <stdlib.h>
@@ -84,6 +85,12 @@ static void put_switch(const struct td_host_seen *seen, const char *link, enum t
 		put(seen, link, attr, nla_get_u8(value) ? "yes" : "no");
 }
 
+static void put_number(const struct td_host_seen *seen, const char *link, enum td_host_attr attr, const uint32_t *number)
+{
+	if (number)
+		td_host_state_setf(seen->is, TD_HOST_LINK, link, attr, "%u", *number);
+}
+
 static void read_bond(struct td_host_seen *seen, struct td_host_seen_link *link, struct nlattr *data)
 {
 	struct nlattr *attr[IFLA_BOND_MAX + 1];
@@ -94,8 +101,7 @@ static void read_bond(struct td_host_seen *seen, struct td_host_seen_link *link,
 	put_word(seen, link->name, TD_HOST_ATTR_HASH, attr[IFLA_BOND_XMIT_HASH_POLICY], td_host_words_hash, TD_COUNT(td_host_words_hash));
 	put_word(seen, link->name, TD_HOST_ATTR_LACP_RATE, attr[IFLA_BOND_AD_LACP_RATE], td_host_words_lacp_rate,
 		TD_COUNT(td_host_words_lacp_rate));
-	if (miimon)
-		td_host_state_setf(seen->is, TD_HOST_LINK, link->name, TD_HOST_ATTR_MIIMON, "%u", *miimon);
+	put_number(seen, link->name, TD_HOST_ATTR_MIIMON, miimon);
 	link->primary = primary ? (int)*primary : 0;
 	put(seen, link->name, TD_HOST_ATTR_PRIMARY, "");
 }
@@ -182,6 +188,27 @@ static void read_vf(unsigned index, struct nlattr **field, void *opaque)
 		put_vf_number(seen, name, TD_HOST_ATTR_MIN_TX_RATE, rate->min_tx_rate);
 }
 
+/* Names that are no interface's name, being too long, take none from anybody. */
+static void read_alt_names(const struct td_host_seen *seen, const char *link, struct nlattr *list)
+{
+	char names[256] = "", name[IF_NAMESIZE];
+	struct nlattr *item;
+	int left;
+	if (!list)
+		return;
+	nla_for_each_nested(item, list, left)
+	{
+		size_t used = strlen(names);
+		if (nla_type(item) != IFLA_ALT_IFNAME || nla_len(item) > IF_NAMESIZE || used + IF_NAMESIZE >= sizeof(names))
+			continue;
+		nla_strlcpy(name, item, sizeof(name));
+		if (name_ok(name))
+			snprintf(names + used, sizeof(names) - used, "%s%s", used ? " " : "", name);
+	}
+	if (*names)
+		put(seen, link, TD_HOST_ATTR_ALT_NAMES, names);
+}
+
 void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 {
 	struct td_host_seen *seen = opaque;
@@ -209,8 +236,11 @@ void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 					  : ""); /* another's own text is no matter of ours */
 	put(seen, name, TD_HOST_ATTR_UP, message->ifi_flags & IFF_UP ? "yes" : "no");
 	put(seen, name, TD_HOST_ATTR_MASTER, "");
-	if (mtu)
-		td_host_state_setf(seen->is, TD_HOST_LINK, name, TD_HOST_ATTR_MTU, "%u", *mtu);
+	put_number(seen, name, TD_HOST_ATTR_MTU, mtu);
+	put_number(seen, name, TD_HOST_ATTR_MIN_MTU, FIELD(attr, IFLA_MIN_MTU, uint32_t));
+	put_number(seen, name, TD_HOST_ATTR_MAX_MTU, FIELD(attr, IFLA_MAX_MTU, uint32_t));
+	put(seen, name, TD_HOST_ATTR_ETHERNET, message->ifi_type == ARPHRD_ETHER ? "yes" : "no");
+	read_alt_names(seen, name, attr[IFLA_PROP_LIST]);
 	if (carrier)
 		put(seen, name, TD_HOST_ATTR_CARRIER, *carrier ? "yes" : "no");
 	read_info(seen, link, attr[IFLA_LINKINFO]);
@@ -252,8 +282,21 @@ void td_host_observe_bridge_port(struct nlmsghdr *header, void *opaque)
 	put(seen, link->name, TD_HOST_ATTR_VLANS, text);
 }
 
+/* Links that take all that comes in by the one below them: it can be in no bridge or bond. */
+static bool is_stacked(const char *kind, const char **ret_kind)
+{
+	static const char *const kinds[] = {"macvlan", "macvtap", "ipvlan", "ipvtap"};
+	for (unsigned i = 0; kind && i < TD_COUNT(kinds); i++)
+		if (!strcmp(kind, kinds[i])) {
+			*ret_kind = kinds[i];
+			return true;
+		}
+	return false;
+}
+
 void td_host_observe_resolve(struct td_host_seen *seen)
 {
+	const char *kind;
 	for (unsigned i = 0; i < seen->count; i++) {
 		const struct td_host_seen_link *link = &seen->link[i], *master = find_index(seen, link->master),
 					       *lower = find_index(seen, link->lower), *primary = find_index(seen, link->primary);
@@ -263,6 +306,8 @@ void td_host_observe_resolve(struct td_host_seen *seen)
 			put(seen, link->name, TD_HOST_ATTR_PRIMARY, primary->name);
 		if (lower && link->vlan)
 			td_host_state_setf(seen->is, TD_HOST_LINK, link->name, TD_HOST_ATTR_KIND, "vlan %s %u", lower->name, link->vlan);
+		else if (lower && is_stacked(td_host_state_get(seen->is, TD_HOST_LINK, link->name, TD_HOST_ATTR_KIND), &kind))
+			td_host_state_setf(seen->is, TD_HOST_LINK, link->name, TD_HOST_ATTR_KIND, "%s %s", kind, lower->name);
 	}
 }
 

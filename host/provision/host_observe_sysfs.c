@@ -11,6 +11,9 @@
 #include "host/sriov/sriov.h"
 #include "host/sys/sysfs.h"
 
+/* What links and drivers of a plan need (host_able.c). */
+static const char *const own_modules[] = {"bonding", "bridge", "8021q", "vfio-pci"};
+
 static void put_device_text(struct td_host_state *is, const char *link, const char *file, enum td_host_attr attr)
 {
 	char text[32];
@@ -46,6 +49,8 @@ static void put_pf(struct td_host_state *is, const char *link)
 		!td_sysfs_exists(TD_SYSFS, "/class/net/%s/device/sriov_totalvfs", link))
 		return;
 	td_host_state_set(is, TD_HOST_LINK, link, TD_HOST_ATTR_BDF, bdf);
+	td_host_state_set(is, TD_HOST_LINK, link, TD_HOST_ATTR_IOMMU,
+		td_sysfs_exists(TD_SYSFS, "/class/net/%s/device/iommu_group", link) ? "yes" : "no");
 	put_device_text(is, link, "sriov_totalvfs", TD_HOST_ATTR_TOTAL_VFS);
 	put_device_text(is, link, "sriov_numvfs", TD_HOST_ATTR_NUM_VFS);
 	put_device_text(is, link, "vendor", TD_HOST_ATTR_VENDOR);
@@ -53,11 +58,41 @@ static void put_pf(struct td_host_state *is, const char *link)
 	put_vfs(is, link);
 }
 
+/* What the kernel thinks can be had without swapping; 0: not known. */
+static unsigned long long available_mib(void)
+{
+	unsigned long long kib = 0;
+	char line[128];
+	FILE *file = fopen("/proc/meminfo", "re");
+	while (file && !kib && fgets(line, sizeof(line), file))
+		(void)sscanf(line, "MemAvailable: %llu", &kib);
+	if (file)
+		fclose(file);
+	return kib / 1024;
+}
+
 static void put_pages(struct td_host_state *is, const char *size, const char *directory)
 {
 	char text[32];
-	if (!td_sysfs_read(TD_SYSFS, text, sizeof(text), "/kernel/mm/hugepages/%s/nr_hugepages", directory))
-		td_host_state_set(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_PAGES, text);
+	if (td_sysfs_read(TD_SYSFS, text, sizeof(text), "/kernel/mm/hugepages/%s/nr_hugepages", directory))
+		return;
+	td_host_state_set(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_PAGES, text);
+	if (!td_sysfs_read(TD_SYSFS, text, sizeof(text), "/kernel/mm/hugepages/%s/free_hugepages", directory))
+		td_host_state_set(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_FREE, text);
+	unsigned long long available = available_mib();
+	if (available)
+		td_host_state_setf(is, TD_HOST_HUGEPAGES, size, TD_HOST_ATTR_AVAILABLE, "%llu", available);
+}
+
+static void put_module(struct td_host_state *is, const char *name)
+{
+	static const char *const known[] = {[TD_HOST_KMOD_KNOWN] = "yes",
+		[TD_HOST_KMOD_NONE] = "no",
+		[TD_HOST_KMOD_DISABLED] = "disabled",
+		[TD_HOST_KMOD_UNSURE] = NULL};
+	enum td_host_kmod_state state = td_host_kmod_look(name);
+	td_host_state_set(is, TD_HOST_MODULE, name, TD_HOST_ATTR_LOADED, state == TD_HOST_KMOD_LOADED ? "yes" : "no");
+	td_host_state_set(is, TD_HOST_MODULE, name, TD_HOST_ATTR_KNOWN, known[state]);
 }
 
 int td_host_observe_sysfs(const struct td_host_observe *observe, struct td_host_state *is, struct td_err *err)
@@ -73,9 +108,10 @@ int td_host_observe_sysfs(const struct td_host_observe *observe, struct td_host_
 	}
 	put_pages(is, "2M", "hugepages-2048kB");
 	put_pages(is, "1G", "hugepages-1048576kB");
+	for (unsigned i = 0; i < TD_COUNT(own_modules); i++)
+		put_module(is, own_modules[i]);
 	for (unsigned i = 0; i < observe->module_count; i++)
-		td_host_state_set(is, TD_HOST_MODULE, observe->modules[i], TD_HOST_ATTR_LOADED,
-			td_host_kmod_loaded(observe->modules[i]) ? "yes" : "no");
+		put_module(is, observe->modules[i]);
 	td_host_hold(observe->run_dir, is);
 	return 0;
 }

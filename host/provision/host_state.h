@@ -20,42 +20,50 @@ enum td_host_kind {
 };
 
 /* X(symbol, "name"). Names stand in output and in the journal. Values are decimal numbers, yes/no, and words of host.yaml. */
-#define TD_HOST_ATTRS(X)                                                                              \
-	X(LOADED, "loaded") /* module */                                                              \
-	X(PAGES, "count")   /* huge pages */                                                          \
-	X(KIND, "kind")	    /* link: nic, bridge, bond, "vlan UPLINK ID", other; "": not there */     \
-	X(MARK, "mark")	    /* link: "tandem" or "tandem isolated" (its ifalias) says it is ours; */  \
-			    /* "tandem making": its group says so, it has no ifalias yet */           \
-	X(NUM_VFS, "numVfs")                                                                          \
-	X(MTU, "mtu")                                                                                 \
-	X(UP, "up")                                                                                   \
-	X(MASTER, "master") /* "": none */                                                            \
-	X(MODE, "mode")	    /* bond, as are the next four */                                          \
-	X(MIIMON, "miimon")                                                                           \
-	X(LACP_RATE, "lacpRate")                                                                      \
-	X(HASH, "xmitHashPolicy")                                                                     \
-	X(PRIMARY, "primary")                                                                         \
-	X(VLAN_FILTERING, "vlanFiltering") /* bridge */                                               \
-	X(MCAST_SNOOPING, "mcastSnooping")                                                            \
-	X(ISOLATED, "isolated") /* a bridge's port */                                                 \
-	X(VLANS, "vlans")	/* a bridge's port: tagged ones, "10,20-29" */                        \
-	X(TRUST, "trust")	/* VF, as is all that follows */                                      \
-	X(SPOOFCHK, "spoofchk")                                                                       \
-	X(VLAN, "vlan")                                                                               \
-	X(LINK_STATE, "linkState")                                                                    \
-	X(MAX_TX_RATE, "maxTxRate")                                                                   \
-	X(MIN_TX_RATE, "minTxRate")                                                                   \
-	X(DRIVER, "driver") /* vfio-pci, netdevice (any other), none */                               \
-	/* Facts: never wanted. */                                                                    \
-	X(BDF, "bdf")                                                                                 \
-	X(TOTAL_VFS, "totalVfs")                                                                      \
-	X(VENDOR, "vendor")                                                                           \
-	X(DEVICE, "device")                                                                           \
-	X(NETDEV, "netdev")   /* of a VF, where the host has it */                                    \
-	X(ADDRESS, "address") /* an IP address of the link */                                         \
-	X(CARRIER, "carrier")                                                                         \
-	X(ROUTE, "route")   /* what depends on the link: "the default route" */                       \
-	X(STRAY, "stray") /* looks like ours and is not known: its mark, which MARK has not then */   \
+#define TD_HOST_ATTRS(X)                                                                                               \
+	X(LOADED, "loaded") /* module */                                                                               \
+	X(PAGES, "count")   /* huge pages */                                                                           \
+	X(KIND, "kind")	    /* link: nic, bridge, bond, "vlan UPLINK ID", "macvlan LOWER", other; "": not there */     \
+	X(MARK, "mark")	    /* link: "tandem" or "tandem isolated" (its ifalias) says it is ours; */                   \
+			    /* "tandem making": its group says so, it has no ifalias yet */                            \
+	X(NUM_VFS, "numVfs")                                                                                           \
+	X(MTU, "mtu")                                                                                                  \
+	X(UP, "up")                                                                                                    \
+	X(MASTER, "master") /* "": none */                                                                             \
+	X(MODE, "mode")	    /* bond, as are the next four */                                                           \
+	X(MIIMON, "miimon")                                                                                            \
+	X(LACP_RATE, "lacpRate")                                                                                       \
+	X(HASH, "xmitHashPolicy")                                                                                      \
+	X(PRIMARY, "primary")                                                                                          \
+	X(VLAN_FILTERING, "vlanFiltering") /* bridge */                                                                \
+	X(MCAST_SNOOPING, "mcastSnooping")                                                                             \
+	X(ISOLATED, "isolated") /* a bridge's port */                                                                  \
+	X(VLANS, "vlans")	/* a bridge's port: tagged ones, "10,20-29" */                                         \
+	X(TRUST, "trust")	/* VF, as is all that follows */                                                       \
+	X(SPOOFCHK, "spoofchk")                                                                                        \
+	X(VLAN, "vlan")                                                                                                \
+	X(LINK_STATE, "linkState")                                                                                     \
+	X(MAX_TX_RATE, "maxTxRate")                                                                                    \
+	X(MIN_TX_RATE, "minTxRate")                                                                                    \
+	X(DRIVER, "driver") /* vfio-pci, netdevice (any other), none */                                                \
+	/* Facts: never wanted. */                                                                                     \
+	X(BDF, "bdf")                                                                                                  \
+	X(TOTAL_VFS, "totalVfs")                                                                                       \
+	X(VENDOR, "vendor")                                                                                            \
+	X(DEVICE, "device")                                                                                            \
+	X(FREE, "free")		     /* of the huge pages, those that nobody uses */                                   \
+	X(AVAILABLE, "availableMiB") /* for huge pages: the host's memory that is available */                         \
+	X(KNOWN, "known")	     /* of a module that is not loaded: yes, no, disabled (none is loaded any more) */ \
+	X(MIN_MTU, "minMtu")                                                                                           \
+	X(MAX_MTU, "maxMtu") /* 0: any */                                                                              \
+	X(ETHERNET, "ethernet")                                                                                        \
+	X(ALT_NAMES, "altNames") /* of a link: "enp1s0 lan", as long as an interface's name may be */                  \
+	X(IOMMU, "iommu")	 /* of a PF */                                                                         \
+	X(NETDEV, "netdev")	 /* of a VF, where the host has it */                                                  \
+	X(ADDRESS, "address")	 /* an IP address of the link */                                                       \
+	X(CARRIER, "carrier")                                                                                          \
+	X(ROUTE, "route")   /* what depends on the link: "the default route" */                                        \
+	X(STRAY, "stray")   /* looks like ours and is not known: its mark, which MARK has not then */                  \
 	X(HOLDER, "holder") /* who uses the VF or tap: "VM web1" */
 
 enum td_host_attr {

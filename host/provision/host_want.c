@@ -63,6 +63,16 @@ struct user {
 	const struct td_host_mark *mark;
 };
 
+static bool has_alt_name(const struct td_host_object *link, const char *name)
+{
+	const char *names = link->value[TD_HOST_ATTR_ALT_NAMES];
+	size_t len = strlen(name);
+	for (const char *at = names; at && *at; at += strcspn(at, " "), at += *at == ' ')
+		if (!strncmp(at, name, len) && (!at[len] || at[len] == ' '))
+			return true;
+	return false;
+}
+
 /* A name for a link of ours: free, or ours already. */
 static int claim(const struct user *user, const char *name, const char *kind)
 {
@@ -71,6 +81,17 @@ static int claim(const struct user *user, const char *name, const char *kind)
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
 			"%s: a link of this name (%s) is there, and tandem did not make it", name,
 			link->value[TD_HOST_ATTR_KIND] ? link->value[TD_HOST_ATTR_KIND] : "of unknown kind");
+	for (unsigned i = 0; i < user->run->is->count; i++) {
+		const struct td_host_object *other = &user->run->is->object[i];
+		if (other->kind == TD_HOST_LINK && has_alt_name(other, name))
+			return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
+				"%s: is another name of %s", name, other->name);
+		/* A link has each VLAN once. */
+		if (other != link && !strncmp(kind, "vlan ", 5) && td_host_state_is(other, TD_HOST_ATTR_KIND, kind) &&
+			!td_host_state_ours(other))
+			return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
+				"%s: %s has this VLAN, and tandem did not make that", name, other->name);
+	}
 	td_host_want_link(user->run, name, TD_HOST_ATTR_KIND, kind);
 	return 0;
 }
@@ -96,9 +117,28 @@ static int check_taken(const struct user *user, const char *nic)
 	if (td_host_state_is(link, TD_HOST_ATTR_KIND, "bridge") || !strcmp(nic, "lo"))
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
 			"%s: cannot be an uplink: give a NIC or a team", nic);
+	if (td_host_state_is(link, TD_HOST_ATTR_ETHERNET, "no"))
+		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
+			"%s: is no Ethernet interface: give a NIC or a team", nic);
 	if (is_anothers_port(is, link))
 		return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
 			"%s: is a port of %s, and tandem did not make that", nic, link->value[TD_HOST_ATTR_MASTER]);
+	return 0;
+}
+
+/* macvlan and its like take what comes in by the link below them. */
+static int check_not_below(const struct user *user, const char *nic)
+{
+	static const char *const kinds[] = {"macvlan ", "macvtap ", "ipvlan ", "ipvtap "};
+	const struct td_host_state *is = user->run->is;
+	for (unsigned i = 0; i < is->count; i++)
+		for (unsigned k = 0; k < TD_COUNT(kinds); k++) {
+			const char *kind = is->object[i].value[TD_HOST_ATTR_KIND];
+			size_t len = strlen(kinds[k]);
+			if (is->object[i].kind == TD_HOST_LINK && kind && !strncmp(kind, kinds[k], len) && !strcmp(kind + len, nic))
+				return td_host_want_fail(user->run, user->list, user->index, user->mark, user->name, TD_REASON_NOT_OURS,
+					"%s: %s (%s) has what comes in by it", nic, is->object[i].name, kind);
+		}
 	return 0;
 }
 
@@ -109,6 +149,8 @@ static int want_team(const struct td_host_want_run *run, unsigned index)
 	int r = claim(&user, team->name, "bond");
 	for (unsigned i = 0; !r && i < team->member_count; i++) {
 		r = check_taken(&user, team->members[i]);
+		if (!r)
+			r = check_not_below(&user, team->members[i]);
 		td_host_want_link(run, team->members[i], TD_HOST_ATTR_MASTER, team->name);
 		td_host_want_link(run, team->members[i], TD_HOST_ATTR_UP, "yes");
 	}
@@ -160,6 +202,8 @@ static int want_uplink(const struct user *user, const struct td_host_network_con
 	char name[TD_HOST_NAME_BYTES], kind[64];
 	bool is_team = find_team(run->config, uplink);
 	int r = is_team ? 0 : check_taken(user, uplink);
+	if (!r && !network->vlan)
+		r = check_not_below(user, uplink);
 	if (r)
 		return r;
 	td_host_want_link(run, uplink, TD_HOST_ATTR_UP, "yes");
