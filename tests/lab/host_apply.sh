@@ -174,15 +174,28 @@ bad_files() {
 	ip link del mv0
 }
 
+unload_bonding() {
+	! grep -q '^bonding ' /proc/modules || rmmod bonding
+}
+
 # A bond is ours by its mark, not by its name: what the module makes by itself is not, nor what somebody makes where apply failed.
 bonds_of_others() {
 	local file=$WORK/bond.yaml
 	nothing
-	rmmod bonding
+	unload_bonding
 	echo 'options bonding max_bonds=1' >/etc/modprobe.d/zz-lab.conf # the module's own, which systemd's file changes
 	printf 'teams: [{name: bond7, members: [up0]}]\n' >"$file"
+	ip -o monitor link >"$WORK/seen" &
+	local monitor=$!
+	until [ -s "$WORK/seen" ]; do
+		ip link add probe0 type bridge
+		ip link del probe0
+	done
 	check 'a team, and the module of bonds is not loaded' status_of 0 tandem host apply "$file"
 	check '  no bond0 came with it' test ! -e /sys/class/net/bond0
+	until grep -q ' bond7: .*alias' "$WORK/seen"; do sleep 0.05; done
+	kill "$monitor"
+	check '  the bond was marked from its first moment' grep -m 1 ' bond7: ' "$WORK/seen"
 	nothing
 	check '  nothing is left in the record' nothing_recorded
 	status_of 1 env TANDEM_HOST_FAULT=fail-after:1 "$faulty" host apply "$file" || fail 'fail-after:1'
@@ -197,7 +210,7 @@ bonds_of_others() {
 	check 'apply of nothing leaves it alone' same_picture "$WORK/before" 'a bond of others'
 	ip link del bond7
 	ip link set up0 down
-	rmmod bonding
+	unload_bonding
 	modprobe bonding
 	rm /etc/modprobe.d/zz-lab.conf
 	check 'the module makes a bond0 for others' test -e /sys/class/net/bond0
