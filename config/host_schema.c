@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config/host_check.h"
+#include "host/sys/names.h"
 
 /* In the order of the enums of host/provision/host_config.h. */
 static const char *const device_words[] = {"netdevice", "vfio-pci", NULL};
@@ -27,7 +28,7 @@ static bool is_vlan_range(const char *text)
 {
 	unsigned first, last;
 
-	return td_host_config_vlan_range(text, &first, &last);
+	return td_names_parse_vlans(text, &first, &last);
 }
 
 /* As lspci -n and the operator write it. */

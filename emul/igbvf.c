@@ -235,7 +235,7 @@ static int init_function(struct td_igbvf *dev, struct td_vm *vm, const char *nam
 
 static int igbvf_open_tap(struct td_igbvf *dev, const struct td_igbvf_config *config, struct td_err *err)
 {
-	struct td_tap_config tap = {.name = config->tap_name, .bridge = config->bridge, .mtu = config->mtu, .queue_count = 1};
+	struct td_tap_config tap = {.name = config->tap_name, .mtu = config->mtu, .queue_count = 1};
 	int rc;
 
 	memcpy(tap.mac, config->mac, sizeof(tap.mac));
@@ -346,6 +346,11 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 const char *td_igbvf_tap(const struct td_igbvf *dev)
 {
 	return dev->tap.name;
+}
+
+unsigned td_igbvf_tap_index(const struct td_igbvf *dev)
+{
+	return dev->tap.index;
 }
 
 int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector)

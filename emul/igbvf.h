@@ -29,7 +29,6 @@ struct td_igbvf_config {
 	uint8_t mac[6];
 	uint16_t mtu;	      /* of the tap; 0: as it is */
 	const char *tap_name; /* "" or NULL: the kernel chooses */
-	const char *bridge;   /* NULL: not put into a bridge */
 };
 
 /* What a hardware VF does for the function in front of it. All calls with the VM's lock held, from the main loop or a vCPU's thread. */
@@ -57,6 +56,7 @@ struct td_igbvf_hardware {
 int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err);
 
 const char *td_igbvf_tap(const struct td_igbvf *dev);
+unsigned td_igbvf_tap_index(const struct td_igbvf *dev); /* of the interface */
 /* Frames as the guest sees direction, software path only, since creation. */
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters);
 /* Link of the software path: STATUS.LU, and a message of the PF's when it changed. */

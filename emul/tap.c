@@ -71,20 +71,6 @@ static int nl_errno(int nl_error)
 	}
 }
 
-static int find_bridge(struct td_tap *tap, const char *name, int *ret_index, struct td_err *err)
-{
-	auto_link *link = NULL;
-	int rc = rtnl_link_get_kernel(tap->netlink.sock, 0, name, &link);
-
-	if (rc < 0)
-		return td_err_set(err, nl_errno(rc), TD_REASON_BRIDGE, "bridge %s: %s", name, nl_geterror(rc));
-	const char *type = rtnl_link_get_type(link);
-	if (!type || strcmp(type, "bridge") != 0)
-		return td_err_set(err, EINVAL, TD_REASON_BRIDGE, "%s is no bridge (%s)", name, type ? type : "a plain interface");
-	*ret_index = rtnl_link_get_ifindex(link);
-	return 0;
-}
-
 static int change(struct td_tap *tap, struct rtnl_link *link, struct rtnl_link *changes, const char *verb, struct td_err *err)
 {
 	struct nl_msg *msg = NULL;
@@ -121,7 +107,7 @@ static int set_address(struct td_tap *tap, struct rtnl_link *link, const uint8_t
 	return change(tap, link, changes, "set its address", err);
 }
 
-static int tap_set_up(struct td_tap *tap, struct rtnl_link *link, const struct td_tap_config *config, int bridge, struct td_err *err)
+static int tap_set_up(struct td_tap *tap, struct rtnl_link *link, const struct td_tap_config *config, struct td_err *err)
 {
 	auto_link *changes = rtnl_link_alloc();
 
@@ -129,32 +115,24 @@ static int tap_set_up(struct td_tap *tap, struct rtnl_link *link, const struct t
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "tap %s", tap->name);
 	if (config->mtu)
 		rtnl_link_set_mtu(changes, config->mtu);
-	if (bridge)
-		rtnl_link_set_master(changes, bridge);
 	rtnl_link_set_flags(changes, IFF_UP);
-	return change(tap, link, changes, "join the bridge and come up", err);
+	return change(tap, link, changes, "come up", err);
 }
 
 static int configure_link(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err)
 {
 	auto_link *link = NULL;
-	int rc, bridge = 0;
+	int rc = td_host_netlink_open(&tap->netlink, err);
 
-	rc = td_host_netlink_open(&tap->netlink, err);
 	if (rc < 0)
 		return rc;
-	if (config->bridge) {
-		rc = find_bridge(tap, config->bridge, &bridge, err);
-		if (rc)
-			return rc;
-	}
 	rc = rtnl_link_get_kernel(tap->netlink.sock, 0, tap->name, &link);
 	if (rc < 0)
 		return td_err_set(err, nl_errno(rc), TD_REASON_NETLINK, "tap %s: %s", tap->name, nl_geterror(rc));
-	tap->index = rtnl_link_get_ifindex(link);
+	tap->index = (unsigned)rtnl_link_get_ifindex(link);
 	silence_ipv6(tap, link);
 	rc = set_address(tap, link, config->mac, err);
-	return rc ? rc : tap_set_up(tap, link, config, bridge, err);
+	return rc ? rc : tap_set_up(tap, link, config, err);
 }
 
 int td_tap_open(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err)
@@ -262,7 +240,7 @@ int td_tap_counters(struct td_tap *tap, struct td_tap_counters *ret_counters)
 {
 	auto_link *link = NULL;
 
-	if (!tap->netlink.sock || rtnl_link_get_kernel(tap->netlink.sock, tap->index, NULL, &link) < 0)
+	if (!tap->netlink.sock || rtnl_link_get_kernel(tap->netlink.sock, (int)tap->index, NULL, &link) < 0)
 		return -EIO;
 	*ret_counters = (struct td_tap_counters){
 		.rx_packets = rtnl_link_get_stat(link, RTNL_LINK_RX_PACKETS),

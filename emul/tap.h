@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * tap.h - one tap interface of the host with 1..8 queues, each a descriptor that carries whole frames behind a 12-byte virtio-net header
- * (Linux Documentation/networking/tuntap.rst). The interface dies with its descriptors. Links by rtnetlink.
+ * (Linux Documentation/networking/tuntap.rst). The interface dies with its descriptors. What it is a port of is not its business:
+ * host/net/host_port.h. Links by rtnetlink.
  */
 #ifndef TD_EMUL_TAP_H
 #define TD_EMUL_TAP_H
@@ -17,7 +18,7 @@
 
 struct td_tap {
 	char name[IFNAMSIZ];
-	int index; /* of the interface */
+	unsigned index; /* of the interface: its name may be another's by now */
 	unsigned queue_count, active_count;
 	int fd[TD_TAP_QUEUES_MAX]; /* owned, non-blocking */
 	bool silent;
@@ -25,10 +26,9 @@ struct td_tap {
 };
 
 struct td_tap_config {
-	const char *name;   /* NULL or "": the kernel chooses tandemN */
-	const char *bridge; /* NULL: none */
-	uint8_t mac[6];	    /* the guest's: the tap's own is made from it */
-	uint16_t mtu;	    /* 0: as it is */
+	const char *name; /* NULL or "": the kernel chooses tandemN */
+	uint8_t mac[6];	  /* the guest's: the tap's own is made from it */
+	uint16_t mtu;	  /* of a tap that is no port of a bridge; 0: as it is */
 	unsigned queue_count;
 };
 

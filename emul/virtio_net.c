@@ -275,7 +275,6 @@ static int net_open_tap(struct td_virtio_net *net, const struct td_virtio_net_co
 {
 	struct td_tap_config tap = {
 		.name = config->tap_name,
-		.bridge = config->bridge,
 		.mtu = config->mtu,
 		.queue_count = config->queue_pairs,
 	};
@@ -318,6 +317,11 @@ int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *co
 const char *td_virtio_net_tap(const struct td_virtio_net *net)
 {
 	return net->tap.name;
+}
+
+unsigned td_virtio_net_tap_index(const struct td_virtio_net *net)
+{
+	return net->tap.index;
 }
 
 bool td_virtio_net_uses_vhost(const struct td_virtio_net *net)

@@ -35,7 +35,6 @@ struct td_virtio_net_config {
 	unsigned queue_pairs; /* 1..8; more than one offers VIRTIO_NET_F_MQ */
 	uint16_t queue_size;  /* power of two, 64..1024; 0: 256 */
 	const char *tap_name; /* "" or NULL: the kernel chooses ("tandem%d") */
-	const char *bridge;   /* NULL: not put into a bridge */
 	bool standby;	      /* offer VIRTIO_NET_F_STANDBY */
 	enum td_vhost_use vhost;
 	struct td_virtio_net_events events;
@@ -47,13 +46,14 @@ struct td_net_counters {
 };
 
 /*
- * Makes the tap (not persistent: it dies with the process), puts it into the bridge, attaches the PCI function to the VM.
+ * Makes the tap (not persistent: it dies with the process), attaches the PCI function to the VM.
  * -EBUSY with TD_REASON_TAP_EXISTS: an interface of this name is there.
  */
 int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *config, struct td_virtio_net **ret_net, struct td_err *err);
 /* The VM destroys it with its other devices. */
 
 const char *td_virtio_net_tap(const struct td_virtio_net *net);
+unsigned td_virtio_net_tap_index(const struct td_virtio_net *net); /* of the interface */
 bool td_virtio_net_uses_vhost(const struct td_virtio_net *net);
 void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters); /* from the tap's link statistics */
 /* What the user-space datapath did since creation: system calls, wake-ups, interrupts. Zeros while vhost serves. */

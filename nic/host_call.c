@@ -45,14 +45,20 @@ static int answer_reserve(struct td_host_call *call)
 
 /* ---- the network ---- */
 
+static int answer_join(struct td_host_call *call)
+{
+	call->bridge_index = if_nametoindex(call->port.bridge);
+	return td_host_port_join(&call->port, &call->err);
+}
+
 static int leave_guard(struct td_host_call *call)
 {
 	int rc = 0;
 
 	if (call->from == TD_GUARD_PINNED)
-		rc = td_host_guard_unpin(call->tap, call->mac, &call->err);
+		rc = td_host_guard_unpin(call->port.tap_index, call->mac, &call->err);
 	else if (call->from == TD_GUARD_ON)
-		(void)td_host_guard_off(call->bridge, call->tap, call->mac, &call->err); /* what could be taken away was */
+		(void)td_host_guard_off(call->port.bridge, call->port.tap_index, call->mac, &call->err); /* what could be taken away was */
 	if (rc == 0)
 		call->from = TD_GUARD_OFF;
 	return call->err.code;
@@ -64,9 +70,9 @@ static int enter_guard(struct td_host_call *call)
 	int rc;
 
 	if (call->to == TD_GUARD_PINNED)
-		rc = td_host_guard_pin(call->tap, call->mac, &call->err) < 0 ? call->err.code : 1;
+		rc = td_host_guard_pin(call->port.tap_index, call->mac, &call->err) < 0 ? call->err.code : 1;
 	else
-		rc = td_host_guard_on(call->bridge, call->tap, call->mac, &call->err);
+		rc = td_host_guard_on(call->port.bridge, call->port.tap_index, call->mac, &call->err);
 	if (rc > 0 || (rc < 0 && call->to == TD_GUARD_ON))
 		call->from = call->to;
 	return TD_MIN(rc, 0);
@@ -84,8 +90,8 @@ static int answer_guard(struct td_host_call *call)
 /* Not a tap that somebody took out of a bridge that is still there. */
 static int rejoin(struct td_host_call *call)
 {
-	unsigned index = if_nametoindex(call->bridge);
-	int rc = index && index != call->bridge_index ? td_host_guard_rejoin(call->bridge, call->tap, &call->err) : 0;
+	unsigned index = if_nametoindex(call->port.bridge);
+	int rc = index && index != call->bridge_index ? td_host_port_rejoin(&call->port, &call->err) : 0;
 
 	if (rc < 0)
 		return rc;
@@ -99,9 +105,9 @@ static int answer_tend(struct td_host_call *call)
 	int rc = rejoin(call), tended;
 
 	if (call->from == TD_GUARD_ON)
-		tended = td_host_guard_renew(call->bridge, call->tap, call->mac, &call->err);
+		tended = td_host_guard_renew(call->port.bridge, call->port.tap_index, call->mac, &call->err);
 	else
-		tended = td_host_guard_tidy(call->bridge, &call->err);
+		tended = td_host_guard_tidy(call->port.bridge, &call->err);
 	return rc < 0 ? rc : tended;
 }
 
@@ -116,6 +122,10 @@ static int answer(struct td_host_call *call)
 		return td_lease_release(&call->lease, &call->err);
 	case TD_HOST_CALL_STEER:
 		return td_sriov_set_mac(call->pf_name, call->vf_index, call->mac, &call->err);
+	case TD_HOST_CALL_JOIN:
+		return answer_join(call);
+	case TD_HOST_CALL_MTU:
+		return td_host_port_follow_mtu(&call->port, &call->err);
 	case TD_HOST_CALL_GUARD:
 		return answer_guard(call);
 	case TD_HOST_CALL_TEND:
@@ -128,7 +138,7 @@ static int answer(struct td_host_call *call)
 	case TD_HOST_CALL_COUNT:
 		return td_sriov_netlink_stats(call->pf_name, call->vf_index, &call->stats, &call->err);
 	case TD_HOST_CALL_WITNESS:
-		td_witness_open(&call->witness, call->bridge, call->mac);
+		td_witness_open(&call->witness, call->port.bridge, call->mac);
 		return 0;
 	}
 	return td_err_set(&call->err, EINVAL, TD_REASON_INTERNAL, "host call %d is not known", (int)call->kind);

@@ -13,6 +13,7 @@
 
 #include "core/err.h"
 #include "core/job.h"
+#include "host/net/host_port.h"
 #include "host/sriov/lease.h"
 #include "host/sriov/sriov_netlink.h"
 #include "host/sys/names.h"
@@ -24,12 +25,14 @@ enum td_host_call_kind {
 	TD_HOST_CALL_RESERVE, /* lease, unless it is held; VLAN and link as the NIC wants them; then the PF's link -> lease, up, carrier */
 	TD_HOST_CALL_GIVE,    /* lease */
 	TD_HOST_CALL_STEER,   /* pf_name, vf_index, mac (all zero: no filter) */
-	TD_HOST_CALL_GUARD,   /* bridge, tap, mac, from, to -> from: how it is now */
-	TD_HOST_CALL_TEND,    /* bridge, tap, mac, from, bridge_index: ports have changed -> bridge_index, rejoined */
+	TD_HOST_CALL_JOIN,    /* port: the tap becomes one -> bridge_index */
+	TD_HOST_CALL_MTU,     /* port: its bridge has another MTU */
+	TD_HOST_CALL_GUARD,   /* port, mac, from, to -> from: how it is now */
+	TD_HOST_CALL_TEND,    /* port, mac, from, bridge_index: ports have changed -> bridge_index, rejoined */
 	TD_HOST_CALL_LEFT,    /* left: the index of a link that is no port any more */
 	TD_HOST_CALL_LINK,    /* pf_name -> up, carrier */
 	TD_HOST_CALL_COUNT,   /* pf_name, vf_index -> stats */
-	TD_HOST_CALL_WITNESS, /* bridge, mac -> witness */
+	TD_HOST_CALL_WITNESS, /* port, mac -> witness */
 };
 
 /* The guest's MAC in the emulated path's bridge (host/net/host_guard.h). */
@@ -53,7 +56,7 @@ struct td_host_call {
 	struct td_sriov_stats stats;
 
 	/* Of the emulated path's network. */
-	char bridge[IF_NAMESIZE], tap[IF_NAMESIZE];
+	struct td_host_port port;
 	enum td_guard from, to;
 	unsigned bridge_index; /* of the bridge that the tap joined last; 0: none */
 	bool rejoined;

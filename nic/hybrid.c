@@ -45,8 +45,7 @@ static enum td_vhost_use vhost_use(enum td_vhost_mode mode)
 static int create_igbvf(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_vm_net_config *config = nic->config;
-	struct td_igbvf_config igbvf = {
-		.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap, .bridge = config->bridge};
+	struct td_igbvf_config igbvf = {.name = config->id, .mtu = (uint16_t)config->mtu, .tap_name = config->tap};
 
 	memcpy(igbvf.mac, config->mac, sizeof(igbvf.mac));
 	return td_igbvf_create(nic->host.vm, &igbvf, &nic->igbvf, err);
@@ -59,7 +58,6 @@ static int create_virtio(struct td_hybrid *nic, struct td_err *err)
 		.mtu = (uint16_t)config->mtu,
 		.queue_pairs = config->queues ? (unsigned)config->queues : 1,
 		.tap_name = config->tap,
-		.bridge = config->bridge,
 		.standby = config->mode == TD_NIC_FAILOVER,
 		.vhost = vhost_use(config->vhost),
 		.events = {.driver = on_driver, .broken = on_broken, .opaque = nic}};
@@ -95,6 +93,8 @@ static int create_parts(struct td_hybrid *nic, struct td_err *err)
 	if (!config->bridge && !config->tap)
 		td_warn("nic %s: neither bridge nor tap is given: it leads nowhere until its tap is connected", config->id);
 	rc = config->model == TD_NIC_IGBVF ? create_igbvf(nic, err) : create_virtio(nic, err);
+	if (rc == 0)
+		rc = td_hybrid_port_begin(nic, err);
 	if (rc == 0 && nic->mode && config->start_on_vf) {
 		nic->wanted = TD_PATH_VF;
 		rc = td_hybrid_vf_warm_up(nic, err); /* what can go wrong on the host goes wrong now, with nobody waiting */
@@ -172,6 +172,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	}
 	td_hybrid_vf_release(nic);
 	td_hybrid_guard_end(nic);
+	td_hybrid_port_end(nic);
 	td_hybrid_vf_wait(nic);
 	if (nic->mode)
 		nic->mode->destroy(nic);

@@ -2,25 +2,15 @@
 /*
  * hybrid_guard.c - the emulated path's network on the host: it is told where the guest's MAC address is, so that frames that come back do
  * not (host/net/host_guard.h); what becomes of its uplinks is told to guest and outside, and ports that come and go are looked after
- * (host/net/host_watch.h).
+ * (host/net/host_watch.h). The NIC's own port is hybrid_port.c's.
  */
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/log.h"
-#include "host/net/host_uplink.h"
-#include "host/sys/sysfs.h"
 #include "nic/hybrid_parts.h"
 
 #define LOOK_AFTER_NS 500000000ULL /* what an apply does comes in many parts */
-
-static const char *tap_of(const struct td_hybrid *nic)
-{
-	if (nic->igbvf)
-		return td_igbvf_tap(nic->igbvf);
-	return nic->net ? td_virtio_net_tap(nic->net) : NULL;
-}
 
 /* A VF's link is its PF's; so its model's is that of the bridge's uplink. */
 static void on_uplink(void *opaque, bool up)
@@ -45,10 +35,12 @@ static void on_moved(void *opaque)
 
 static struct td_host_call make_call(const struct td_hybrid *nic, enum td_host_call_kind kind)
 {
-	struct td_host_call call = {.kind = kind, .from = nic->guard_is, .to = nic->guard_wanted, .bridge_index = nic->bridge_index};
+	struct td_host_call call = {.kind = kind,
+		.port = td_hybrid_port(nic),
+		.from = nic->guard_is,
+		.to = nic->guard_wanted,
+		.bridge_index = nic->bridge_index};
 
-	snprintf(call.bridge, sizeof(call.bridge), "%s", nic->config->bridge);
-	snprintf(call.tap, sizeof(call.tap), "%s", tap_of(nic));
 	memcpy(call.mac, nic->config->mac, sizeof(call.mac));
 	return call;
 }
@@ -83,7 +75,7 @@ static void guard_done(struct td_job *job)
 
 static void want_guard(struct td_hybrid *nic, enum td_guard guard)
 {
-	if (!nic->config->bridge || !tap_of(nic))
+	if (!nic->config->bridge || !td_hybrid_tap(nic))
 		return;
 	nic->guard_wanted = guard;
 	guard_next(nic);
@@ -145,10 +137,11 @@ static void tend_done(struct td_job *job)
 
 	nic->bridge_index = call->bridge_index;
 	if (call->rejoined)
-		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, call->bridge, call->tap);
+		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, call->port.bridge, call->port.tap);
 	if (call->rc < 0)
-		td_log_limited(&nic->guard_limit, TD_LOG_WARN, "nic %s: frames may come back to VMs of %s: %s", nic->config->id,
-			call->bridge, call->err.text);
+		td_log_limited(&nic->guard_limit, TD_LOG_WARN,
+			"nic %s: its port of %s, or what keeps frames from coming back, is not as it should be: %s", nic->config->id,
+			call->port.bridge, call->err.text);
 	if (call->rejoined && !td_flip_active(&nic->flip) && !td_hybrid_pinned(nic))
 		td_hybrid_guard(nic, nic->path);
 }
@@ -183,10 +176,15 @@ static void look_after(struct td_timer *timer)
 
 static int watch_network(struct td_hybrid *nic, struct td_err *err)
 {
-	const struct td_host_watch_events events = {
-		.health = td_hybrid_health_changed, .uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = nic};
+	const struct td_host_watch_events events = {.health = td_hybrid_health_changed,
+		.uplink = on_uplink,
+		.moved = on_moved,
+		.ports = on_ports,
+		.mtu = td_hybrid_port_mtu,
+		.opaque = nic};
 	const struct td_vm_net_config *config = nic->config;
-	struct td_host_path_want want = {.tap = tap_of(nic),
+	const struct td_host_path_want want = {.tap = td_hybrid_tap(nic),
+		.tap_index = nic->tap_index,
 		.bridge = config->bridge,
 		.vlan = (uint16_t)config->vlan,
 		.mtu = (unsigned)config->mtu,
@@ -194,8 +192,6 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 	int rc;
 
 	nic->look_after.expired = look_after;
-	nic->bridge_index = config->bridge ? if_nametoindex(config->bridge) : 0;
-	nic->tap_index = want.tap_index = if_nametoindex(want.tap); /* of a name that is gone the kernel would ask modprobe */
 	rc = td_host_watch_open(&nic->network, &nic->host.vm->jobs, &want, &events, err);
 	if (rc < 0)
 		return rc;
@@ -206,25 +202,12 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 	return 0;
 }
 
-/* On its two paths the guest has to be in one network. */
-static void compare_vlans(const struct td_hybrid *nic)
-{
-	const struct td_vm_net_config *config = nic->config;
-	unsigned vlan = config->bridge ? td_host_uplink_vlan("/proc", TD_SYSFS, config->bridge) : 0;
-
-	if (nic->mode && vlan && vlan != config->vlan)
-		td_warn("nic %s: %s is VLAN %u outside, and the VF gets %s: on its VF the guest is in another network; give the NIC vlan: "
-			"%u",
-			config->id, config->bridge, vlan, config->vlan ? "another" : "none", vlan);
-}
-
 int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 {
 	struct td_err warning = {0};
 
-	if (!tap_of(nic))
+	if (!td_hybrid_tap(nic))
 		return 0;
-	compare_vlans(nic);
 	if (nic->config->bridge)
 		tend(nic);
 	td_hybrid_guard(nic, TD_PATH_EMULATED);

@@ -270,13 +270,6 @@ static json_t *flips_json(const struct td_hybrid *nic)
 	return list;
 }
 
-static const char *tap_name(const struct td_hybrid *nic)
-{
-	if (nic->igbvf)
-		return td_igbvf_tap(nic->igbvf);
-	return nic->net ? td_virtio_net_tap(nic->net) : "";
-}
-
 /* How long a flip can last: no phase exceeds its limit, and what undoes one does not wait. */
 static json_int_t flip_limit_ms(const struct td_hybrid *nic)
 {
@@ -292,7 +285,7 @@ static json_t *emulated_json(const struct td_hybrid *nic)
 {
 	const struct td_host_path_health *health = td_hybrid_health(nic);
 
-	if (!*tap_name(nic))
+	if (!td_hybrid_tap(nic))
 		return json_null();
 	return json_pack("{s:s, s:o, s:I, s:f}", "health", td_host_path_word(health), "text", td_json_text(health->text), "works_in_ms",
 		(json_int_t)health->wait_ms, "since_monotonic_s", (double)health->since_ns / 1e9);
@@ -318,10 +311,10 @@ json_t *td_hybrid_info(struct td_hybrid *nic)
 
 	info = json_pack("{s:o, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:I, s:o}", "id", td_json_text(config->id),
 		"mac", td_names_format_mac(config->mac, mac), "mode", modes[config->mode], "path", td_path_name(nic->path), "wanted",
-		td_path_name(nic->wanted), "state", state_name(nic), "vf", vf_json(nic), "tap", td_json_text(tap_name(nic)), "bridge",
-		td_json_text(config->bridge ? config->bridge : ""), "vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby",
-		nic->standby, "counters", counters_json(nic), "emulated", emulated_json(nic), "flips_total", (json_int_t)nic->log_count,
-		"flips", flips_json(nic));
+		td_path_name(nic->wanted), "state", state_name(nic), "vf", vf_json(nic), "tap",
+		td_json_text(td_hybrid_tap(nic) ? td_hybrid_tap(nic) : ""), "bridge", td_json_text(config->bridge ? config->bridge : ""),
+		"vhost", nic->net && td_virtio_net_uses_vhost(nic->net), "standby", nic->standby, "counters", counters_json(nic),
+		"emulated", emulated_json(nic), "flips_total", (json_int_t)nic->log_count, "flips", flips_json(nic));
 	reason_json(nic, info);
 	json_object_set_new(info, "flip_limit_ms", json_integer(flip_limit_ms(nic)));
 	return info;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
- * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_guard.c (frames that come back, uplinks),
- * hybrid_health.c (does the emulated path work?), hybrid_proof.c (did a frame pass?), hybrid_info.c (counters, JSON), and what they share
- * with the modes that have two paths: failover/, transparent/. Those see this file; the files here know a mode by its table alone. All on
- * the main loop with the VM's lock held; what may wait for the host is a job beside it (host_call.h, hybrid_vf.c).
+ * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_port.c (its tap as a port of the bridge),
+ * hybrid_guard.c (frames that come back, uplinks), hybrid_health.c (does the emulated path work?), hybrid_proof.c (did a frame pass?),
+ * hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/, transparent/. Those see this file; the
+ * files here know a mode by its table alone. All on the main loop with the VM's lock held; what may wait for the host is a job beside it
+ * (host_call.h, hybrid_vf.c).
  */
 #ifndef TD_NIC_HYBRID_PARTS_H
 #define TD_NIC_HYBRID_PARTS_H
@@ -158,7 +159,7 @@ struct td_hybrid {
 	void *done_opaque;
 
 	/* What the host was asked; a call's `job.busy` says that it has not answered yet. */
-	struct td_host_call reserve, steer, link, count, guard, tend, witness;
+	struct td_host_call reserve, steer, link, count, port, guard, tend, witness;
 	struct td_hybrid_work work; /* of the phase in progress */
 	struct td_hybrid_giver giver;
 	td_hybrid_then open_then;
@@ -180,8 +181,9 @@ struct td_hybrid {
 	struct td_host_watch network;
 	struct td_timer look_after; /* the network's ports have changed */
 	struct td_log_limit guard_limit, health_limit;
-	unsigned tap_index;
+	unsigned tap_index;    /* of the emulated NIC's interface, also when that is lost; 0: it has had none */
 	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
+	bool mtu_again;	       /* it has changed once more */
 	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
 	enum td_hybrid_proof proof;			 /* of the last flip */
@@ -263,6 +265,14 @@ void td_hybrid_try_later(struct td_hybrid *nic);
 void td_hybrid_follow(struct td_hybrid *nic);
 /* And says so. */
 void td_hybrid_set_reason(struct td_hybrid *nic, enum td_reason reason, const char *text);
+
+/* hybrid_port.c */
+const char *td_hybrid_tap(const struct td_hybrid *nic); /* NULL: it has none */
+struct td_host_port td_hybrid_port(const struct td_hybrid *nic);
+/* The tap is there: it becomes a port of its bridge before this returns. */
+int td_hybrid_port_begin(struct td_hybrid *nic, struct td_err *err);
+void td_hybrid_port_end(struct td_hybrid *nic);
+void td_hybrid_port_mtu(void *opaque); /* an event of td_host_watch: opaque is the NIC */
 
 /* hybrid_guard.c */
 

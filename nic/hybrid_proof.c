@@ -45,7 +45,7 @@ static void open_witness(struct td_hybrid *nic)
 		return;
 	td_witness_close(&call->witness);
 	*call = (struct td_host_call){.job.done = witness_is_open, .kind = TD_HOST_CALL_WITNESS};
-	snprintf(call->bridge, sizeof(call->bridge), "%s", nic->config->bridge);
+	snprintf(call->port.bridge, sizeof(call->port.bridge), "%s", nic->config->bridge);
 	memcpy(call->mac, nic->config->mac, sizeof(call->mac));
 	nic->witness_wanted = true;
 	td_host_call_submit(&nic->host.vm->jobs, call);

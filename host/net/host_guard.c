@@ -109,44 +109,60 @@ static int forget_entry(struct td_host_netlink *netlink, int index, const uint8_
 }
 
 /* state: NUD_NOARP for a static entry, NUD_REACHABLE for one that is not. */
-static int enter(struct td_host_netlink *netlink, const char *tap, const uint8_t mac[6], unsigned state, struct td_err *err)
+static int enter(struct td_host_netlink *netlink, unsigned tap, const uint8_t mac[6], unsigned state, struct td_err *err)
 {
-	char what[64];
-	struct nl_msg *msg = td_host_guard_fdb(
-		RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, (int)if_nametoindex(tap), state, NTF_MASTER | NTF_STICKY, mac);
-	snprintf(what, sizeof(what), "%s: FDB entry", tap);
-	return td_host_netlink_change(netlink, msg, what, err);
+	return td_host_netlink_change(netlink,
+		td_host_guard_fdb(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, (int)tap, state, NTF_MASTER | NTF_STICKY, mac),
+		"tap's FDB entry", err);
+}
+
+static struct nl_msg *isolate_message(unsigned tap)
+{
+	struct ifinfomsg port = {.ifi_family = AF_BRIDGE, .ifi_index = (int)tap};
+	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
+	struct nlattr *info = NULL;
+	if (msg && nlmsg_append(msg, &port, sizeof(port), NLMSG_ALIGNTO) == 0)
+		info = nla_nest_start(msg, IFLA_PROTINFO);
+	if (info && nla_put_u8(msg, IFLA_BRPORT_ISOLATED, 1) == 0) {
+		info->nla_type |= NLA_F_NESTED;
+		nla_nest_end(msg, info);
+		return msg;
+	}
+	if (msg)
+		nlmsg_free(msg);
+	return NULL;
 }
 
 /* Not again where it is so: bridges tell everybody of it. */
-static void isolate(const char *tap)
+static void isolate(struct td_host_netlink *netlink, unsigned tap)
 {
-	char now[8];
-	if (!td_sysfs_read(TD_SYSFS, now, sizeof(now), "/class/net/%s/brport/isolated", tap) && !strcmp(now, "1"))
+	char name[IF_NAMESIZE], now[8];
+	struct td_err err = {0};
+	if (!if_indextoname(tap, name) ||
+		(!td_sysfs_read(TD_SYSFS, now, sizeof(now), "/class/net/%s/brport/isolated", name) && !strcmp(now, "1")))
 		return;
-	int r = td_sysfs_write(TD_SYSFS, "1", "/class/net/%s/brport/isolated", tap);
-	if (r)
-		td_warn("tap %s: is not isolated from the network's other VMs: %s", tap, strerror(-r));
+	if (td_host_netlink_change(netlink, isolate_message(tap), "isolated", &err))
+		td_warn("tap %s: is not isolated from the network's other VMs: %s", name, err.text);
 }
 
 /* 1: the VM's entry stands, and the socket is to be closed; 0: the bridge is another's. */
-static int begin(struct td_host_netlink *netlink, const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+static int begin(struct td_host_netlink *netlink, const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	bool isolated;
 	if (!is_ours(bridge, &isolated))
 		return 0;
-	if (isolated)
-		isolate(tap);
 	int r = td_host_netlink_open(netlink, err);
 	if (r)
 		return r;
+	if (isolated)
+		isolate(netlink, tap);
 	r = enter(netlink, tap, mac, NUD_NOARP, err);
 	if (r)
 		td_host_netlink_close(netlink);
 	return r ? r : 1;
 }
 
-int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_on(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	struct uplinks uplinks = {0};
@@ -164,17 +180,15 @@ int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], 
 	return r ? r : 1;
 }
 
-int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_off(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	struct uplinks uplinks = {0};
-	int index = (int)if_nametoindex(tap);
 	int r = td_host_netlink_open(&netlink, err);
 	if (r)
 		return r;
 	r = list_uplinks(bridge, &uplinks, err);
-	if (index)
-		(void)forget_entry(&netlink, index, mac, NULL);
+	(void)forget_entry(&netlink, (int)tap, mac, NULL);
 	for (unsigned i = 0; i < uplinks.count; i++)
 		td_host_guard_remove(&netlink, uplinks.uplink[i].name, mac);
 	free_uplinks(&uplinks);
@@ -182,7 +196,7 @@ int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6],
 	return r;
 }
 
-int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_pin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	int r = td_host_netlink_open(&netlink, err);
@@ -193,16 +207,18 @@ int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
 	return r;
 }
 
-int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_unpin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
-	int index = (int)if_nametoindex(tap);
-	int r = index ? td_host_netlink_open(&netlink, err) : -ENOENT;
-	if (!r) {
-		r = forget_entry(&netlink, index, mac, err);
-		td_host_netlink_close(&netlink);
-	}
-	return r == -ENOENT ? 0 : r;
+	struct td_err why = {0};
+	int r = td_host_netlink_open(&netlink, err);
+	if (r)
+		return r;
+	r = forget_entry(&netlink, (int)tap, mac, &why);
+	td_host_netlink_close(&netlink);
+	if (!r || r == -ENOENT || r == -ENODEV)
+		return 0;
+	return td_err_set(err, -r, why.reason, "%s", why.text);
 }
 
 /* ---- all at once */
@@ -395,7 +411,7 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 	return r;
 }
 
-int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_renew(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	int r = begin(&netlink, bridge, tap, mac, err);
@@ -409,28 +425,6 @@ int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6
 static bool has_master(const char *link)
 {
 	return td_sysfs_exists(TD_SYSFS, "/class/net/%s/master", link);
-}
-
-int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err)
-{
-	struct td_host_netlink netlink;
-	struct ifinfomsg info = {.ifi_index = (int)if_nametoindex(tap)};
-	char what[64];
-	unsigned master = if_nametoindex(bridge);
-	if (!info.ifi_index || !master || has_master(tap))
-		return 0;
-	int r = td_host_netlink_open(&netlink, err);
-	if (r)
-		return r;
-	struct nl_msg *msg = nlmsg_alloc_simple(RTM_SETLINK, NLM_F_REQUEST | NLM_F_ACK);
-	if (msg && (nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO) < 0 || nla_put_u32(msg, IFLA_MASTER, master) < 0)) {
-		nlmsg_free(msg);
-		msg = NULL;
-	}
-	snprintf(what, sizeof(what), "%s: join %s again", tap, bridge);
-	r = td_host_netlink_change(&netlink, msg, what, err);
-	td_host_netlink_close(&netlink);
-	return r ? r : 1;
 }
 
 void td_host_guard_left(int index)

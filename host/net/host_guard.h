@@ -22,17 +22,19 @@
 #include "core/err.h"
 #include "host/sys/host_netlink.h"
 
+/* `tap` is an interface's index, never 0: when it is gone, another's that takes its name is not taken for it. */
+
 /*
  * The VM with this MAC is behind `tap`. In a network of isolated ports the tap becomes one too. 1: guarded; 0: the bridge is another's, and
  * nothing was done; -errno: perhaps in part, for td_host_guard_off() to take away. A second time: what is missing is added.
  */
-int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
+int td_host_guard_on(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err);
 /* It is elsewhere now. The tap may be gone, and the bridge another's. Only where it was on: the like that others entered goes, too. */
-int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
+int td_host_guard_off(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err);
 
 /* On any bridge, as the entry is on the caller's own port. Not while it is guarded. */
-int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err);
-int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err); /* what is not there need not go */
+int td_host_guard_pin(unsigned tap, const uint8_t mac[6], struct td_err *err);
+int td_host_guard_unpin(unsigned tap, const uint8_t mac[6], struct td_err *err); /* what is not there need not go */
 
 /*
  * On another's bridge these do nothing, and return 0. Filters of all uplinks as the FDB says: new uplinks get theirs; what VMs left
@@ -43,9 +45,7 @@ int td_host_guard_sync(struct td_host_netlink *netlink, const char *bridge, stru
 /* So too, by a socket of its own. */
 int td_host_guard_tidy(const char *bridge, struct td_err *err);
 /* So too, for a VM that is guarded: its own entry is put back first, should somebody have taken it away, or the bridge be a new one. */
-int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err);
-/* A tap that is a port of no bridge becomes one of this, the old one having been deleted and made anew. 1: done; 0: nothing to do. */
-int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err);
+int td_host_guard_renew(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err);
 /* The link with this index has left a bridge. If it is no tap, and in no other bridge, its filters go. */
 void td_host_guard_left(int index);
 /* A link is no uplink any more: its filters go. */

@@ -70,7 +70,9 @@ static void judge_vlan(const struct td_host_path_want *want, const struct td_hos
 		return;
 	if (!facts->bridge.vlan_aware && want->vlan && facts->uplinks && facts->outside_vlan != want->vlan)
 		path_says(health, TD_REASON_VLAN_MISSING, "%s does not know VLANs, and is not in VLAN %u outside", bridge, want->vlan);
-	if (!facts->bridge.vlan_aware)
+	else if (!facts->bridge.vlan_aware && !want->vlan && want->has_vf && facts->outside_vlan)
+		path_says(health, TD_REASON_VLAN_MISSING, "%s is in VLAN %u outside, the VF in none", bridge, facts->outside_vlan);
+	if (!facts->bridge.vlan_aware || (want->tagged && !want->vlan && !facts->pvid))
 		return;
 	if (!facts->pvid)
 		path_says(health, TD_REASON_VLAN_MISSING, "port %s of %s takes no untagged frames", tap, bridge);

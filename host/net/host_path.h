@@ -23,6 +23,7 @@ struct td_host_path_want {
 	unsigned tap_index; /* 0: it is lost */
 	const char *bridge; /* whose port it is to be; NULL: nobody said */
 	uint16_t vlan;	    /* that the untagged frames of the NIC are in; 0: none was given */
+	bool tagged;	    /* it has others by their tags, so its untagged frames may be in none */
 	unsigned mtu;	    /* of the guest, in bytes; 0: 1500 */
 	bool had_uplinks;   /* the bridge has had some since the NIC is there */
 	bool has_vf;	    /* its other path is a VF, which is tagged outside if there is a vlan, and else is not: so is this one to be */
@@ -35,6 +36,7 @@ struct td_host_path_facts {
 		char name[IF_NAMESIZE];
 		unsigned master; /* index of what it is a port of; 0: of nothing */
 		unsigned state;	 /* of the port: BR_STATE_* */
+		unsigned mtu;
 	} tap;
 	/* The bridge that was asked for; where none was, the one that the tap is a port of. */
 	struct {

@@ -202,7 +202,7 @@ static int look_at_uplinks(
 
 	if (facts->bridge.bridge)
 		td_host_uplink_each(TD_SYSFS, facts->bridge.name, look_at_uplink, &look);
-	if (!facts->bridge.vlan_aware && want->vlan)
+	if (!facts->bridge.vlan_aware && (want->vlan || want->has_vf))
 		facts->outside_vlan = td_host_uplink_vlan("/proc", TD_SYSFS, facts->bridge.name);
 	return look.rc;
 }
@@ -216,6 +216,7 @@ static void note_tap(const struct link_said *said, const struct td_host_path_wan
 	facts->tap.port = said->is_port;
 	facts->tap.master = said->master;
 	facts->tap.state = said->state;
+	facts->tap.mtu = said->mtu;
 	snprintf(facts->tap.name, sizeof(facts->tap.name), "%.15s", said->index ? said->name : want->tap);
 }
 

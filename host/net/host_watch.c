@@ -132,6 +132,12 @@ static void host_watch_read(const struct td_host_watch *watch, struct td_host_wa
 	}
 }
 
+/* 0: it is a port of none. */
+static unsigned bridge_mtu(const struct td_host_path_facts *facts)
+{
+	return facts->bridge.bridge && facts->tap.master == facts->bridge.index ? facts->bridge.mtu : 0;
+}
+
 static bool has_way_out(const struct td_host_path_facts *facts)
 {
 	return !facts->uplinks || facts->uplinks_up;
@@ -182,6 +188,7 @@ static void host_watch_take(struct td_host_watch *watch)
 		return;
 	watch->facts = said->facts;
 	watch->up = has_way_out(&said->facts);
+	watch->mtu = bridge_mtu(&said->facts);
 	if (said->facts.bridge.index)
 		watch->bridge_index = said->facts.bridge.index;
 }
@@ -213,7 +220,7 @@ static void host_watch_tell(struct td_job *job)
 {
 	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
 	const struct td_host_path_health was = watch->health;
-	const unsigned bridge_was = watch->bridge_index;
+	const unsigned bridge_was = watch->bridge_index, mtu_was = watch->mtu;
 	const bool up_was = watch->up;
 
 	if (watch->closing)
@@ -221,6 +228,8 @@ static void host_watch_tell(struct td_job *job)
 	(void)td_loop_watch(watch->loop, &watch->watch);
 	host_watch_take(watch);
 	host_watch_tell_ports(watch, watch->want.bridge && watch->bridge_index != bridge_was);
+	if (watch->mtu && watch->mtu != mtu_was && watch->mtu != watch->said.facts.tap.mtu)
+		watch->events.mtu(watch->events.opaque);
 	if (watch->up != up_was)
 		watch->events.uplink(watch->events.opaque, watch->up);
 	if (is_news(&was, &watch->health))

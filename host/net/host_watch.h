@@ -6,6 +6,7 @@
  * - Whether any uplink of its bridge has a carrier, when that changes: a bridge without uplinks counts as one that has.
  * - That the network goes on by another way: a team changes its active member. The switch outside then has the VMs' addresses at the old
  *   port until they are told anew, and bonding tells only the host's own.
+ * - That the bridge has another MTU.
  * - That the bridge has other ports: one has left, as the tap of a VM that was killed does; or an uplink has joined, or
  *   changed; or it is another bridge of this name.
  *
@@ -23,6 +24,7 @@
 struct td_host_watch_events {
 	void (*health)(void *opaque); /* watch->health is another than it was */
 	void (*uplink)(void *opaque, bool up);
+	void (*mtu)(void *opaque); /* the bridge that the tap is a port of has another MTU, and not the tap's */
 	/* These two also when so much was said that it may be so. */
 	void (*moved)(void *opaque);	       /* a link below the bridge */
 	void (*ports)(void *opaque, int left); /* left: the index of a link that is no port any more; 0: none is known to have left */
@@ -55,6 +57,7 @@ struct td_host_watch {
 	struct td_host_path_facts facts; /* of the last look that was answered */
 	struct td_host_path_health health;
 	unsigned bridge_index; /* 0: there has been none yet */
+	unsigned mtu;	       /* of the bridge that the tap is a port of */
 	bool up;
 	struct td_host_watch_events events;
 };

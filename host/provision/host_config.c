@@ -1,49 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host_config.c - the two spellings of ranges in host.yaml. */
+/* host_config.c - VFs of a PF as host.yaml spells them. */
 #include "host/provision/host_config.h"
 
 #include <ctype.h>
 #include <limits.h>
 #include <net/if.h>
-#include <stdlib.h>
 #include <string.h>
 
-static bool read_number(const char **text, unsigned max, unsigned *ret_number)
-{
-	char *end;
-	if (!isdigit((unsigned char)**text))
-		return false;
-	unsigned long number = strtoul(*text, &end, 10);
-	if (number > max)
-		return false;
-	*text = end;
-	*ret_number = (unsigned)number;
-	return true;
-}
-
-/* "7" or "3-7", to the text's end. */
-static bool read_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last)
-{
-	unsigned first, last;
-	if (!read_number(&text, max, &first))
-		return false;
-	last = first;
-	if (*text == '-') {
-		text++;
-		if (!read_number(&text, max, &last))
-			return false;
-	}
-	if (*text || last < first)
-		return false;
-	*ret_first = first;
-	*ret_last = last;
-	return true;
-}
-
-bool td_host_config_vlan_range(const char *text, unsigned *ret_first, unsigned *ret_last)
-{
-	return read_range(text, 4094, ret_first, ret_last) && *ret_first >= 1;
-}
+#include "host/sys/names.h"
 
 bool td_host_config_pf_range(const char *text, char ret_name[16], unsigned *ret_first, unsigned *ret_last)
 {
@@ -57,7 +21,7 @@ bool td_host_config_pf_range(const char *text, char ret_name[16], unsigned *ret_
 	if ((len == 1 && text[0] == '.') || (len == 2 && text[0] == '.' && text[1] == '.'))
 		return false;
 	unsigned first = 0, last = UINT_MAX;
-	if (hash && !read_range(hash + 1, TD_HOST_VFS_MAX - 1, &first, &last))
+	if (hash && !td_names_parse_range(hash + 1, TD_HOST_VFS_MAX - 1, &first, &last))
 		return false;
 	memcpy(ret_name, text, len);
 	ret_name[len] = '\0';

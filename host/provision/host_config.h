@@ -101,8 +101,6 @@ struct td_host_config {
 	unsigned module_count;
 };
 
-/* "10" or "20-29", 1..4094, first <= last. */
-bool td_host_config_vlan_range(const char *text, unsigned *ret_first, unsigned *ret_last);
 /* "pf0" (then *ret_last is UINT_MAX) or "pf0#0-3": the PF's name and the VFs meant, first <= last < TD_HOST_VFS_MAX. */
 bool td_host_config_pf_range(const char *text, char ret_name[16], unsigned *ret_first, unsigned *ret_last);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "host/provision/host_config.h"
+#include "host/sys/names.h"
 
 static const char *const kind_names[] = {"module", "hugepages", "link", "vf"};
 static_assert(TD_COUNT(kind_names) == TD_HOST_KIND_COUNT, "one name a kind");
@@ -261,7 +262,7 @@ bool td_host_state_vlans_scan(const char *text, struct td_host_vlans *ret_vlans)
 			return false;
 		memcpy(part, text, len);
 		part[len] = '\0';
-		if (!td_host_config_vlan_range(part, &first, &last))
+		if (!td_names_parse_vlans(part, &first, &last))
 			return false;
 		td_host_state_vlans_add(ret_vlans, first, last);
 		text += len + (text[len] == ',');

@@ -175,7 +175,7 @@ static char *vlans_text(const struct td_host_network_config *network)
 	struct td_host_vlans vlans = {0};
 	for (unsigned i = 0; i < network->vlan_count; i++) {
 		unsigned first = 1, last = 0;
-		(void)td_host_config_vlan_range(network->vlans[i], &first, &last);
+		(void)td_names_parse_vlans(network->vlans[i], &first, &last);
 		td_host_state_vlans_add(&vlans, first, last);
 	}
 	vlans.bits[0] &= ~2ULL; /* VLAN 1 is there, untagged */

@@ -4,7 +4,10 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define VLAN_MAX 4094U /* 4095 is reserved: IEEE 802.1Q */
 
 /* text has the form: 'x' is a hexadecimal digit, all else itself. */
 static bool has_form(const char *text, const char *form)
@@ -68,4 +71,48 @@ const char *td_names_format_mac(const uint8_t mac[6], char text[TD_MAC_TEXT_BYTE
 {
 	snprintf(text, TD_MAC_TEXT_BYTES, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
 	return text;
+}
+
+static bool read_number(const char **text, unsigned max, unsigned *ret_number)
+{
+	char *end;
+
+	if (!isdigit((unsigned char)**text))
+		return false;
+	unsigned long number = strtoul(*text, &end, 10);
+	if (number > max)
+		return false;
+	*text = end;
+	*ret_number = (unsigned)number;
+	return true;
+}
+
+bool td_names_parse_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last)
+{
+	unsigned first, last;
+
+	if (!read_number(&text, max, &first))
+		return false;
+	last = first;
+	if (*text == '-') {
+		text++;
+		if (!read_number(&text, max, &last))
+			return false;
+	}
+	if (*text || last < first)
+		return false;
+	*ret_first = first;
+	*ret_last = last;
+	return true;
+}
+
+bool td_names_parse_vlans(const char *text, unsigned *ret_first, unsigned *ret_last)
+{
+	unsigned first, last;
+
+	if (!td_names_parse_range(text, VLAN_MAX, &first, &last) || !first)
+		return false;
+	*ret_first = first;
+	*ret_last = last;
+	return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * names.h - what the host calls things: PCI functions ("0000:3b:02.1"), network interfaces, MAC addresses, and the mark of links that
- * tandem made. Pure: any thread, no allocation.
+ * names.h - what the host calls things: PCI functions ("0000:3b:02.1"), network interfaces, MAC addresses, ranges ("20-29"), and the mark
+ * of links that tandem made. Pure: any thread, no allocation.
  */
 #ifndef TD_HOST_SYS_NAMES_H
 #define TD_HOST_SYS_NAMES_H
@@ -35,5 +35,10 @@ bool td_names_is_interface(const char *text);
 bool td_names_parse_mac(const char *text, uint8_t ret_mac[6]);
 /* Returns `text`. */
 const char *td_names_format_mac(const uint8_t mac[6], char text[TD_MAC_TEXT_BYTES]);
+
+/* "7" or "3-7", each at most max, first <= last. */
+bool td_names_parse_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last);
+/* So too, of VLANs: 1..4094. */
+bool td_names_parse_vlans(const char *text, unsigned *ret_first, unsigned *ret_last);
 
 #endif

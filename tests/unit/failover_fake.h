@@ -125,6 +125,12 @@ const char *td_virtio_net_tap(const struct td_virtio_net *net)
 	return FAKE_TAP;
 }
 
+unsigned td_virtio_net_tap_index(const struct td_virtio_net *net)
+{
+	(void)net;
+	return FAKE_TAP_INDEX;
+}
+
 bool td_virtio_net_uses_vhost(const struct td_virtio_net *net)
 {
 	(void)net;
@@ -354,6 +360,7 @@ uint64_t td_vfio_pci_traps(const struct td_vfio_pci *dev)
 FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err))
 FAKE_UNUSED(const char *td_igbvf_tap(const struct td_igbvf *dev))
+FAKE_UNUSED(unsigned td_igbvf_tap_index(const struct td_igbvf *dev))
 FAKE_UNUSED(void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters))
 FAKE_UNUSED(void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats))
 FAKE_UNUSED(int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes))

@@ -172,6 +172,26 @@ static void nothing_is_known(void **state)
 	assert_string_equal(td_host_path_word(&unknown), "unknown");
 }
 
+static void a_nic_without_vlan_is_not_in_one(void **state)
+{
+	(void)state;
+	facts.outside_vlan = 100;
+	expect(TD_REASON_VLAN_MISSING, "br0 is in VLAN 100 outside, the VF in none");
+	want.has_vf = false;
+	expect(TD_REASON_NONE, "");
+}
+
+static void a_nic_of_tagged_vlans_needs_no_other(void **state)
+{
+	(void)state;
+	facts.bridge.vlan_aware = true;
+	facts.uplinks_vlan = 0;
+	want.tagged = true;
+	expect(TD_REASON_NONE, "");
+	want.vlan = 5;
+	expect(TD_REASON_VLAN_MISSING, "port tap0 of br0 takes no untagged frames");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -181,6 +201,8 @@ int main(void)
 		cmocka_unit_test_setup(no_port_of_it, all_is_well),
 		cmocka_unit_test_setup(a_port_that_does_not_forward, all_is_well),
 		cmocka_unit_test_setup(another_vlan, all_is_well),
+		cmocka_unit_test_setup(a_nic_without_vlan_is_not_in_one, all_is_well),
+		cmocka_unit_test_setup(a_nic_of_tagged_vlans_needs_no_other, all_is_well),
 		cmocka_unit_test_setup(packets_that_do_not_fit, all_is_well),
 		cmocka_unit_test_setup(no_way_out, all_is_well),
 		cmocka_unit_test(nothing_is_known),

@@ -78,6 +78,24 @@ static void only_our_mark_is_ours(void **state)
 	assert_false(td_names_is_mark("my tandem"));
 }
 
+static void test_vlans(void **state)
+{
+	static const char *const bad[] = {
+		"", "0", "4095", "20-19", "1-4095", "-5", "5-", "5-6-7", "+5", " 5", "5 ", "0x5", "99999999999999999999"};
+	unsigned first = 7, last = 7;
+
+	(void)state;
+	for (unsigned i = 0; i < TD_COUNT(bad); i++)
+		assert_false(td_names_parse_vlans(bad[i], &first, &last));
+	assert_int_equal(first, 7);
+	assert_true(td_names_parse_vlans("4094", &first, &last));
+	assert_int_equal(first, 4094);
+	assert_int_equal(last, 4094);
+	assert_true(td_names_parse_vlans("1-4094", &first, &last));
+	assert_int_equal(first, 1);
+	assert_int_equal(last, 4094);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -85,6 +103,7 @@ int main(void)
 		cmocka_unit_test(test_interface),
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(only_our_mark_is_ours),
+		cmocka_unit_test(test_vlans),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,7 +84,7 @@ static bool first_ends;
 
 struct told {
 	struct td_host_watch watch;
-	unsigned changes, moves, ports, healths;
+	unsigned changes, moves, ports, healths, mtus;
 	int left;
 };
 
@@ -112,6 +112,15 @@ static void on_moved(void *opaque)
 	struct told *told = opaque;
 
 	told->moves++;
+	if (first_ends)
+		td_loop_stop(&loop);
+}
+
+static void on_mtu(void *opaque)
+{
+	struct told *told = opaque;
+
+	told->mtus++;
 	if (first_ends)
 		td_loop_stop(&loop);
 }
@@ -153,7 +162,7 @@ static void after(const char *command, bool is_told)
 static void open_watch(struct told *told, const char *tap, const char *bridge)
 {
 	const struct td_host_watch_events events = {
-		.health = on_health, .uplink = on_uplink, .moved = on_moved, .ports = on_ports, .opaque = told};
+		.health = on_health, .uplink = on_uplink, .mtu = on_mtu, .moved = on_moved, .ports = on_ports, .opaque = told};
 	const struct td_host_path_want want = {.tap = tap ? tap : "", .tap_index = tap ? if_nametoindex(tap) : 0, .bridge = bridge};
 
 	assert_int_equal(td_host_watch_open(&told->watch, &jobs, &want, &events, NULL), 0);
@@ -232,6 +241,22 @@ static void ports_that_come_and_go_are_told(void **state)
 	td_host_watch_close(&told.watch);
 	td_host_watch_close(&beside.watch);
 	td_host_watch_close(&deaf.watch);
+}
+
+static void another_mtu_of_the_bridge_is_told(void **state)
+{
+	struct told told = {0};
+
+	(void)state;
+	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
+	open_watch(&told, "tap0", "br0");
+	run(LINKS_MS, false); /* what came before */
+	assert_int_equal(told.mtus, 0);
+	after("ip link set br0 mtu 1300", true);
+	assert_int_equal(told.mtus, 1);
+	after("ip link set tap0 mtu 1300", false); /* the tap's own */
+	assert_int_equal(told.mtus, 1);
+	td_host_watch_close(&told.watch);
 }
 
 static void a_lost_member_moves_the_network(void **state)
@@ -326,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_lost_carrier_is_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(ports_that_come_and_go_are_told, make_loop, end_loop),
+		cmocka_unit_test_setup_teardown(another_mtu_of_the_bridge_is_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(a_lost_member_moves_the_network, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(what_ails_a_path_is_told, make_loop, end_loop),
 		cmocka_unit_test_setup_teardown(a_path_that_will_work_is_told, make_loop, end_loop),

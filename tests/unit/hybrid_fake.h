@@ -24,12 +24,13 @@
 #include "host/sriov/sriov_netlink.h"
 #include "nic/hybrid_parts.h"
 
-#define FAKE_TRACE  512U
-#define FAKE_TIMERS 5U
-#define FAKE_JOBS   16U
-#define FAKE_JOB_NS 200000U /* that one takes */
-#define FAKE_FD	    1000    /* never used as a descriptor */
-#define FAKE_TAP    "tap-of-nobody"
+#define FAKE_TRACE     512U
+#define FAKE_TIMERS    5U
+#define FAKE_JOBS      16U
+#define FAKE_JOB_NS    200000U /* that one takes */
+#define FAKE_FD	       1000    /* never used as a descriptor */
+#define FAKE_TAP       "tap-of-nobody"
+#define FAKE_TAP_INDEX 0x7a17
 
 struct fake {
 	struct td_vm vm;

@@ -208,23 +208,36 @@ int td_host_guard_tidy(const char *bridge, struct td_err *err)
 	return 0;
 }
 
-int td_host_guard_renew(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_renew(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
 	assert_string_equal(bridge, fake.config.bridge);
-	assert_string_equal(tap, FAKE_TAP);
+	assert_int_equal(tap, FAKE_TAP_INDEX);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_true(fake.guarded);
 	fake.renewed++;
 	return 0;
 }
 
-int td_host_guard_rejoin(const char *bridge, const char *tap, struct td_err *err)
+int td_host_port_join(const struct td_host_port *port, struct td_err *err)
 {
-	(void)err;
-	assert_string_equal(bridge, fake.config.bridge);
-	assert_string_equal(tap, FAKE_TAP);
-	return 0;
+	assert_string_equal(port->bridge, fake.config.bridge);
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	assert_int_equal(port->vlan, fake.config.vlan);
+	return fake_try("port join", err);
+}
+
+int td_host_port_rejoin(const struct td_host_port *port, struct td_err *err)
+{
+	assert_string_equal(port->bridge, fake.config.bridge);
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	return fake_try("port rejoin", err);
+}
+
+int td_host_port_follow_mtu(const struct td_host_port *port, struct td_err *err)
+{
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	return fake_try("port mtu", err);
 }
 
 void td_host_guard_left(int index)
@@ -232,10 +245,10 @@ void td_host_guard_left(int index)
 	fake.left = index;
 }
 
-static inline int fake_guard(const char *bridge, const char *tap, const uint8_t mac[6], bool on)
+static inline int fake_guard(const char *bridge, unsigned tap, const uint8_t mac[6], bool on)
 {
 	assert_string_equal(bridge, fake.config.bridge);
-	assert_string_equal(tap, FAKE_TAP);
+	assert_int_equal(tap, FAKE_TAP_INDEX);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_false(fake.pinned);
 	assert_true(fake.foreign || fake.guarded != on);
@@ -243,33 +256,33 @@ static inline int fake_guard(const char *bridge, const char *tap, const uint8_t 
 	return fake.guarded;
 }
 
-int td_host_guard_on(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_on(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
 	return fake_guard(bridge, tap, mac, true);
 }
 
-int td_host_guard_pin(const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_pin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
-	assert_string_equal(tap, FAKE_TAP);
+	assert_int_equal(tap, FAKE_TAP_INDEX);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_false(fake.guarded || fake.pinned);
 	fake.pinned = true;
 	return 0;
 }
 
-int td_host_guard_unpin(const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_unpin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
-	assert_string_equal(tap, FAKE_TAP);
+	assert_int_equal(tap, FAKE_TAP_INDEX);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_true(fake.pinned);
 	fake.pinned = false;
 	return 0;
 }
 
-int td_host_guard_off(const char *bridge, const char *tap, const uint8_t mac[6], struct td_err *err)
+int td_host_guard_off(const char *bridge, unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
 	return fake_guard(bridge, tap, mac, false);

@@ -101,6 +101,12 @@ const char *td_igbvf_tap(const struct td_igbvf *dev)
 	return FAKE_TAP;
 }
 
+unsigned td_igbvf_tap_index(const struct td_igbvf *dev)
+{
+	(void)dev;
+	return FAKE_TAP_INDEX;
+}
+
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters)
 {
 	(void)dev;

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hybrid_port.c - the emulated path's tap as a port of its bridge: it joins before the guest runs, in the NIC's VLANs, and its MTU follows
+ * the bridge's (host/net/host_port.h). A bridge that comes back is joined by hybrid_guard.c's job.
+ */
+#include <stdio.h>
+
+#include "core/log.h"
+#include "host/sys/names.h"
+#include "nic/hybrid_parts.h"
+
+const char *td_hybrid_tap(const struct td_hybrid *nic)
+{
+	if (nic->igbvf)
+		return td_igbvf_tap(nic->igbvf);
+	return nic->net ? td_virtio_net_tap(nic->net) : NULL;
+}
+
+struct td_host_port td_hybrid_port(const struct td_hybrid *nic)
+{
+	const struct td_vm_net_config *config = nic->config;
+	struct td_host_port port = {.tap_index = nic->tap_index, .vlan = (uint16_t)config->vlan, .has_vf = nic->mode};
+
+	snprintf(port.bridge, sizeof(port.bridge), "%s", config->bridge ? config->bridge : "");
+	snprintf(port.tap, sizeof(port.tap), "%s", td_hybrid_tap(nic));
+	return port;
+}
+
+static void submit(struct td_hybrid *nic, enum td_host_call_kind kind, void (*done)(struct td_job *job))
+{
+	nic->port = (struct td_host_call){.kind = kind, .job.done = done, .port = td_hybrid_port(nic)};
+	td_host_call_submit(&nic->host.vm->jobs, &nic->port);
+}
+
+static void joined(struct td_job *job)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, port.job);
+
+	nic->bridge_index = nic->port.bridge_index;
+}
+
+int td_hybrid_port_begin(struct td_hybrid *nic, struct td_err *err)
+{
+	nic->tap_index = nic->igbvf ? td_igbvf_tap_index(nic->igbvf) : td_virtio_net_tap_index(nic->net);
+	if (!nic->config->bridge)
+		return 0;
+	submit(nic, TD_HOST_CALL_JOIN, joined);
+	td_jobs_wait(&nic->host.vm->jobs, &nic->port.job); /* before its first frame, and what is wrong is said before the boot */
+	if (nic->port.rc == 0)
+		return 0;
+	if (err)
+		*err = nic->port.err;
+	return td_err_prefix(err, "nic %s", nic->config->id);
+}
+
+void td_hybrid_port_end(struct td_hybrid *nic)
+{
+	nic->mtu_again = false;
+	td_jobs_wait(&nic->host.vm->jobs, &nic->port.job);
+}
+
+/* ---- its MTU ---- */
+
+static void mtu_followed(struct td_job *job)
+{
+	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, port.job);
+
+	if (nic->port.rc < 0)
+		td_warn("nic %s: its tap has not the MTU of %s: %s", nic->config->id, nic->port.port.bridge, nic->port.err.text);
+	if (nic->mtu_again)
+		td_hybrid_port_mtu(nic);
+}
+
+void td_hybrid_port_mtu(void *opaque)
+{
+	struct td_hybrid *nic = opaque;
+
+	nic->mtu_again = nic->port.job.busy;
+	if (!nic->port.job.busy)
+		submit(nic, TD_HOST_CALL_MTU, mtu_followed);
+}
