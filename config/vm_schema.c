@@ -13,13 +13,12 @@
 #include "config/schema.h"
 #include "core/mem.h"
 
-/* In the order of the enums of nic_config.h, disk_format.h and machine/vm_config.h. */
+/* In the order of the enums of nic_config.h and machine/vm_config.h. */
 static const char *const mode_words[] = {"failover", "transparent", "emulated", "vf", NULL};
 static const char *const model_words[] = {"virtio", "igbvf", NULL};
 static const char *const serial_words[] = {"tty", "pty", "file", "off", NULL};
 static const char *const vhost_words[] = {"auto", "on", "off", NULL};
 static const char *const path_words[] = {"emulated", "vf", NULL};
-static const char *const format_words[] = {"auto", "raw", NULL};
 static const char *const reboot_words[] = {"restart", "exit", NULL};
 static const char *const log_words[] = {"error", "warn", "info", "debug", NULL};
 
@@ -91,16 +90,16 @@ static const struct td_schema_key disk_keys[] = {
 	{.name = "path",
 		.kind = TD_SCHEMA_PATH,
 		TD_SCHEMA_AT(struct td_vm_disk_config, path),
-		.help = "A raw image file or a block device",
+		.help = "An image file or a block device",
 		.required = true},
 	{.name = "format",
 		.kind = TD_SCHEMA_WORD,
 		TD_SCHEMA_AT(struct td_vm_disk_config, format),
-		.words = format_words,
+		.words = td_disk_format_words,
 		.fallback = "auto",
 		.help = "What the file holds. Auto: a raw disk; a file that begins as another image format (qcow2, vmdk, vhdx, vdi, ...) "
-			"or as a "
-			"compressed file is refused. Raw: a raw disk whatever it begins with"},
+			"or as a compressed file is refused. Raw: a raw disk, whatever it begins with. The others are served by qemu-nbd "
+			"(Debian: qemu-utils and libnbd0), which tandem starts and ends"},
 	{.name = "readonly",
 		.kind = TD_SCHEMA_BOOL,
 		TD_SCHEMA_AT(struct td_vm_disk_config, readonly),

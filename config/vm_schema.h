@@ -8,7 +8,7 @@
  *   memory: {size: 512M, hugepages: off, thp: off, prefault: off}
  *   payload: {kernel: vmlinuz, initramfs: initrd, cmdline: "console=ttyS0"}
  *   serial: {mode: tty}                  # tty | pty | file | off; file: PATH
- *   disks: [{path: root.raw, format: auto, readonly: off, direct: off}]   # auto | raw
+ *   disks: [{path: root.raw, format: auto, readonly: off, direct: off}]   # auto | raw | qcow2 | vmdk | vhdx | vdi | vhd
  *   rng: on
  *   debug_exit: 0xf4
  *   on_reboot: restart                   # restart | exit

@@ -9,7 +9,22 @@
  */
 #include "emul/disk_format.h"
 
+#include <assert.h>
 #include <string.h>
+
+const char *const td_disk_format_words[] = {"auto", "raw", "qcow2", "vmdk", "vhdx", "vdi", "vhd", NULL};
+
+static_assert(TD_COUNT(td_disk_format_words) == TD_DISK_FORMATS + 1, "a word for each format");
+
+bool td_disk_format_is_nbd(enum td_disk_format format)
+{
+	return format > TD_DISK_RAW;
+}
+
+const char *td_disk_format_qemu(enum td_disk_format format)
+{
+	return format == TD_DISK_VHD ? "vpc" : td_disk_format_words[format];
+}
 
 #define MARK(name, unpack, at, bytes)                      \
 	{                                                  \

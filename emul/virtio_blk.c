@@ -6,11 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <linux/virtio_blk.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +21,6 @@
 #define CLASS_BLK    0x010000
 #define SEGMENTS_MAX (TD_BLK_QUEUE_ENTRIES - 2)		     /* of data: a header and a status come on top */
 #define CONFIG_BYTES offsetof(struct virtio_blk_config, wce) /* the fields that we offer: capacity .. topology */
-#define BLOCK_MAX    4096U				     /* of a page cache that has pages of 4 KiB */
 #define HEADER_BYTES sizeof(struct virtio_blk_outhdr)
 
 static struct blk *blk_from_dev(struct td_virtio_pci *dev)
@@ -72,10 +69,10 @@ static void blk_obey(struct blk *blk, struct request *request, bool data_in)
 			td_blk_finish(blk, request, VIRTIO_BLK_S_IOERR, 0);
 			return;
 		}
-		td_blk_io(blk, request);
+		blk->storage->io(blk, request);
 		return;
 	case VIRTIO_BLK_T_FLUSH:
-		td_blk_io(blk, request);
+		blk->storage->io(blk, request);
 		return;
 	case VIRTIO_BLK_T_GET_ID:
 		if (data_in)
@@ -153,7 +150,7 @@ static void work_off(struct blk *blk)
 	} while (rc > 0 && !full);
 	if (rc < 0)
 		return;
-	td_blk_submit(blk);
+	blk->storage->submit(blk);
 	td_blk_publish(blk);
 	/* Without a free request the next one that is done looks again. */
 	if (full || (td_blk_has_free(blk) && td_virtqueue_arm(vq)))
@@ -212,21 +209,41 @@ static size_t read_end(int fd, uint64_t at, uint8_t to[TD_DISK_FORMAT_BYTES])
 	return (size_t)TD_MAX(pread(fd, to, TD_DISK_FORMAT_BYTES, (off_t)at), 0);
 }
 
-/* A guest that were given such a file as its disk would find nothing there, and what it writes would destroy it. */
-static int check_format(const struct td_virtio_blk_config *config, int fd, uint64_t bytes, struct td_err *err)
+/* What a mark says that a raw disk has not; NULL: none is there. */
+static const struct td_disk_format_mark *find_mark(int fd)
 {
 	uint8_t head[TD_DISK_FORMAT_BYTES], tail[TD_DISK_FORMAT_BYTES];
-	const struct td_disk_format_mark *mark;
-	size_t head_bytes, tail_bytes;
+	off_t bytes = lseek(fd, 0, SEEK_END); /* of a block device too */
+	size_t head_bytes = read_end(fd, 0, head);
+	size_t tail_bytes = bytes >= (off_t)sizeof(tail) ? read_end(fd, (uint64_t)bytes - sizeof(tail), tail) : 0;
 
-	if (config->format == TD_DISK_RAW)
+	return td_disk_format_find(head, head_bytes, tail, tail_bytes);
+}
+
+static bool is_servable(const char *name)
+{
+	for (unsigned i = TD_DISK_RAW + 1; i < TD_DISK_FORMATS; i++)
+		if (!strcmp(name, td_disk_format_words[i]))
+			return true;
+	return false;
+}
+
+/* A guest that were given another image as a raw disk would find nothing there, and what it writes would destroy it. */
+static int check_format(const struct td_virtio_blk_config *config, int fd, struct td_err *err)
+{
+	const struct td_disk_format_mark *mark = config->format == TD_DISK_RAW ? NULL : find_mark(fd);
+	const char *word = td_disk_format_words[config->format];
+
+	if (config->format > TD_DISK_RAW && (!mark || strcmp(mark->name, word) != 0))
+		return td_err_set(err, EINVAL, TD_REASON_DISK_FORMAT, "%s: %s holds %s%s, not %s", config->name, config->path,
+			mark ? "" : "no ", mark ? mark->name : word, word);
+	if (config->format != TD_DISK_AUTO || !mark)
 		return 0;
-	head_bytes = read_end(fd, 0, head);
-	tail_bytes = bytes >= sizeof(tail) ? read_end(fd, bytes - sizeof(tail), tail) : 0;
-	mark = td_disk_format_find(head, head_bytes, tail, tail_bytes);
-	return mark ? td_err_set(err, EINVAL, TD_REASON_DISK_FORMAT, "%s: %s holds %s, no raw disk: %s (or format=raw, if it is one)",
-			      config->name, config->path, mark->name, mark->unpack)
-		    : 0;
+	if (is_servable(mark->name))
+		return td_err_set(err, EINVAL, TD_REASON_DISK_FORMAT, "%s: %s holds %s, no raw disk: say format=%s, or make one by %s",
+			config->name, config->path, mark->name, mark->name, mark->unpack);
+	return td_err_set(err, EINVAL, TD_REASON_DISK_FORMAT, "%s: %s holds %s, no raw disk: make one by %s", config->name, config->path,
+		mark->name, mark->unpack);
 }
 
 /* A file system that knows no locks is no reason to refuse: then nobody else has one there either. */
@@ -245,8 +262,8 @@ static int lock_image(struct blk *blk, const struct td_virtio_blk_config *config
 
 static int open_image(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
 {
+	bool direct = config->direct && !td_disk_format_is_nbd(config->format); /* else it is the server's affair */
 	struct stat stat;
-	uint64_t bytes;
 	int rc;
 
 	blk->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
@@ -256,52 +273,12 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	if (!S_ISREG(stat.st_mode) && !S_ISBLK(stat.st_mode))
 		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s is neither a file nor a block device", config->name, config->path);
-	bytes = (uint64_t)stat.st_size;
-	if (S_ISBLK(stat.st_mode) && ioctl(blk->fd, BLKGETSIZE64, &bytes))
-		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s: its size", config->name, config->path);
-	rc = check_format(config, blk->fd, bytes, err);
+	rc = check_format(config, blk->fd, err);
 	if (rc)
 		return rc;
-	if (settle_flags(blk->fd, config->direct))
-		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s%s", config->name, config->path, config->direct ? ": direct" : "");
-	if (!bytes || bytes % TD_BLK_SECTOR)
-		return td_err_set(err, EINVAL, TD_REASON_DISK, "%s: %s has %llu bytes: not a multiple of %u above 0", config->name,
-			config->path, (unsigned long long)bytes, TD_BLK_SECTOR);
-	blk->sectors = bytes / TD_BLK_SECTOR;
+	if (settle_flags(blk->fd, direct))
+		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s%s", config->name, config->path, direct ? ": direct" : "");
 	return lock_image(blk, config, err);
-}
-
-/* In what units O_DIRECT takes offsets and lengths. Where neither device nor file system says: in sectors, as most do. */
-static uint32_t direct_unit(int fd)
-{
-	struct stat stat;
-	int bytes = 0;
-
-	if (!fstat(fd, &stat) && S_ISBLK(stat.st_mode))
-		return ioctl(fd, BLKSSZGET, &bytes) || bytes <= 0 ? TD_BLK_SECTOR : (uint32_t)bytes;
-#ifdef STATX_DIOALIGN /* Linux 6.1 */
-	struct statx more = {0};
-	if (!statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &more) && more.stx_mask & STATX_DIOALIGN && more.stx_dio_offset_align)
-		return more.stx_dio_offset_align;
-#endif
-	return TD_BLK_SECTOR;
-}
-
-/* The guest must know, as it would send requests that the storage refuses. Through the page cache any unit will do. */
-static int find_block(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
-{
-	uint32_t bytes = config->direct ? TD_MAX(direct_unit(blk->fd), TD_BLK_SECTOR) : TD_BLK_SECTOR;
-
-	if (bytes > BLOCK_MAX || (bytes & (bytes - 1)))
-		return td_err_set(err, EINVAL, TD_REASON_DISK,
-			"%s: %s takes direct IO in blocks of %u bytes, guests take up to %u: leave direct out", config->name, config->path,
-			bytes, BLOCK_MAX);
-	if (blk->sectors * TD_BLK_SECTOR % bytes)
-		return td_err_set(err, EINVAL, TD_REASON_DISK,
-			"%s: %s has %llu bytes: not a multiple of the %u that direct IO needs there: leave direct out, or make it larger",
-			config->name, config->path, (unsigned long long)(blk->sectors * TD_BLK_SECTOR), bytes);
-	blk->block_bytes = bytes;
-	return 0;
 }
 
 static void blk_fill_config(struct blk *blk)
@@ -330,9 +307,7 @@ static int blk_set_up(struct blk *blk, struct td_vm *vm, const struct td_virtio_
 	if (!rc)
 		rc = open_image(blk, config, err);
 	if (!rc)
-		rc = find_block(blk, config, err);
-	if (!rc)
-		rc = td_blk_io_open(blk, err);
+		rc = td_blk_io_open(blk, config, err);
 	if (!rc)
 		rc = td_virtio_pci_add_queue(&blk->dev, TD_BLK_QUEUE_ENTRIES, true, err);
 	blk_fill_config(blk);

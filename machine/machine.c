@@ -40,7 +40,8 @@ static int machine_add_disks(struct td_machine *machine, struct td_err *err)
 			.format = disk->format,
 			.readonly = disk->readonly,
 			.direct = disk->direct,
-			.serial = name};
+			.serial = name,
+			.run_dir = machine->run_dir};
 		int rc = td_virtio_blk_create(&machine->vm, &blk, err);
 		if (rc)
 			return rc;

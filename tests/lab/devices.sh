@@ -78,6 +78,82 @@ case_disks() {
 	losetup --detach "$loop"
 }
 
+# zs FILE FORMAT: the image holds 1 MiB of 'Z' where the guest wrote it.
+zs() { qemu-io -r -f "$2" -c 'read -P 0x5a 64k 1M' "$1" | grep -q '1048576/1048576' && ! qemu-io -r -f "$2" -c 'read -P 0x5a 64k 1M' "$1" | grep -q failed; }
+
+# refused_disk REASON PATTERN ARGUMENT...: a second VM is not begun.
+refused_disk() {
+	local reason=$1 pattern=$2 status=0 output
+	shift 2
+	output=$("${TINY[@]}" "$WORK/idle" --name second --disk "$@" </dev/null 2>&1) || status=$?
+	printf '      %s\n' "${output%%$'\n'*}"
+	# shellcheck disable=SC2053 # a glob is wanted
+	[[ $status = 1 && ${output%%$'\n'*} == tandem:*$pattern*"[$reason]" ]]
+}
+
+guest_fails() { ! guest "$1"; }
+
+servers() { pgrep -xc qemu-nbd || true; }
+
+# no_server SECONDS
+no_server() {
+	local limit=$((SECONDS + $1))
+	until [ "$(servers)" = 0 ]; do
+		((SECONDS < limit)) || return 1
+		sleep 0.1
+	done
+}
+
+# Images of other formats, by qemu-nbd: each is written by the guest, and read by others then.
+case_images() {
+	local format letter formats=(qcow2 vmdk vhdx vdi vpc) disks=() pid
+	multiboot "$WORK/idle" f4 eb fd # hlt; jmp
+	for format in "${formats[@]}"; do
+		qemu-img create -q -f "$format" "$WORK/image.$format" 64M
+		disks+=(--disk "path=$WORK/image.$format,format=${format/vpc/vhd}")
+	done
+	qemu-img create -q -f qcow2 -b "$WORK/image.qcow2" -F qcow2 "$WORK/top.qcow2"
+	cp "$WORK/image.qcow2" "$WORK/fixed.qcow2"
+	start "${disks[@]}" --disk "path=$WORK/fixed.qcow2,format=qcow2,readonly=on"
+	check 'each disk has a server' [ "$(servers)" = 6 ]
+	for letter in a b c d e; do
+		check "disk $letter takes a write and a flush" \
+			guest "tr '\\0' Z </dev/zero | dd of=/dev/vd$letter bs=64k seek=1 count=16 iflag=fullblock conv=fsync 2>/dev/null"
+		check 'and reads it' asked "dd if=/dev/vd$letter bs=64k skip=1 count=16 2>/dev/null | tr -d Z | wc -c" 0
+	done
+	check 'a read-only one says so' asked 'cat /sys/block/vdf/ro' 1
+	check 'it takes no write' asked 'dd if=/dev/zero of=/dev/vdf bs=64k count=1 conv=fsync 2>/dev/null && echo taken || echo refused' refused
+	check 'a second VM is refused the image' refused_disk disk-in-use 'is in use by another VM' "path=$WORK/image.qcow2,format=qcow2"
+	check 'and the file as a raw disk' refused_disk disk-in-use 'is in use by another VM' "path=$WORK/image.qcow2,format=raw"
+	vm_stop
+	check 'the servers end with the VM' [ "$(servers)" = 0 ]
+	for format in "${formats[@]}"; do check "what was written is in the $format image" zs "$WORK/image.$format" "$format"; done
+	check 'the qcow2 image is whole' qemu-img check -q -f qcow2 "$WORK/image.qcow2"
+
+	start --disk "path=$WORK/top.qcow2,format=qcow2"
+	check 'an image with a backing file shows what is below' asked 'dd if=/dev/vda bs=64k skip=1 count=16 2>/dev/null | tr -d Z | wc -c' 0
+	pid=$(pgrep -x qemu-nbd)
+	kill -KILL "$pid"
+	check 'its server is killed: the guest has an error' guest_fails 'dd if=/dev/vda of=/dev/null bs=64k skip=40 count=1 iflag=direct 2>/dev/null'
+	check 'and goes on' asked 'echo $((6 * 7))' 42
+	check 'and it is said' grep -q 'disk0: qemu-nbd has ended' "$WORK/errors"
+	vm_stop
+
+	start --disk "path=$WORK/top.qcow2,format=qcow2"
+	kill -KILL "$VM_PID"
+	wait "$VM_PID" 2>/dev/null || true
+	check 'tandem is killed: the server ends too' no_server 5
+	tandem vm kill d || true
+
+	check 'a qcow2 image is no VMDK' refused_disk disk-format 'holds qcow2, not vmdk' "path=$WORK/image.qcow2,format=vmdk"
+	check 'nor a raw disk' refused_disk disk-format 'say format=qcow2' "path=$WORK/image.qcow2"
+	check 'a broken image is told by its server' refused_disk disk 'disk0: qemu-nbd: ' \
+		"path=$(head -c 512 "$WORK/image.qcow2" >"$WORK/cut.qcow2" && echo "$WORK/cut.qcow2"),format=qcow2"
+	mv /usr/bin/qemu-nbd /usr/bin/qemu-nbd.away
+	check 'no qemu-nbd' refused_disk disk 'qemu-nbd is missing: apt-get install qemu-utils' "path=$WORK/image.qcow2,format=qcow2"
+	mv /usr/bin/qemu-nbd.away /usr/bin/qemu-nbd
+}
+
 # Each CPU sends by the queue of its own, and what comes back comes by the same.
 both_queues() {
 	local queue count
@@ -195,7 +271,7 @@ case_prefault() {
 
 network_up 1
 guest_image
-for name in ${ONLY:-unit_tests multiboot reset_loop prefault pvh disks queues}; do
+for name in ${ONLY:-unit_tests multiboot reset_loop prefault pvh disks images queues}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	before=$(host_state)
 	"case_$name"

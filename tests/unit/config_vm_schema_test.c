@@ -413,7 +413,7 @@ static void flags_in_all_spellings(void **state)
 	struct td_err err = {0};
 	(void)state;
 	char *argv[] = {"--kernel", "k", "--cpus", "boot=3", "--memory=size=1GiB,prefault=yes", "--cmdline", "a=b c=d,e --name x",
-		"--serial", "file=/tmp/log", "--disk", "path=a,,b,readonly=on,format=raw", "--disk", "c=d.raw,,x", "--net",
+		"--serial", "file=/tmp/log", "--disk", "path=a,,b,readonly=on,format=qcow2", "--disk", "c=d.raw,,x", "--net",
 		"id=n1,bridge=br0", "--debug-exit", "244", "--on-reboot", "exit", "--name", "--name"};
 	int argc = (int)TD_COUNT(argv);
 	/* A bare value with '=' is taken for a key, which is an error and no surprise. */
@@ -431,7 +431,7 @@ static void flags_in_all_spellings(void **state)
 	assert_int_equal(config.disk_count, 2);
 	assert_string_equal(config.disk[0].path, "a,b");
 	assert_true(config.disk[0].readonly);
-	assert_int_equal(config.disk[0].format, TD_DISK_RAW);
+	assert_int_equal(config.disk[0].format, TD_DISK_QCOW2);
 	assert_string_equal(config.disk[1].path, "c.raw");
 	assert_int_equal(config.disk[1].format, TD_DISK_AUTO);
 	assert_string_equal(config.net[0].id, "n1");
