@@ -116,6 +116,29 @@ bool td_host_able_lacks_iommu(const struct td_host_state *is, const struct td_ho
 	return false;
 }
 
+/* A VF's own interface goes when its PF's VFs are made anew, or vfio-pci takes it: the file cannot want something of it too. */
+static int check_interface(const struct td_host_state *is, const struct td_host_state *want, const char *vf, struct td_err *err)
+{
+	const char *netdev = value_of(is, TD_HOST_VF, vf, TD_HOST_ATTR_NETDEV);
+	if (!*value_of(want, TD_HOST_LINK, netdev, TD_HOST_ATTR_MASTER) &&
+		strcmp(value_of(want, TD_HOST_LINK, netdev, TD_HOST_ATTR_UP), "yes") != 0)
+		return 0;
+	return td_err_set(err, EBUSY, TD_REASON_LINK_MISSING,
+		"%s: is the interface of VF %s, and goes: the VF is made anew, or gets another driver", netdev, vf);
+}
+
+static int check_interfaces(
+	const struct td_host_state *is, const struct td_host_state *want, const struct td_host_step *step, struct td_err *err)
+{
+	int r = 0;
+	if (step->kind == TD_HOST_VF && step->attr == TD_HOST_ATTR_DRIVER && strcmp(step->to, "netdevice") != 0)
+		return check_interface(is, want, step->name, err);
+	for (unsigned i = 0; !r && step->attr == TD_HOST_ATTR_NUM_VFS && i < is->count; i++)
+		if (td_host_state_vf_of(&is->object[i], step->name))
+			r = check_interface(is, want, is->object[i].name, err);
+	return r;
+}
+
 /* ---- MTUs */
 
 static int check_mtu(const struct td_host_state *is, const char *link, const char *mtu, const char *bond, struct td_err *err)
@@ -157,6 +180,8 @@ int td_host_able(const struct td_host_state *is, const struct td_host_state *wan
 		r = check_module(is, step, err);
 		if (!r)
 			r = check_iommu(is, step, err);
+		if (!r)
+			r = check_interfaces(is, want, step, err);
 		if (!r && step->kind == TD_HOST_LINK)
 			r = check_mtus(is, want, step, err);
 	}

@@ -276,6 +276,18 @@ static bool pf_changes(const struct td_host_want_run *run, const char *vf)
 	return wanted && !td_host_state_is(td_host_state_find(run->is, TD_HOST_LINK, pf), TD_HOST_ATTR_NUM_VFS, wanted);
 }
 
+/* The interface of a VF that is made anew, or that vfio-pci takes. */
+static bool vanishes(const struct td_host_want_run *run, const struct td_host_object *link)
+{
+	for (unsigned i = 0; i < run->is->count; i++) {
+		const struct td_host_object *vf = &run->is->object[i];
+		const char *driver = td_host_state_get(run->want, TD_HOST_VF, vf->name, TD_HOST_ATTR_DRIVER);
+		if (vf->kind == TD_HOST_VF && td_host_state_is(vf, TD_HOST_ATTR_NETDEV, link->name))
+			return pf_changes(run, vf->name) || (driver && strcmp(driver, "netdevice") != 0);
+	}
+	return false;
+}
+
 static void want_as_before(const struct td_host_want_run *run, const struct td_host_object *before)
 {
 	const struct td_host_object *is = td_host_state_find(run->is, before->kind, before->name);
@@ -285,19 +297,25 @@ static void want_as_before(const struct td_host_want_run *run, const struct td_h
 		enum td_host_attr attr = (enum td_host_attr)i;
 		/* A member of a team has the team's MTU, and gets its own back from the kernel. What somebody put elsewhere is his. */
 		if (attr == TD_HOST_ATTR_KIND || (attr == TD_HOST_ATTR_MTU && td_host_want_is_member(run->config, before->name)) ||
-			(attr == TD_HOST_ATTR_MASTER && is_anothers_port(run->is, is)))
+			(attr == TD_HOST_ATTR_MASTER && is_anothers_port(run->is, is)) ||
+			(attr != TD_HOST_ATTR_MASTER && is->kind == TD_HOST_LINK && vanishes(run, is)))
 			continue;
 		if (before->value[attr] && is->value[attr] && !td_host_state_get(run->want, before->kind, before->name, attr))
 			td_host_state_set(run->want, before->kind, before->name, attr, before->value[attr]);
 	}
 }
 
+/* PFs first, then other links: whether a PF's VFs are made anew decides on them and on their interfaces. */
+static unsigned pass_of(const struct td_host_object *before)
+{
+	return before->kind == TD_HOST_VF ? 2 : before->value[TD_HOST_ATTR_NUM_VFS] ? 0 : 1;
+}
+
 static void want_rest(const struct td_host_want_run *run)
 {
-	/* Links first: whether a PF's VFs are made anew decides on them. */
-	for (unsigned pass = 0; pass < 2; pass++)
+	for (unsigned pass = 0; pass < 3; pass++)
 		for (unsigned i = 0; i < run->before->count; i++)
-			if ((run->before->object[i].kind == TD_HOST_VF) == (pass == 1))
+			if (pass_of(&run->before->object[i]) == pass)
 				want_as_before(run, &run->before->object[i]);
 	for (unsigned i = 0; i < run->is->count; i++) {
 		const struct td_host_object *link = &run->is->object[i];

@@ -180,12 +180,14 @@ unload_bonding() {
 
 # A bond is ours by its mark, not by its name: what the module makes by itself is not, nor what somebody makes where apply failed.
 bonds_of_others() {
-	local file=$WORK/bond.yaml
+	local file=$WORK/bond.yaml options=/lib/modprobe.d/systemd.conf # has max_bonds=0, where there is a systemd
 	nothing
 	unload_bonding
-	echo 'options bonding max_bonds=1' >/etc/modprobe.d/zz-lab.conf # the module's own, which systemd's file changes
+	[ ! -e $options ] || mount --bind /dev/null $options
+	sed 's/bonding[^ ]*//' /proc/cmdline >"$WORK/cmdline" # modprobe looks there too
+	mount --bind "$WORK/cmdline" /proc/cmdline
 	printf 'teams: [{name: bond7, members: [up0]}]\n' >"$file"
-	ip -o monitor link >"$WORK/seen" &
+	ip -d -o monitor link >"$WORK/seen" &
 	local monitor=$!
 	until [ -s "$WORK/seen" ]; do
 		ip link add probe0 type bridge
@@ -195,9 +197,15 @@ bonds_of_others() {
 	check '  no bond0 came with it' test ! -e /sys/class/net/bond0
 	until grep -q ' bond7: .*alias' "$WORK/seen"; do sleep 0.05; done
 	kill "$monitor"
-	check '  the bond was marked from its first moment' grep -m 1 ' bond7: ' "$WORK/seen"
+	grep -m 1 ' bond7: ' "$WORK/seen" >"$WORK/first" || true
+	check '  the bond was marked from its first moment' grep 'group 1952736621 ' "$WORK/first" # TD_HOST_MAKING_GROUP
+	check '  and only until it had its alias' test "$(cat /sys/class/net/bond7/netdev_group /sys/class/net/bond7/ifalias)" = $'0\ntandem'
 	nothing
 	check '  nothing is left in the record' nothing_recorded
+	unload_bonding
+	echo 'modules: [bonding]' >"$WORK/module.yaml"
+	check 'the module alone, by the file' status_of 0 tandem host apply "$WORK/module.yaml"
+	check '  no bond0 came with it' test ! -e /sys/class/net/bond0
 	status_of 1 env TANDEM_HOST_FAULT=fail-after:1 "$faulty" host apply "$file" || fail 'fail-after:1'
 	check 'a bond that was made in vain is gone' test ! -e /sys/class/net/bond7
 	check '  from the record too' nothing_recorded
@@ -212,7 +220,8 @@ bonds_of_others() {
 	ip link set up0 down
 	unload_bonding
 	modprobe bonding
-	rm /etc/modprobe.d/zz-lab.conf
+	umount /proc/cmdline
+	[ ! -e $options ] || umount $options
 	check 'the module makes a bond0 for others' test -e /sys/class/net/bond0
 	host_picture >"$WORK/before"
 	printf 'teams: [{name: bond0, members: [up0]}]\n' >"$WORK/bond0.yaml"

@@ -131,6 +131,42 @@ static void what_is_so_already_is_not_refused(void **state)
 	fake_fini(&fake);
 }
 
+/* A VF's own interface goes with it: no uplink then; and nothing is wanted of it as it was before. */
+static void the_interface_of_a_vf_goes_with_it(void **state)
+{
+	static const char pool[] = "pools: [{resourceName: a, numVfs: %u, nicSelector: {pfNames: [pf0]}, deviceType: %s}]\n%s";
+	static const char gone[] = "v1: is the interface of VF pf0/1, and goes: the VF is made anew, or gets another driver";
+	static const char network[] = "networks: [{name: b0, uplinks: [v1]}]";
+	char yaml[256];
+	struct fake fake;
+	struct td_err err;
+	(void)state;
+	fake_init(&fake);
+	snprintf(yaml, sizeof(yaml), pool, 2, "netdevice", "");
+	expect_apply(&fake, yaml);
+	td_host_state_set(&fake.state, TD_HOST_VF, "pf0/1", TD_HOST_ATTR_NETDEV, "v1");
+	fake_put(&fake, "v1", TD_HOST_ATTR_KIND, "nic");
+	fake_put(&fake, "v1", TD_HOST_ATTR_MASTER, "");
+	fake_put(&fake, "v1", TD_HOST_ATTR_UP, "no");
+	snprintf(yaml, sizeof(yaml), pool, 2, "netdevice", network);
+	expect_apply(&fake, yaml);
+	assert_true(fake_is(&fake, "v1", TD_HOST_ATTR_MASTER, "b0"));
+	unsigned calls = fake.calls;
+	snprintf(yaml, sizeof(yaml), pool, 3, "netdevice", network);
+	assert_int_not_equal(fake_apply(&fake, yaml, &err), 0);
+	assert_string_equal(err.text, gone);
+	snprintf(yaml, sizeof(yaml), pool, 2, "vfio-pci", network);
+	assert_int_not_equal(fake_apply(&fake, yaml, &err), 0);
+	assert_string_equal(err.text, gone);
+	assert_int_equal(fake.calls, calls);
+	snprintf(yaml, sizeof(yaml), pool, 3, "netdevice", "");
+	expect_apply(&fake, yaml);
+	assert_null(fake_link(&fake, "v1"));
+	expect_apply(&fake, "");
+	assert_string_equal(fake.saved, "{\"version\":1,\"before\":[],\"journal\":[]}\n");
+	fake_fini(&fake);
+}
+
 /* Fewer first, whichever stands first in the file. */
 static void pages_that_go_make_room_for_those_that_come(void **state)
 {
@@ -155,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_can_be_known_to_fail_is_not_begun),
 		cmocka_unit_test(what_is_so_already_is_not_refused),
+		cmocka_unit_test(the_interface_of_a_vf_goes_with_it),
 		cmocka_unit_test(pages_that_go_make_room_for_those_that_come),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,6 +233,12 @@ static inline int fake_num_vfs(struct fake *fake, const char *pf, const char *to
 		if (td_host_state_is(vf, TD_HOST_ATTR_DRIVER, "vfio-pci"))
 			return -EBUSY;
 	}
+	for (int i = 0; i < now; i++) {
+		snprintf(name, sizeof(name), "%s/%d", pf, i);
+		const char *netdev = td_host_state_get(&fake->state, TD_HOST_VF, name, TD_HOST_ATTR_NETDEV);
+		if (netdev)
+			td_host_state_remove(&fake->state, TD_HOST_LINK, netdev);
+	}
 	td_host_state_remove_vfs(&fake->state, pf);
 	for (int i = 0; i < count; i++) {
 		static const struct {
@@ -338,7 +344,8 @@ static inline int fake_observe(void *opaque, struct td_host_state *ret_is, struc
 			td_host_state_set(ret_is, TD_HOST_LINK, link->name, TD_HOST_ATTR_PRIMARY,
 				*primary && fake_is(fake, primary, TD_HOST_ATTR_MASTER, link->name) ? primary : "");
 		td_host_state_set(ret_is, link->kind, link->name, PRIMARY_NAME, NULL);
-		td_host_state_set(ret_is, link->kind, link->name, OWN_MTU, NULL);
+		if (link->kind == TD_HOST_LINK)
+			td_host_state_set(ret_is, link->kind, link->name, OWN_MTU, NULL);
 	}
 	return 0;
 }
