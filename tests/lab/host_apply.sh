@@ -198,7 +198,7 @@ bonds_of_others() {
 	until grep -q ' bond7: .*alias' "$WORK/seen"; do sleep 0.05; done
 	kill "$monitor"
 	grep -m 1 ' bond7: ' "$WORK/seen" >"$WORK/first" || true
-	check '  the bond was marked from its first moment' grep 'group 1952736621 ' "$WORK/first" # TD_HOST_MAKING_GROUP
+	check '  the bond was marked from its first moment' grep -q 'group 1952736621 ' "$WORK/first" # TD_HOST_MAKING_GROUP
 	check '  and only until it had its alias' test "$(cat /sys/class/net/bond7/netdev_group /sys/class/net/bond7/ifalias)" = $'0\ntandem'
 	nothing
 	check '  nothing is left in the record' nothing_recorded
@@ -232,6 +232,10 @@ bonds_of_others() {
 	ip link del bond0
 }
 
+json_says() {
+	jq -e "$1" "$WORK/answer" >/dev/null
+}
+
 # The record is lost: what looks like ours is told, and left alone unless the file has it.
 record_lost() {
 	local record=/run/tandem/host-state.json
@@ -244,11 +248,11 @@ record_lost() {
 	check 'the record is lost, and nothing is wanted: all is left alone' same_picture "$WORK/small" 'record lost'
 	check '  and told' says "^team0: looks like tandem's .* it is left alone"
 	check '  by plan too' status_of 0 tandem host plan "$WORK/nothing.yaml" --json
-	check '  with each' jq -e '[.strays[] | select(.taken | not) | .name] | sort == ["br0", "br1", "team0", "up1.7"]' "$WORK/answer"
+	check '  with each' json_says '[.strays[] | select(.taken | not) | .name] | sort == ["br0", "br1", "team0", "up1.7"]'
 	check 'what the file has is taken over' status_of 0 tandem host apply "$WORK/small.yaml"
 	check '  and told' says "^br0: looks like tandem's .* apply takes it over"
 	check '  once' status_of 0 tandem host status "$WORK/small.yaml" --json
-	check '  and then it is known' jq -e '.strays == []' "$WORK/answer"
+	check '  and then it is known' json_says '.strays == []'
 	mv "$WORK/record" "$record"
 	nothing
 }
