@@ -63,7 +63,7 @@ static void nothing_is_left_of_a_file_that_is_empty(void **state)
 	expect_apply(&fake, other);
 	expect_apply(&fake, "");
 	expect_dump(&fake, before, "apply(full), apply(other), apply(nothing)");
-	assert_non_null(strstr(fake.saved, "\"before\":[],\"journal\":[]"));
+	expect_record(&fake, EMPTY_RECORD, "nothing");
 	fake_fini(&fake);
 }
 
@@ -75,12 +75,6 @@ static void init_with_vfs(struct fake *fake)
 	td_host_state_set(&fake->state, TD_HOST_VF, "pf1/1", TD_HOST_ATTR_VLAN, "99");
 }
 
-static void expect_record(const struct fake *fake, const char *expected, const char *what)
-{
-	if (strcmp(fake->saved, expected) != 0)
-		fail_msg("%s\nis: %s\nnot: %s", what, fake->saved, expected);
-}
-
 /* The n-th call has a fault on the way from one file to the other: host and record are as they were, and the next apply does it. */
 static void expect_undone(const char *first, const char *second, enum fake_fault fault, unsigned at)
 {
@@ -88,7 +82,7 @@ static void expect_undone(const char *first, const char *second, enum fake_fault
 	struct td_err err;
 	init_with_vfs(&fake);
 	expect_apply(&fake, first);
-	td_auto_free char *before = fake_dump(&fake), *record = strdup(fake.saved);
+	td_auto_free char *before = fake_dump(&fake), *record = strdup(fake_record(&fake));
 	fake.fault = fault;
 	fake.fault_at = at + (fault == FAKE_SAVE_FAILS ? fake.saves : fault == FAKE_LOOK_FAILS ? fake.looks : fake.calls);
 	int r = fake_apply(&fake, second, &err);
@@ -147,7 +141,7 @@ static void death_at_each_step_is_mended(void **state)
 			struct td_err err;
 			fake_init(&fake);
 			expect_apply(&fake, full);
-			td_auto_free char *record = strdup(fake.saved);
+			td_auto_free char *record = strdup(fake_record(&fake));
 			fake.fault = deaths[variant / 2];
 			fake.fault_at = fake.calls + at;
 			assert_int_not_equal(fake_apply(&fake, other, &err), 0);
@@ -191,6 +185,7 @@ static void death_while_undoing_is_mended(void **state)
 			f->fault = FAKE_NONE;
 			expect_apply(f, "");
 			expect_dump(f, before, "died, then nothing was wanted");
+			expect_record(f, EMPTY_RECORD, "died, then nothing was wanted");
 			fake_fini(f);
 		}
 }
@@ -314,6 +309,7 @@ static void pairs_of_files_leave_nothing_behind(void **state)
 		expect_dump(&fake, once, what);
 		expect_apply(&fake, "");
 		expect_dump(&fake, nothing, what);
+		expect_record(&fake, EMPTY_RECORD, what);
 		fake_fini(&fake);
 	}
 }
@@ -329,7 +325,7 @@ static void pairs_of_files_are_undone(void **state)
 		td_auto_free char *a = random_file(), *b = random_file();
 		fake_init(&fake);
 		expect_apply(&fake, a);
-		td_auto_free char *once = fake_dump(&fake);
+		td_auto_free char *once = fake_dump(&fake), *record = strdup(fake_record(&fake));
 		fake.fault = roll(2) ? FAKE_FAILS : FAKE_FAILS_AFTER_ALL;
 		fake.fault_at = fake.calls + 1 + roll(30);
 		char what[8192];
@@ -339,6 +335,7 @@ static void pairs_of_files_are_undone(void **state)
 		}
 		snprintf(what, sizeof(what), "%s. a:\n%s\nb:\n%s", err.text, a, b);
 		expect_dump(&fake, once, what);
+		expect_record(&fake, record, what);
 		fake_fini(&fake);
 	}
 }

@@ -34,6 +34,20 @@ static inline void expect_dump(struct fake *fake, const char *expected, const ch
 	fail();
 }
 
+#define EMPTY_RECORD "{\"version\":1,\"before\":[],\"journal\":[]}\n"
+
+/* No file is an empty one. */
+static inline const char *fake_record(const struct fake *fake)
+{
+	return fake->saved ? fake->saved : EMPTY_RECORD;
+}
+
+static inline void expect_record(const struct fake *fake, const char *expected, const char *what)
+{
+	if (strcmp(fake_record(fake), expected) != 0)
+		fail_msg("%s\nis: %s\nnot: %s", what, fake_record(fake), expected);
+}
+
 struct counts {
 	unsigned calls, saves, looks;
 };

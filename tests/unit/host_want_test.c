@@ -227,8 +227,10 @@ static void what_cannot_be_undone_is_never_forgotten(void **state)
 	fake_init(&fake);
 	fake_put(&fake, "up0", TD_HOST_ATTR_MTU, "1400");
 	fake_put(&fake, "up1", TD_HOST_ATTR_MTU, "1400");
-	for (unsigned i = 0; i < TD_COUNT(steps); i++)
+	for (unsigned i = 0; i < TD_COUNT(steps); i++) {
 		assert_int_equal(td_host_record_begin(&record, &steps[i], NULL), 0);
+		td_host_state_set(&record.before, TD_HOST_LINK, steps[i].name, TD_HOST_ATTR_MTU, steps[i].from);
+	}
 	fake.saved = td_host_record_print(&record);
 	td_host_record_fini(&record);
 	fake.kept = "gone0";
@@ -242,6 +244,8 @@ static void what_cannot_be_undone_is_never_forgotten(void **state)
 	assert_int_equal(td_host_record_parse(fake.saved, strlen(fake.saved), &record, NULL), 0);
 	assert_int_equal(record.journal.count, 1);
 	assert_string_equal(record.journal.step[0].name, "gone0");
+	assert_int_equal(record.before.count, 1); /* of the others nothing is to be known any more */
+	assert_string_equal(record.before.object[0].name, "gone0");
 	td_host_record_fini(&record);
 	fake_fini(&fake);
 }
