@@ -24,13 +24,6 @@ static bool is_pf_range(const char *text)
 	return td_host_config_pf_range(text, name, &first, &last);
 }
 
-static bool is_vlan_range(const char *text)
-{
-	unsigned first, last;
-
-	return td_names_parse_vlans(text, &first, &last);
-}
-
 /* As lspci -n and the operator write it. */
 static bool is_pci_id(const char *text)
 {
@@ -170,7 +163,7 @@ static const struct td_schema_key network_keys[] = {
 		.kind = TD_SCHEMA_TEXTS,
 		NETWORK(vlans),
 		.item_kind = TD_SCHEMA_STRING,
-		.check = is_vlan_range,
+		.check = td_names_is_vlans,
 		.allowed = "a VLAN from 1 to 4094, or a range as in 20-29",
 		.items_max = TD_HOST_VLANS_MAX,
 		.count_offset = offsetof(struct td_host_network_config, vlan_count),

@@ -37,7 +37,7 @@ enum td_schema_kind {
 	/* These hold other keys. */
 	TD_SCHEMA_TABLE, /* its keys stand in the same struct */
 	TD_SCHEMA_LIST,	 /* an array of structs, and its count */
-	TD_SCHEMA_TEXTS, /* an array of char *, owned, and its count; each is of item_kind. Not for flags */
+	TD_SCHEMA_TEXTS, /* an array of char *, owned, and its count; each is of item_kind. In a flag's value: with ':' between them */
 };
 
 struct td_schema_key {

@@ -82,6 +82,17 @@ static char *next_part(char **rest)
 	return part;
 }
 
+/* "10:20-29": a comma would end the value. */
+static int schema_flags_read_texts(
+	const struct td_schema_key *key, void *base, char *value, const struct td_schema_place *place, struct td_err *err)
+{
+	int rc = 0;
+
+	for (char *next = value; !rc && (value = strsep(&next, ":"));)
+		rc = td_schema_append_text(key, base, value, strlen(value), place, err);
+	return rc;
+}
+
 /* "key=value", or a bare value. Only the names of keys stand before '=', so a bare path may hold one. */
 static int schema_flags_read_part(const struct td_schema_key *owner, void *base, char *part, const char *flag, uint64_t *seen,
 	struct td_schema_marks *marks, struct td_err *err)
@@ -91,7 +102,7 @@ static int schema_flags_read_part(const struct td_schema_key *owner, void *base,
 	size_t name_len = equals ? (size_t)(equals - part) : 0;
 	struct td_schema_place place = {.path = flag, .marks = marks};
 	const char *name = equals ? part : owner->bare;
-	const char *value = equals ? equals + 1 : part;
+	char *value = equals ? equals + 1 : part;
 
 	if (!equals && (!*part || !owner->bare)) {
 		td_schema_quote(part, strlen(part), quoted);
@@ -112,7 +123,8 @@ static int schema_flags_read_part(const struct td_schema_key *owner, void *base,
 	if (*seen & bit)
 		return td_schema_fail(&place, TD_REASON_CONFIG_KEY, err, "stands here a second time: give it once");
 	*seen |= bit;
-	return td_schema_read_text(key, base, value, strlen(value), &place, err);
+	return key->kind == TD_SCHEMA_TEXTS ? schema_flags_read_texts(key, base, value, &place, err)
+					    : td_schema_read_text(key, base, value, strlen(value), &place, err);
 }
 
 static int schema_flags_read_parts(const struct td_schema_key *owner, void *base, const char *flag, const char *value,

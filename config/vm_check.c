@@ -94,6 +94,29 @@ static int vm_check_check_effect(const struct check *check, const struct td_vm_n
 	return 0;
 }
 
+/* What is tandem's to put into a VLAN: the VF, and a bridge's port. */
+static int vm_check_check_vlans(const struct check *check, const struct td_vm_net_config *net)
+{
+	unsigned first, last;
+
+	if (net->vlans_count && net->mode != TD_NIC_EMULATED)
+		return vm_check_fail(check, &net->vlans[0], &net->mark,
+			"nic %s: vlans: a PF gives its VF one VLAN, and cannot say which others it may send, so the two paths would "
+			"differ: "
+			"give vlan (the one that the guest's untagged frames are in), or mode emulated",
+			net->id);
+	if ((net->vlans_count || (net->vlan && net->mode == TD_NIC_EMULATED)) && !net->bridge)
+		return vm_check_fail(check, net->vlans_count ? (const void *)&net->vlans[0] : &net->vlan, &net->mark,
+			"nic %s: %s is for the port of a bridge: give bridge, or put the tap into its VLANs yourself", net->id,
+			net->vlans_count ? "vlans" : "vlan");
+	for (unsigned i = 0; i < net->vlans_count; i++)
+		if (td_names_parse_vlans(net->vlans[i], &first, &last) && net->vlan >= first && net->vlan <= last)
+			return vm_check_fail(check, &net->vlans[i], &net->mark,
+				"nic %s: vlans: %s holds the NIC's vlan, whose frames have no tag: leave it out of one of them", net->id,
+				net->vlans[i]);
+	return 0;
+}
+
 static int vm_check_check_net(const struct check *check, const struct td_vm_net_config *net)
 {
 	bool has_vf = net->pf || net->vf;
@@ -116,10 +139,9 @@ static int vm_check_check_net(const struct check *check, const struct td_vm_net_
 			"yourself), "
 			"or mode vf",
 			net->id, mode_name(net->mode));
-	if (net->mode == TD_NIC_EMULATED && net->vlan)
-		return vm_check_fail(check, &net->vlan, &net->mark,
-			"nic %s: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN", net->id);
 	int rc = vm_check_check_effect(check, net);
+	if (!rc)
+		rc = vm_check_check_vlans(check, net);
 	return rc ? rc : vm_check_check_model(check, net);
 }
 

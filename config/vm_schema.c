@@ -12,6 +12,7 @@
 
 #include "config/schema.h"
 #include "core/mem.h"
+#include "host/sys/names.h"
 
 /* In the order of the enums of nic_config.h and machine/vm_config.h. */
 static const char *const mode_words[] = {"failover", "transparent", "emulated", "vf", NULL};
@@ -171,7 +172,19 @@ static const struct td_schema_key net_keys[] = {
 		NET(vlan),
 		.max = 4094,
 		.fallback = "0",
-		.help = "The VF's frames carry this VLAN outside, unseen by the guest. 0: none"},
+		.help = "The guest's frames are in this VLAN outside, on both paths, unseen by it: the PF tags those of the VF, and the "
+			"bridge has to tell VLANs apart (vlan_filtering 1) or to be in this one by its uplink. 0: the VF is in none, the "
+			"emulated path in the bridge's default one"},
+	{.name = "vlans",
+		.kind = TD_SCHEMA_TEXTS,
+		NET(vlans),
+		.item_kind = TD_SCHEMA_STRING,
+		.check = td_names_is_vlans,
+		.allowed = "a VLAN from 1 to 4094, or a range as in 20-29",
+		.items_max = TD_NIC_VLANS_MAX,
+		.count_offset = offsetof(struct td_vm_net_config, vlans_count),
+		.help = "VLANs that the guest has by their tags, beside its untagged one. For mode emulated, on a bridge that tells VLANs "
+			"apart: a PF gives its VF one VLAN, and cannot say which others it may send. As a flag: vlans=10:20-29"},
 	{.name = "path",
 		.kind = TD_SCHEMA_WORD,
 		NET(start_on_vf),

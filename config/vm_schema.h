@@ -26,6 +26,7 @@
  *     pf: pf0                            # VF path: any free VF of this PF, or
  *     vf: 0000:02:10.0                   #   this one
  *     vlan: 0
+ *     vlans: [10, 20-29]                 # mode emulated: by their tags
  *     path: vf                           # where it starts: vf | emulated
  *     warm: on                           # keep the VF open while on the emulated path
  *     unplug_timeout: 2s

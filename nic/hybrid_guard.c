@@ -187,6 +187,7 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 		.tap_index = nic->tap_index,
 		.bridge = config->bridge,
 		.vlan = (uint16_t)config->vlan,
+		.tagged = config->vlans_count,
 		.mtu = (unsigned)config->mtu,
 		.has_vf = nic->mode};
 	int rc;

@@ -3,6 +3,7 @@
  * hybrid_port.c - the emulated path's tap as a port of its bridge: it joins before the guest runs, in the NIC's VLANs, and its MTU follows
  * the bridge's (host/net/host_port.h). A bridge that comes back is joined by hybrid_guard.c's job.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "core/log.h"
@@ -16,6 +17,19 @@ const char *td_hybrid_tap(const struct td_hybrid *nic)
 	return nic->net ? td_virtio_net_tap(nic->net) : NULL;
 }
 
+static void fill_tagged(struct td_host_port *port, const struct td_vm_net_config *config)
+{
+	unsigned first, last;
+
+	static_assert(TD_NIC_VLANS_MAX <= TD_COUNT(port->tagged), "each has its place");
+	for (unsigned i = 0; i < config->vlans_count; i++) {
+		if (!td_names_parse_vlans(config->vlans[i], &first, &last))
+			continue; /* it was checked when it was read */
+		port->tagged[port->tagged_count].first = (uint16_t)first;
+		port->tagged[port->tagged_count++].last = (uint16_t)last;
+	}
+}
+
 struct td_host_port td_hybrid_port(const struct td_hybrid *nic)
 {
 	const struct td_vm_net_config *config = nic->config;
@@ -23,6 +37,7 @@ struct td_host_port td_hybrid_port(const struct td_hybrid *nic)
 
 	snprintf(port.bridge, sizeof(port.bridge), "%s", config->bridge ? config->bridge : "");
 	snprintf(port.tap, sizeof(port.tap), "%s", td_hybrid_tap(nic));
+	fill_tagged(&port, config);
 	return port;
 }
 

@@ -9,6 +9,8 @@ enum td_nic_mode { TD_NIC_FAILOVER, TD_NIC_TRANSPARENT, TD_NIC_EMULATED, TD_NIC_
 enum td_nic_model { TD_NIC_VIRTIO, TD_NIC_IGBVF };
 enum td_vhost_mode { TD_VHOST_MODE_AUTO, TD_VHOST_MODE_ON, TD_VHOST_MODE_OFF };
 
+#define TD_NIC_VLANS_MAX 32
+
 /* Where an item of a list begins in its file; 0, 0: it came by a flag. */
 struct td_vm_mark {
 	unsigned line, column;
@@ -26,6 +28,8 @@ struct td_vm_net_config {
 	char *bridge, *tap; /* or NULL */
 	enum td_vhost_mode vhost;
 	uint64_t queues, mtu, vlan;
+	char *vlans[TD_NIC_VLANS_MAX]; /* "10", "20-29": those that keep their tags */
+	unsigned vlans_count;
 	char *pf, *vf; /* or NULL */
 	bool start_on_vf;
 	bool warm;

@@ -116,3 +116,10 @@ bool td_names_parse_vlans(const char *text, unsigned *ret_first, unsigned *ret_l
 	*ret_last = last;
 	return true;
 }
+
+bool td_names_is_vlans(const char *text)
+{
+	unsigned first, last;
+
+	return td_names_parse_vlans(text, &first, &last);
+}

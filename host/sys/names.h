@@ -40,5 +40,6 @@ const char *td_names_format_mac(const uint8_t mac[6], char text[TD_MAC_TEXT_BYTE
 bool td_names_parse_range(const char *text, unsigned max, unsigned *ret_first, unsigned *ret_last);
 /* So too, of VLANs: 1..4094. */
 bool td_names_parse_vlans(const char *text, unsigned *ret_first, unsigned *ret_last);
+bool td_names_is_vlans(const char *text);
 
 #endif

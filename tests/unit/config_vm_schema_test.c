@@ -219,7 +219,16 @@ static void what_keys_say_together(void **state)
 		{KERNEL "net: [{bridge: b, warm: off}]\n", TD_REASON_CONFIG_VALUE,
 			"f:2:25: nic net0: warm has no effect in mode emulated: leave it out, or give mode failover"},
 		{KERNEL "net: [{vlan: 3}]\n", TD_REASON_CONFIG_VALUE,
-			"f:2:14: nic net0: vlan is set on a VF, and mode emulated has none: put the bridge's port into the VLAN"},
+			"f:2:14: nic net0: vlan is for the port of a bridge: give bridge, or put the tap into its VLANs yourself"},
+		{KERNEL "net: [{tap: t, vlans: [3]}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:24: nic net0: vlans is for the port of a bridge: give bridge, or put the tap into its VLANs yourself"},
+		{KERNEL "net: [{bridge: b, vlan: 25, vlans: [7, 20-29]}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:40: nic net0: vlans: 20-29 holds the NIC's vlan, whose frames have no tag: leave it out of one of them"},
+		{KERNEL "net: [{bridge: b, pf: p, vlans: [7]}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:34: nic net0: vlans: a PF gives its VF one VLAN, and cannot say which others it may send, so the two paths "
+			"would differ: give vlan (the one that the guest's untagged frames are in), or mode emulated"},
+		{KERNEL "net: [{bridge: b, vlans: [29-20]}]\n", TD_REASON_CONFIG_VALUE,
+			"f:2:27: net[0].vlans[0]: '29-20' is not what stands here: a VLAN from 1 to 4094, or a range as in 20-29"},
 		{KERNEL "net: [{id: a}, {id: a}]\n", TD_REASON_CONFIG_VALUE, "f:2:21: nic a: two NICs have this id: give each its own"},
 		{KERNEL "net: [{}, {id: net0}]\n", TD_REASON_CONFIG_VALUE, "f:2:16: nic net0: two NICs have this id: give each its own"},
 		{KERNEL "net: [{mac: '52:54:00:00:00:01'}, {mac: '52:54:00:00:00:01'}]\n", TD_REASON_CONFIG_VALUE,
@@ -366,6 +375,27 @@ static void made_addresses(void **state)
 
 #define ARGS(...) ((char *[]){__VA_ARGS__}), (int)TD_COUNT(((char *[]){__VA_ARGS__}))
 
+static void vlans_of_a_nic(void **state)
+{
+	static const char text[] = KERNEL "net: [{bridge: b, vlan: 5, vlans: [7, 20-29]}]\n";
+	char *argv[] = {"--kernel", "k", "--net", "bridge=b,vlan=5,vlans=7:20-29"};
+	struct td_vm_file_config file, flags;
+	struct td_err err = {0};
+	(void)state;
+	assert_int_equal(td_vm_config_from_yaml(&file, "f", text, sizeof(text) - 1, &err), 0);
+	assert_int_equal(td_vm_config_from_args(&flags, (int)TD_COUNT(argv), argv, &err), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		struct td_vm_file_config *config = i ? &flags : &file;
+
+		assert_int_equal(config->net[0].mode, TD_NIC_EMULATED);
+		assert_int_equal(config->net[0].vlan, 5);
+		assert_int_equal(config->net[0].vlans_count, 2);
+		assert_string_equal(config->net[0].vlans[0], "7");
+		assert_string_equal(config->net[0].vlans[1], "20-29");
+		td_vm_config_fini(config);
+	}
+}
+
 static void check_bad_args(char **argv, int argc, enum td_reason reason, const char *message)
 {
 	struct td_vm_file_config config;
@@ -380,6 +410,10 @@ static void flags_give_the_same_messages(void **state)
 	(void)state;
 	check_bad_args(ARGS("--kernel", "k", "--net", "id=net0,mac=zz"), TD_REASON_CONFIG_VALUE,
 		"--net mac: 'zz' is not a MAC address of a NIC: six bytes in hex as in 52:54:00:12:34:56, unicast and not all zero");
+	check_bad_args(ARGS("--kernel", "k", "--net", "bridge=b,vlans=7:"), TD_REASON_CONFIG_VALUE,
+		"--net vlans: no value: a VLAN from 1 to 4094, or a range as in 20-29");
+	check_bad_args(ARGS("--kernel", "k", "--net", "bridge=b,vlans=7:4095"), TD_REASON_CONFIG_VALUE,
+		"--net vlans: '4095' is not what stands here: a VLAN from 1 to 4094, or a range as in 20-29");
 	check_bad_args(ARGS("--memory", "12Q"), TD_REASON_CONFIG_VALUE,
 		"--memory size: '12Q' is not a size: a number with K, M, G or T, from 1M to 4T");
 	check_bad_args(ARGS("--memory", "size=1G,hugepage=on"), TD_REASON_CONFIG_KEY,
@@ -488,6 +522,7 @@ int main(void)
 		cmocka_unit_test(what_keys_say_together),
 		cmocka_unit_test(the_header_s_example),
 		cmocka_unit_test(a_value_without_a_key),
+		cmocka_unit_test(vlans_of_a_nic),
 		cmocka_unit_test(defaults_and_what_follows),
 		cmocka_unit_test(made_addresses),
 		cmocka_unit_test(flags_give_the_same_messages),
