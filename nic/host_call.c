@@ -10,19 +10,21 @@
 /* ---- the VF ---- */
 
 /*
- * A VLAN, or a link that is off, may be left from whoever had the VF before: only what differs is set, a driver may not know the rest. The
- * settings of before are in the lease's journal already.
+ * The settings of a NIC's VF: as they were before, but for its VLAN, a link that somebody has switched off, and its MAC. Those of before
+ * are in the lease's journal. A MAC that was not given is the guest's matter.
  */
-static int set_up_vf(const struct td_sriov_vf *vf, uint16_t vlan, struct td_err *err)
+static int settle_vf(struct td_host_call *call)
 {
-	struct td_sriov_vf_settings now;
-	int rc = td_sriov_get(vf->pf_name, vf->index, &now, err);
+	const struct td_sriov_vf *vf = &call->lease.vf;
+	struct td_sriov_vf_settings wanted = call->lease.before;
 
-	if (rc == 0 && now.vlan != vlan)
-		rc = td_sriov_set_vlan(vf->pf_name, vf->index, vlan, err);
-	if (rc == 0 && now.link_state == TD_SRIOV_LINK_DISABLE)
-		rc = td_sriov_set_link_state(vf->pf_name, vf->index, TD_SRIOV_LINK_AUTO, err);
-	return rc;
+	if (!vf->pf_name[0])
+		return 0;
+	wanted.vlan = call->vlan;
+	if (wanted.link_state == TD_SRIOV_LINK_DISABLE)
+		wanted.link_state = TD_SRIOV_LINK_AUTO;
+	memcpy(wanted.mac, call->mac, sizeof(wanted.mac));
+	return td_sriov_settings_bring(vf->pf_name, vf->index, &wanted, !call->steered, &call->found, &call->err);
 }
 
 static int answer_reserve(struct td_host_call *call)
@@ -32,14 +34,19 @@ static int answer_reserve(struct td_host_call *call)
 		.pf_name = call->pf_name[0] ? call->pf_name : NULL,
 		.kept = kept,
 		.kept_count = call->kept_count};
+	bool held = call->lease.held;
 	int rc = 0;
 
 	for (unsigned i = 0; i < call->kept_count; i++)
 		kept[i] = call->kept[i];
-	if (!call->lease.held)
+	if (!held)
 		rc = td_lease_acquire(&call->lease, call->run_dir, &request, &call->err);
-	if (rc == 0)
-		rc = set_up_vf(&call->lease.vf, call->vlan, &call->err);
+	if (rc == 0) {
+		call->pf_index = if_nametoindex(call->lease.vf.pf_name);
+		rc = settle_vf(call);
+	}
+	if (!held)
+		call->found.count = 0; /* whoever had it before */
 	return rc < 0 ? rc : td_sriov_pf_link(call->lease.vf.pf_name, &call->up, &call->carrier, &call->err);
 }
 
@@ -137,6 +144,8 @@ static int answer(struct td_host_call *call)
 		return td_sriov_pf_link(call->pf_name, &call->up, &call->carrier, &call->err);
 	case TD_HOST_CALL_COUNT:
 		return td_sriov_netlink_stats(call->pf_name, call->vf_index, &call->stats, &call->err);
+	case TD_HOST_CALL_SETTLE:
+		return settle_vf(call);
 	case TD_HOST_CALL_WITNESS:
 		td_witness_open(&call->witness, call->port.bridge, call->mac);
 		return 0;

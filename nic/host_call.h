@@ -16,13 +16,15 @@
 #include "host/net/host_port.h"
 #include "host/sriov/lease.h"
 #include "host/sriov/sriov_netlink.h"
+#include "host/sriov/sriov_settings.h"
 #include "host/sys/names.h"
 #include "nic/witness.h"
 
 #define TD_HOST_CALL_KEPT 8U
 
 enum td_host_call_kind {
-	TD_HOST_CALL_RESERVE, /* lease, unless it is held; VLAN and link as the NIC wants them; then the PF's link -> lease, up, carrier */
+	TD_HOST_CALL_RESERVE, /* lease, unless it is held; settings as the NIC wants them; then the PF's link -> lease, pf_index, found, up,
+				 carrier */
 	TD_HOST_CALL_GIVE,    /* lease */
 	TD_HOST_CALL_STEER,   /* pf_name, vf_index, mac (all zero: no filter) */
 	TD_HOST_CALL_JOIN,    /* port: the tap becomes one -> bridge_index */
@@ -32,6 +34,7 @@ enum td_host_call_kind {
 	TD_HOST_CALL_LEFT,    /* left: the index of a link that is no port any more */
 	TD_HOST_CALL_LINK,    /* pf_name -> up, carrier */
 	TD_HOST_CALL_COUNT,   /* pf_name, vf_index -> stats */
+	TD_HOST_CALL_SETTLE,  /* lease, vlan, steered, mac: the VF's settings as they are to be -> found */
 	TD_HOST_CALL_WITNESS, /* port, mac -> witness */
 };
 
@@ -52,6 +55,10 @@ struct td_host_call {
 	unsigned kept_count, vf_index;
 	uint16_t vlan;
 	struct td_lease lease;
+	unsigned pf_index; /* of the PF's interface; 0: it has none */
+	bool steered;	   /* the VF has the NIC's MAC */
+	struct td_sriov_found
+		found; /* of a lease that was held before: what somebody has changed, and is put back unless rc says otherwise */
 	bool up, carrier;
 	struct td_sriov_stats stats;
 

@@ -136,6 +136,7 @@ int td_hybrid_create(
 	nic->mode = mode_of(host, config->mode);
 	td_hybrid_flip_init(nic);
 	td_hybrid_watch_init(nic);
+	td_hybrid_settings_init(nic);
 	set_limits(nic);
 	rc = nic->mode ? nic->mode->create(nic, err) : 0;
 	if (rc == 0)
@@ -162,6 +163,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);
 	td_loop_disarm(&nic->host.vm->loop, &nic->watch);
+	td_loop_disarm(&nic->host.vm->loop, &nic->settle_timer);
 	td_flip_drop(&nic->flip);
 	td_hybrid_proof_end(nic);
 	td_hybrid_vf_wait(nic);

@@ -30,13 +30,41 @@ void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
 
 /* ---- the ops table of policy/flip.h ---- */
 
+/* To emulated: a path that will work soon is waited for, and a VF that is set up wrong is mended, before the mode has its part. */
+static int reserve_on(struct td_hybrid *nic, struct td_err *err)
+{
+	if (nic->reserving == TD_RESERVE_PATH) {
+		nic->reserving = TD_RESERVE_SETTINGS;
+		if (td_hybrid_health_wait(nic))
+			return -EINPROGRESS;
+	}
+	if (nic->reserving == TD_RESERVE_SETTINGS) {
+		nic->reserving = TD_RESERVE_MODE;
+		if (td_hybrid_settings_begin(nic))
+			return -EINPROGRESS;
+	}
+	nic->reserving = TD_RESERVE_BEGUN;
+	return nic->mode->begin(nic, nic->flip.to, TD_FLIP_RESERVE, err);
+}
+
+void td_hybrid_reserve_on(struct td_hybrid *nic)
+{
+	struct td_err err = {0};
+	int rc = reserve_on(nic, &err);
+
+	if (rc != -EINPROGRESS)
+		td_hybrid_phase_over(nic, TD_FLIP_RESERVE, rc, &err);
+}
+
 static int flip_begin(void *opaque, enum td_path to, enum td_flip_phase phase, struct td_err *err)
 {
 	struct td_hybrid *nic = opaque;
 	int rc;
 
-	if (phase == TD_FLIP_RESERVE && to == TD_PATH_EMULATED && td_hybrid_health_wait(nic))
-		return -EINPROGRESS;
+	if (phase == TD_FLIP_RESERVE) {
+		nic->reserving = to == TD_PATH_EMULATED ? TD_RESERVE_PATH : TD_RESERVE_MODE;
+		return reserve_on(nic, err);
+	}
 	rc = nic->mode->begin(nic, to, phase, err);
 	return rc == 0 && phase == TD_FLIP_VERIFY && to == TD_PATH_EMULATED ? td_hybrid_proof_verify(nic) : rc;
 }
@@ -45,7 +73,8 @@ static void flip_undo(void *opaque, enum td_path to, enum td_flip_phase phase)
 {
 	struct td_hybrid *nic = opaque;
 
-	if (!td_hybrid_health_give_up(nic, NULL))
+	(void)td_hybrid_health_give_up(nic, NULL);
+	if (nic->reserving == TD_RESERVE_BEGUN)
 		nic->mode->undo(nic, to, phase);
 }
 
@@ -132,7 +161,7 @@ static void keep_reason(struct td_hybrid *nic, const struct td_flip *flip, const
 	if (nic->lost || (!err->code && flip->to != nic->wanted))
 		return;
 	nic->reason = err->code ? err->reason : TD_REASON_NONE;
-	snprintf(nic->reason_text, sizeof(nic->reason_text), "%.255s", err->text);
+	snprintf(nic->reason_text, sizeof(nic->reason_text), "%.319s", err->text);
 }
 
 static void flip_finished(void *opaque, const struct td_flip *flip, const struct td_err *err)
@@ -149,6 +178,7 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 	if (nic->lost)
 		nic->mode->force_off(nic);
 	td_hybrid_watch_flip(nic, err);
+	td_hybrid_settings_flip_over(nic);
 	nic->measure_until_ns = td_now_ns() + MEASURE_AFTER_NS;
 	td_hybrid_wake(nic);
 	nic->done = NULL;

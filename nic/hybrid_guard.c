@@ -181,6 +181,7 @@ static int watch_network(struct td_hybrid *nic, struct td_err *err)
 		.moved = on_moved,
 		.ports = on_ports,
 		.mtu = td_hybrid_port_mtu,
+		.pf = td_hybrid_settings_pf,
 		.opaque = nic};
 	const struct td_vm_net_config *config = nic->config;
 	const struct td_host_path_want want = {.tap = td_hybrid_tap(nic),
@@ -207,8 +208,11 @@ int td_hybrid_guard_begin(struct td_hybrid *nic, struct td_err *err)
 {
 	struct td_err warning = {0};
 
-	if (!td_hybrid_tap(nic))
+	if (!td_hybrid_tap(nic)) {
+		if (watch_network(nic, &warning) < 0)
+			td_warn("nic %s: what others change of its VF is not seen: %s", nic->config->id, warning.text);
 		return 0;
+	}
 	if (nic->config->bridge)
 		tend(nic);
 	td_hybrid_guard(nic, TD_PATH_EMULATED);

@@ -57,14 +57,14 @@ bool td_hybrid_health_give_up(struct td_hybrid *nic, struct td_err *err)
 static void health_go_on(struct td_hybrid *nic, bool may)
 {
 	struct td_err err = {0};
-	int rc;
 
 	if (!nic->waits_for_path)
 		return;
 	nic->waits_for_path = false;
-	rc = may ? nic->mode->begin(nic, nic->flip.to, TD_FLIP_RESERVE, &err) : path_refused(nic, &err);
-	if (rc != -EINPROGRESS)
-		td_hybrid_phase_over(nic, TD_FLIP_RESERVE, rc, &err);
+	if (may)
+		td_hybrid_reserve_on(nic);
+	else
+		td_hybrid_phase_over(nic, TD_FLIP_RESERVE, path_refused(nic, &err), &err);
 }
 
 void td_hybrid_health_no_choice(struct td_hybrid *nic)

@@ -245,9 +245,9 @@ static json_t *vf_json(struct td_hybrid *nic)
 
 	if (!nic->lease.held)
 		return json_null();
-	object = json_pack("{s:s, s:o, s:s, s:o, s:I}", "bdf", nic->lease.vf.bdf, "pf", td_json_text(nic->lease.vf.pf_name), "state",
-		vf_state_name(nic), "pf_carrier", seen ? json_boolean(nic->link_seen) : json_null(), "traps",
-		(json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
+	object = json_pack("{s:s, s:o, s:s, s:o, s:I, s:I}", "bdf", nic->lease.vf.bdf, "pf", td_json_text(nic->lease.vf.pf_name), "state",
+		vf_state_name(nic), "pf_carrier", seen ? json_boolean(nic->link_seen) : json_null(), "changed_by_others",
+		(json_int_t)nic->changes, "traps", (json_int_t)(nic->vf ? td_vfio_pci_traps(nic->vf) : 0));
 	if (known)
 		json_object_set_new(object, "link", json_boolean(link));
 	return object;

@@ -3,9 +3,9 @@
  * hybrid_parts.h - what the files behind hybrid.h share: hybrid.c (life, events, requests), hybrid_vf.c (the VF on the host),
  * hybrid_flip.c (flips of any mode), hybrid_watch.c (those that nobody asks for), hybrid_port.c (its tap as a port of the bridge),
  * hybrid_guard.c (frames that come back, uplinks), hybrid_health.c (does the emulated path work?), hybrid_proof.c (did a frame pass?),
- * hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/, transparent/. Those see this file; the
- * files here know a mode by its table alone. All on the main loop with the VM's lock held; what may wait for the host is a job beside it
- * (host_call.h, hybrid_vf.c).
+ * hybrid_settings.c (the VF in its PF), hybrid_info.c (counters, JSON), and what they share with the modes that have two paths: failover/,
+ * transparent/. Those see this file; the files here know a mode by its table alone. All on the main loop with the VM's lock held; what may
+ * wait for the host is a job beside it (host_call.h, hybrid_vf.c).
  */
 #ifndef TD_NIC_HYBRID_PARTS_H
 #define TD_NIC_HYBRID_PARTS_H
@@ -43,6 +43,9 @@ struct td_hybrid_marks {
 	/* Mode failover: how often the guest was asked for the VF, and made to look for its link. */
 	unsigned unplug_requests, kicks;
 };
+
+/* Of a flip's phase RESERVE: what comes next. */
+enum td_hybrid_reserving { TD_RESERVE_PATH, TD_RESERVE_SETTINGS, TD_RESERVE_MODE, TD_RESERVE_BEGUN };
 
 /* What has shown that frames pass on the path that a flip has led to. */
 enum td_hybrid_proof { TD_PROOF_NONE, TD_PROOF_ANNOUNCEMENT, TD_PROOF_COUNTER };
@@ -143,28 +146,36 @@ struct td_hybrid {
 	enum td_path wanted;	/* where the operator wants it */
 	bool standby;		/* accepted by the guest's virtio-net driver */
 	enum td_reason reason;	/* why it is not where it is wanted, or what went wrong last */
-	char reason_text[256];
+	char reason_text[320];
 
 	struct td_flip flip;
 	struct td_timer limit; /* of the flip's phase */
 	struct td_timer tick;
 	bool cold, automatic, forced; /* of the flip in progress */
 	bool waits_for_path;	      /* which will work soon: phase RESERVE has not begun for its mode */
-	uint32_t reserve_ms;	      /* the limit of that phase, when there is nothing to wait for */
-	bool resetting;		      /* the guest starts anew: nothing is asked of it */
-	bool lost;		      /* the VF is being taken away */
-	bool give_back;		      /* the VF's lease ends at the next tick */
-	bool reconsider;	      /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
+	enum td_hybrid_reserving reserving;
+	uint32_t reserve_ms; /* the limit of that phase, when there is nothing to wait for */
+	bool resetting;	     /* the guest starts anew: nothing is asked of it */
+	bool lost;	     /* the VF is being taken away */
+	bool give_back;	     /* the VF's lease ends at the next tick */
+	bool reconsider;     /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
 	td_hybrid_done done;
 	void *done_opaque;
 
 	/* What the host was asked; a call's `job.busy` says that it has not answered yet. */
-	struct td_host_call reserve, steer, link, count, port, guard, tend, witness;
+	struct td_host_call reserve, steer, link, count, port, guard, tend, witness, settle;
 	struct td_hybrid_work work; /* of the phase in progress */
 	struct td_hybrid_giver giver;
 	td_hybrid_then open_then;
 	struct td_err open_err;
 	bool steer_wanted, steer_asked; /* the filter: as it shall be; as the last call has it */
+
+	struct td_timer settle_timer;
+	bool settle_again;     /* the settings are to be looked at when the look that is under way, or the flip, is over */
+	bool settles_for_flip; /* phase RESERVE waits for the look */
+	uint64_t settle_wait_ns, changed_ns;
+	unsigned changes, fights; /* settings that others changed, in all; and in a row, each soon after the last */
+	struct td_log_limit settings_limit;
 
 	struct td_timer watch;
 	uint64_t link_seen_ns; /* when the PF's link was looked at last; 0: not since there is a lease */
@@ -251,6 +262,8 @@ void td_hybrid_wake(struct td_hybrid *nic);		/* ticks from now on, for as long a
 void td_hybrid_sample(struct td_hybrid *nic);		/* of the counters, for the blackout */
 void td_hybrid_finish_measuring(struct td_hybrid *nic); /* writes the blackouts into the last flip's record */
 
+void td_hybrid_reserve_on(struct td_hybrid *nic); /* what phase RESERVE waited for has come: its next step */
+
 /* hybrid_watch.c */
 void td_hybrid_watch_init(struct td_hybrid *nic);
 /* From now on, for as long as a VF is used or wanted. */
@@ -320,6 +333,16 @@ void td_hybrid_proof_tick(struct td_hybrid *nic);
 enum td_hybrid_proof td_hybrid_proof(struct td_hybrid *nic, enum td_path to); /* of the last flip, by now */
 void td_hybrid_proof_end(struct td_hybrid *nic);			      /* with the flip */
 const char *td_hybrid_proof_name(enum td_hybrid_proof proof);
+
+/* hybrid_settings.c */
+void td_hybrid_settings_init(struct td_hybrid *nic);
+void td_hybrid_settings_look(struct td_hybrid *nic); /* soon: they may have been changed */
+/* A host call has looked at them: what it found is said. */
+void td_hybrid_settings_note(struct td_hybrid *nic, const struct td_host_call *call);
+/* Phase RESERVE of a flip that takes the VF from its guest. True: it is pending until they are as they should be. */
+bool td_hybrid_settings_begin(struct td_hybrid *nic);
+void td_hybrid_settings_flip_over(struct td_hybrid *nic);
+void td_hybrid_settings_pf(void *opaque, const char *name); /* an event of td_host_watch: opaque is the NIC */
 
 /* hybrid_info.c */
 void td_hybrid_counters(struct td_hybrid *nic, struct td_net_counters *ret_counters);

@@ -27,7 +27,7 @@ void td_hybrid_phase_over(struct td_hybrid *nic, enum td_flip_phase phase, int r
 
 bool td_hybrid_vf_at_work(const struct td_hybrid *nic)
 {
-	return nic->reserve.job.busy || nic->work.job.busy;
+	return nic->reserve.job.busy || nic->work.job.busy || nic->settles_for_flip;
 }
 
 /* ---- work that needs the VF's object ---- */
@@ -83,6 +83,8 @@ static void reserve_done(struct td_job *job)
 	struct td_host_call *call = &nic->reserve;
 
 	nic->lease = call->lease;
+	td_hybrid_settings_note(nic, call);
+	td_host_watch_pf(&nic->network, nic->lease.held ? call->pf_index : 0);
 	if (call->rc < 0)
 		(void)td_err_prefix(&call->err, "nic %s", nic->config->id);
 	else
@@ -99,8 +101,10 @@ void td_hybrid_vf_reserve(struct td_hybrid *nic)
 	*call = (struct td_host_call){.job.done = reserve_done,
 		.kind = TD_HOST_CALL_RESERVE,
 		.vlan = (uint16_t)config->vlan,
+		.steered = nic->steer_asked,
 		.lease = nic->lease,
 		.kept_count = TD_MIN(nic->host.exact_vf_count, TD_HOST_CALL_KEPT)};
+	memcpy(call->mac, config->mac, sizeof(call->mac));
 	snprintf(call->run_dir, sizeof(call->run_dir), "%s", nic->host.run_dir);
 	snprintf(call->bdf, sizeof(call->bdf), "%s", config->vf ? config->vf : "");
 	snprintf(call->pf_name, sizeof(call->pf_name), "%s", config->pf ? config->pf : "");
@@ -262,6 +266,7 @@ void td_hybrid_vf_wait(struct td_hybrid *nic)
 	wait_for(nic, &nic->count.job);
 	wait_for(nic, &nic->link.job);
 	wait_for(nic, &nic->witness.job);
+	wait_for(nic, &nic->settle.job);
 }
 
 /* ---- given back ---- */
@@ -303,7 +308,9 @@ static void giver_done(struct td_job *job)
 void td_hybrid_vf_release(struct td_hybrid *nic)
 {
 	nic->give_back = false;
-	nic->lost = nic->steered = nic->steer_wanted = false;
+	nic->lost = nic->steered = nic->steer_wanted = nic->steer_asked = nic->settle_again = false;
+	td_host_watch_pf(&nic->network, 0);
+	td_loop_disarm(&nic->host.vm->loop, &nic->settle_timer);
 	keep_counters(nic);
 	if (nic->vf_object)
 		vf_kind(nic)->close(nic->vf_object);

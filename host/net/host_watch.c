@@ -11,6 +11,7 @@
 #include <net/if.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -71,6 +72,8 @@ static bool concerns_path(const struct td_host_watch *watch, const struct host_w
 {
 	unsigned index = heard->index;
 
+	if (!watch->want.tap)
+		return false;
 	return index == watch->want.tap_index || index == watch->facts.bridge.index || index == bridge_index ||
 	       (watch->want.bridge && strcmp(heard->name, watch->want.bridge) == 0) || is_known_uplink(watch, index) ||
 	       (!heard->of_bridge && !heard->tun && heard->master && heard->master == bridge_index);
@@ -98,6 +101,10 @@ static void host_watch_hear(
 	if (!read_heard(header, &heard))
 		return;
 	said->told = said->told || concerns_path(watch, &heard, bridge_index);
+	if (said->pf_index && heard.index == said->pf_index && heard.type == RTM_NEWLINK && !heard.of_bridge) {
+		said->pf = true;
+		snprintf(said->pf_name, sizeof(said->pf_name), "%.15s", heard.name);
+	}
 	if (!watch->want.bridge)
 		return;
 	said->moved = said->moved || is_move(&heard, watch->want.bridge);
@@ -122,7 +129,8 @@ static void host_watch_read(const struct td_host_watch *watch, struct td_host_wa
 		if (left < 0 && !lost)
 			break;
 		if (lost) {
-			said->told = true;
+			said->told = watch->want.tap;
+			said->pf = said->pf_index;
 			said->moved = said->ports = watch->want.bridge;
 			continue;
 		}
@@ -212,7 +220,7 @@ static void host_watch_begin(struct td_host_watch *watch, bool told)
 	if (watch->again)
 		return;
 	td_loop_unwatch(watch->loop, &watch->watch);
-	watch->said = (struct td_host_watch_said){.want = watch->want, .told = told};
+	watch->said = (struct td_host_watch_said){.want = watch->want, .told = told && watch->want.tap, .pf_index = watch->pf_index};
 	td_jobs_submit(watch->jobs, &watch->look);
 }
 
@@ -227,6 +235,8 @@ static void host_watch_tell(struct td_job *job)
 		return;
 	(void)td_loop_watch(watch->loop, &watch->watch);
 	host_watch_take(watch);
+	if (watch->said.pf && watch->said.pf_index == watch->pf_index)
+		watch->events.pf(watch->events.opaque, watch->said.pf_name);
 	host_watch_tell_ports(watch, watch->want.bridge && watch->bridge_index != bridge_was);
 	if (watch->mtu && watch->mtu != mtu_was && watch->mtu != watch->said.facts.tap.mtu)
 		watch->events.mtu(watch->events.opaque);
@@ -243,6 +253,11 @@ static void host_watch_ready(struct td_watch *base, uint32_t events)
 {
 	(void)events;
 	host_watch_begin(TD_CONTAINER_OF(base, struct td_host_watch, watch), false);
+}
+
+void td_host_watch_pf(struct td_host_watch *watch, unsigned pf_index)
+{
+	watch->pf_index = pf_index;
 }
 
 void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned tap_index)
@@ -267,7 +282,8 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		.look = {.run = host_watch_look, .done = host_watch_tell},
 		.watch = {.fd = fd, .ready = host_watch_ready, .events = EPOLLIN},
 		.want = *want,
-		.said = {.want = *want, .told = true},
+		.said = {.want = *want, .told = want->tap},
+		.pf_index = watch->pf_index,
 		.up = true,
 		.events = *events};
 	rc = td_loop_watch(watch->loop, &watch->watch);
@@ -276,7 +292,8 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
 	}
 	(void)td_take_fd(&fd);
-	host_watch_look_at_path(watch, &watch->said);
+	if (want->tap)
+		host_watch_look_at_path(watch, &watch->said);
 	host_watch_take(watch);
 	return 0;
 }

@@ -94,12 +94,13 @@ int td_host_kernel_num_vfs(struct td_host_kernel *kernel, const char *pf, const 
 /* Cards refuse rates without a link, and the link is away for 2 s when VFs were made. */
 static int set_rate(const char *pf, unsigned index, enum td_host_attr attr, const char *to, struct td_err *err)
 {
-	uint32_t min, max, value = (uint32_t)strtoul(to, NULL, 10);
+	struct td_sriov_vf_settings now;
+	uint32_t value = (uint32_t)strtoul(to, NULL, 10);
 	bool up = false, carrier = false;
-	int r = td_sriov_get_rate(pf, index, &min, &max, err);
+	int r = td_sriov_get(pf, index, &now, err);
 	if (r)
 		return r;
-	uint32_t *rate = attr == TD_HOST_ATTR_MAX_TX_RATE ? &max : &min;
+	uint32_t *rate = attr == TD_HOST_ATTR_MAX_TX_RATE ? &now.max_tx_rate : &now.min_tx_rate;
 	if (*rate == value)
 		return 0;
 	*rate = value;
@@ -108,7 +109,7 @@ static int set_rate(const char *pf, unsigned index, enum td_host_attr attr, cons
 			break;
 		sleep_ms(LOOK_MS);
 	}
-	return td_sriov_set_rate(pf, index, min, max, err);
+	return td_sriov_set_rate(pf, index, now.min_tx_rate, now.max_tx_rate, err);
 }
 
 static int fail_probe(const struct td_sriov_vf *vf, struct td_err *err)

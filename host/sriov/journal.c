@@ -70,8 +70,9 @@ static json_t *pack_settings(const struct td_journal *journal)
 
 	if (!journal->has_settings)
 		return json_null();
-	return json_pack("{s:s, s:i, s:b, s:b, s:s}", "mac", td_names_format_mac(s->mac, mac), "vlan", (int)s->vlan, "spoofchk",
-		(int)s->spoofchk, "trust", (int)s->trust, "link", link_names[s->link_state]);
+	return json_pack("{s:s, s:i, s:b, s:b, s:s, s:I, s:I}", "mac", td_names_format_mac(s->mac, mac), "vlan", (int)s->vlan, "spoofchk",
+		(int)s->spoofchk, "trust", (int)s->trust, "link", link_names[s->link_state], "min_tx_rate", (json_int_t)s->min_tx_rate,
+		"max_tx_rate", (json_int_t)s->max_tx_rate);
 }
 
 /* What a crash leaves of a file half written: no journal by its name, and replaced or removed with the VF's next one. */
@@ -116,18 +117,23 @@ static bool unpack_settings(json_t *json, struct td_journal *journal)
 {
 	const char *mac, *link;
 	int vlan, spoofchk, trust;
+	json_int_t min = -1, max = -1;
 
 	journal->has_settings = !json_is_null(json);
 	if (!journal->has_settings)
 		return true;
-	if (json_unpack(json, "{s:s, s:i, s:b, s:b, s:s}", "mac", &mac, "vlan", &vlan, "spoofchk", &spoofchk, "trust", &trust, "link",
-		    &link) < 0)
+	if (json_unpack(json, "{s:s, s:i, s:b, s:b, s:s, s?I, s?I}", "mac", &mac, "vlan", &vlan, "spoofchk", &spoofchk, "trust", &trust,
+		    "link", &link, "min_tx_rate", &min, "max_tx_rate", &max) < 0)
 		return false;
-	if (!td_names_parse_mac(mac, journal->settings.mac) || vlan < 0 || vlan > 4095)
+	if (!td_names_parse_mac(mac, journal->settings.mac) || vlan < 0 || vlan > 4095 || min < -1 || min > UINT32_MAX || max < -1 ||
+		max > UINT32_MAX)
 		return false;
 	journal->settings.vlan = (uint16_t)vlan;
 	journal->settings.spoofchk = spoofchk;
 	journal->settings.trust = trust;
+	journal->has_rates = min >= 0 && max >= 0;
+	journal->settings.min_tx_rate = journal->has_rates ? (uint32_t)min : 0;
+	journal->settings.max_tx_rate = journal->has_rates ? (uint32_t)max : 0;
 	for (unsigned i = 0; i < TD_COUNT(link_names); i++) {
 		if (strcmp(link, link_names[i]) == 0) {
 			journal->settings.link_state = (enum td_sriov_link)i;

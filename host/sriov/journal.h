@@ -19,7 +19,7 @@ struct td_journal {
 	char driver[32];   /* "": unbound */
 	bool has_override; /* older journals say nothing of it */
 	char driver_override[TD_SRIOV_OVERRIDE_LEN];
-	bool has_settings;
+	bool has_settings, has_rates; /* has_rates: also those of transmission; older journals do not say them */
 	struct td_sriov_vf_settings settings;
 };
 

@@ -21,6 +21,7 @@
 
 #include "core/log.h"
 #include "host/sriov/journal.h"
+#include "host/sriov/sriov_settings.h"
 #include "host/sriov/sriov_sysfs.h"
 
 /* Takes the VF's lock. -EBUSY: `holder` says who has it. */
@@ -62,26 +63,16 @@ static void note_first(struct td_err *first, const struct td_err *now)
 		td_warn("%s", now->text);
 }
 
-/* Writes only what differs: a driver that knows no trust or link state is then not asked to set it. */
-static void restore_settings(const struct td_sriov_vf *vf, const struct td_sriov_vf_settings *before, struct td_err *first)
+static void restore_settings(const struct td_sriov_vf *vf, const struct td_journal *journal, struct td_err *err)
 {
-	struct td_sriov_vf_settings now;
-	struct td_err err = {0};
+	struct td_sriov_vf_settings before = journal->settings, now;
 
-	if (td_sriov_get(vf->pf_name, vf->index, &now, &err) < 0) {
-		note_first(first, &err);
-		return;
+	if (!journal->has_rates && td_sriov_get(vf->pf_name, vf->index, &now, err) == 0) {
+		before.min_tx_rate = now.min_tx_rate;
+		before.max_tx_rate = now.max_tx_rate;
 	}
-	if (memcmp(now.mac, before->mac, 6) != 0 && td_sriov_set_mac(vf->pf_name, vf->index, before->mac, &err) < 0)
-		note_first(first, &err);
-	if (now.vlan != before->vlan && td_sriov_set_vlan(vf->pf_name, vf->index, before->vlan, &err) < 0)
-		note_first(first, &err);
-	if (now.spoofchk != before->spoofchk && td_sriov_set_spoofchk(vf->pf_name, vf->index, before->spoofchk, &err) < 0)
-		note_first(first, &err);
-	if (now.trust != before->trust && td_sriov_set_trust(vf->pf_name, vf->index, before->trust, &err) < 0)
-		note_first(first, &err);
-	if (now.link_state != before->link_state && td_sriov_set_link_state(vf->pf_name, vf->index, before->link_state, &err) < 0)
-		note_first(first, &err);
+	if (!err->code)
+		(void)td_sriov_settings_bring(vf->pf_name, vf->index, &before, false, NULL, err);
 }
 
 /* What driver_override goes back to. Where an older journal does not say, it was none, but for a VF that vfio-pci had already. */
@@ -110,7 +101,7 @@ static int undo(const struct td_journal *journal, bool *ret_undone, struct td_er
 	}
 	*ret_undone = true;
 	if (journal->has_settings && vf.pf_name[0])
-		restore_settings(&vf, &journal->settings, &first);
+		restore_settings(&vf, journal, &first);
 	if (td_sriov_give_back(vf.bdf, journal->driver, override_of(journal, &vf), &now) < 0)
 		note_first(&first, &now);
 	if (first.code && err)

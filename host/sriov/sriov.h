@@ -33,6 +33,7 @@ struct td_sriov_vf_settings {
 	uint16_t vlan; /* 0: none */
 	bool spoofchk, trust;
 	enum td_sriov_link link_state;
+	uint32_t min_tx_rate, max_tx_rate; /* Mbit/s; 0: no limit */
 };
 
 /* All VFs of a PF (named by interface), ascending by index; *ret_vfs is the caller's to free(). */
@@ -63,7 +64,6 @@ int td_sriov_set_trust(const char *pf_name, unsigned vf_index, bool on, struct t
 int td_sriov_set_spoofchk(const char *pf_name, unsigned vf_index, bool on, struct td_err *err);
 int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_sriov_link state, struct td_err *err);
 /* Transmit rates in Mbit/s, 0: none. Cards refuse to set them while the PF has no link. */
-int td_sriov_get_rate(const char *pf_name, unsigned vf_index, uint32_t *ret_min, uint32_t *ret_max, struct td_err *err);
 int td_sriov_set_rate(const char *pf_name, unsigned vf_index, uint32_t min, uint32_t max, struct td_err *err);
 
 #endif

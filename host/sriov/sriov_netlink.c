@@ -19,7 +19,6 @@ struct reply {
 	unsigned vf_index;
 	struct td_sriov_vf_settings settings;
 	struct td_sriov_stats stats;
-	uint32_t min_tx_rate, max_tx_rate;
 	int found; /* 0, or -errno of the parse */
 };
 
@@ -60,8 +59,8 @@ static void parse_vf(unsigned index, struct nlattr **field, void *opaque)
 	reply->settings.trust = trust && trust->setting == 1;
 	reply->settings.link_state =
 		link && link->link_state <= TD_SRIOV_LINK_DISABLE ? (enum td_sriov_link)link->link_state : TD_SRIOV_LINK_AUTO;
-	reply->min_tx_rate = rate ? rate->min_tx_rate : 0;
-	reply->max_tx_rate = rate ? rate->max_tx_rate : 0;
+	reply->settings.min_tx_rate = rate ? rate->min_tx_rate : 0;
+	reply->settings.max_tx_rate = rate ? rate->max_tx_rate : 0;
 	parse_stats(field[IFLA_VF_STATS], &reply->stats);
 	reply->found = 0;
 }
@@ -277,18 +276,6 @@ int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_srio
 	struct ifla_vf_link_state request = {.vf = vf_index, .link_state = state};
 
 	return set(pf_name, vf_index, IFLA_VF_LINK_STATE, &request, sizeof(request), "set link state", err);
-}
-
-int td_sriov_get_rate(const char *pf_name, unsigned vf_index, uint32_t *ret_min, uint32_t *ret_max, struct td_err *err)
-{
-	struct reply reply = {.vf_index = vf_index};
-	int rc = get(pf_name, false, &reply, err);
-
-	if (rc == 0) {
-		*ret_min = reply.min_tx_rate;
-		*ret_max = reply.max_tx_rate;
-	}
-	return rc;
 }
 
 int td_sriov_set_rate(const char *pf_name, unsigned vf_index, uint32_t min, uint32_t max, struct td_err *err)

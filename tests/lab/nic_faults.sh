@@ -5,6 +5,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
+. "$(dirname "${BASH_SOURCE[0]}")/vf-tools"
 
 # The guest's PCI slot of the VF.
 find_slot() {
@@ -151,9 +152,36 @@ case_reboot() {
 	check 'the guest answers there' answers
 }
 
+# Another program changes the VF's settings. QEMU's card knows no trust; a rate wants the PF's link.
+case_meddled() {
+	local changes VF
+	nic_vm
+	on_vf
+	VF=$(vf_index)
+	meddled vlan 77
+	check '  the guest answers' answers
+	meddled spoofchk off
+	meddled mac 52:54:00:aa:bb:cc
+	check '  the guest answers' answers
+	meddled state disable
+	meddled max_tx_rate 100
+	changes=$(nic_get .vf.changed_by_others)
+	switch_nic emulated
+	ip link set pf0 vf "$VF" vlan 77 # of a VF that waits for the next flip
+	switch_nic vf
+	check 'a flip there and back keeps the VLAN' [ "$(vf_said | jq '.vlan_list[0].vlan // .vlan // 0')" = 0 ]
+	check '  and it was counted' [ "$(nic_get .vf.changed_by_others)" -gt "$changes" ]
+	check '  the guest answers' answers
+	changes=$(nic_get .vf.changed_by_others)
+	switch_nic emulated
+	switch_nic vf
+	sleep 1
+	check 'what flips change is not counted' [ "$(nic_get .vf.changed_by_others)" = "$changes" ]
+}
+
 network_up 2
 guest_image
-for name in ${ONLY:-refusals guest_ejects driver_unload reboot no_guest_driver declined interface_down}; do
+for name in ${ONLY:-meddled refusals guest_ejects driver_unload reboot no_guest_driver declined interface_down}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	"case_$name"
 done

@@ -5,6 +5,7 @@
 # lab/host -- env ONLY="CASE…" tests/lab/transparent_faults.sh runs some of the cases.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/vf-tools"
 
 # nic_vm: a VM with a transparent NIC, up: the case's before, if it was started alike, or a new one.
 nic_vm() {
@@ -253,9 +254,20 @@ case_killed() {
 	check 'no tap is left' [ -z "$(ls -d /sys/class/net/tandem* 2>/dev/null)" ]
 }
 
+case_meddled() {
+	local VF
+	nic_vm
+	on_vf
+	VF=$(vf_index)
+	meddled mac 52:54:00:aa:bb:cc
+	check '  the guest answers' answers_soon 10
+	meddled vlan 77
+	check '  the guest answers' answers_soon 10
+}
+
 network_up 2
 guest_image "${KERNEL:-6.12}" --add "$(command -v ethtool):/bin/ethtool"
-for name in ${ONLY:-refusals pf_down uplink interface_flaps driver_reload filters_change registers_rewritten reboot pause vf_lost lost_amid_flips killed}; do
+for name in ${ONLY:-meddled refusals pf_down uplink interface_flaps driver_reload filters_change registers_rewritten reboot pause vf_lost lost_amid_flips killed}; do
 	say "case $name ($SECONDS s)"
 	"case_$name"
 done

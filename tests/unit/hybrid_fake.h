@@ -51,6 +51,7 @@ struct fake {
 	unsigned tidied, renewed;
 	int left;
 	struct td_sriov_vf_settings settings;
+	bool other_mac;	  /* somebody has given the VF another one */
 	unsigned relayed; /* frames brought from the tap to the VF */
 	int announced;	  /* enum td_path; -1: nowhere yet */
 

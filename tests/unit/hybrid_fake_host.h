@@ -22,6 +22,7 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 		return rc;
 	snprintf(lease->vf.bdf, sizeof(lease->vf.bdf), "0000:02:10.0");
 	snprintf(lease->vf.pf_name, sizeof(lease->vf.pf_name), "pf0");
+	lease->before = fake.settings;
 	fake.leased = lease->held = true;
 	return 0;
 }
@@ -44,6 +45,7 @@ int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6
 	assert_string_equal(pf_name, "pf0");
 	assert_true(fake.leased);
 	fake.filter = rc < 0 ? fake.filter : on;
+	fake.other_mac = fake.other_mac && rc < 0;
 	return rc;
 }
 
@@ -67,10 +69,44 @@ int td_sriov_set_link_state(const char *pf_name, unsigned vf_index, enum td_srio
 	return rc;
 }
 
+int td_sriov_set_trust(const char *pf_name, unsigned vf_index, bool on, struct td_err *err)
+{
+	int rc = fake_try("trust", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.trust = on;
+	return rc;
+}
+
+int td_sriov_set_spoofchk(const char *pf_name, unsigned vf_index, bool on, struct td_err *err)
+{
+	int rc = fake_try("spoofchk", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0)
+		fake.settings.spoofchk = on;
+	return rc;
+}
+
+int td_sriov_set_rate(const char *pf_name, unsigned vf_index, uint32_t min, uint32_t max, struct td_err *err)
+{
+	int rc = fake_try("rate", err);
+
+	(void)pf_name, (void)vf_index;
+	if (rc == 0) {
+		fake.settings.min_tx_rate = min;
+		fake.settings.max_tx_rate = max;
+	}
+	return rc;
+}
+
 int td_sriov_get(const char *pf_name, unsigned vf_index, struct td_sriov_vf_settings *ret_settings, struct td_err *err)
 {
 	(void)pf_name, (void)vf_index;
 	*ret_settings = fake.settings;
+	if (fake.filter)
+		memcpy(ret_settings->mac, fake.other_mac ? (const uint8_t[6]){2} : fake.config.mac, sizeof(ret_settings->mac));
 	return fake_try("settings", err);
 }
 
@@ -193,6 +229,11 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 	assert_string_equal(want->tap, FAKE_TAP);
 	*watch = (struct td_host_watch){.watch.fd = FAKE_FD, .want = *want, .health.known = true, .up = true, .events = *events};
 	return 0;
+}
+
+void td_host_watch_pf(struct td_host_watch *watch, unsigned pf_index)
+{
+	watch->pf_index = pf_index;
 }
 
 void td_host_watch_close(struct td_host_watch *watch)

@@ -126,7 +126,7 @@ static void test_calls(void **state)
 	assert_in_range(n, 6, 20);
 	for (n = 1; try_call(TD_PATH_EMULATED, n); n++)
 		;
-	assert_int_equal(n, 2); /* the filter */
+	assert_int_equal(n, 3); /* the settings, the filter */
 }
 
 /* ---- the PF's link ---- */
