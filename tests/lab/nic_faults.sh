@@ -154,10 +154,10 @@ case_reboot() {
 
 # Another program changes the VF's settings. QEMU's card knows no trust; a rate wants the PF's link.
 case_meddled() {
-	local changes VF
+	local changes
 	nic_vm
 	on_vf
-	VF=$(vf_index)
+	vf_find
 	meddled vlan 77
 	check '  the guest answers' answers
 	meddled spoofchk off

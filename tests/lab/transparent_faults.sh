@@ -255,10 +255,9 @@ case_killed() {
 }
 
 case_meddled() {
-	local VF
 	nic_vm
 	on_vf
-	VF=$(vf_index)
+	vf_find
 	meddled mac 52:54:00:aa:bb:cc
 	check '  the guest answers' answers_soon 10
 	meddled vlan 77
