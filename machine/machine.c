@@ -13,6 +13,8 @@
 #include "emul/serial.h"
 #include "emul/virtio_blk.h"
 #include "emul/virtio_rng.h"
+#include "machine/mac_lock.h"
+#include "machine/rundir.h"
 #include "nic/failover/failover_mode.h"
 #include "nic/transparent/transparent_mode.h"
 
@@ -49,6 +51,46 @@ static int machine_add_disks(struct td_machine *machine, struct td_err *err)
 	return 0;
 }
 
+/* ROOT of ROOT/NAME. */
+static void run_root(const struct td_machine *machine, char root[TD_RUNDIR_PATH_MAX])
+{
+	snprintf(root, TD_RUNDIR_PATH_MAX, "%s", machine->run_dir);
+	*strrchr(root, '/') = '\0';
+}
+
+/* Before anything of them is made: two VMs with one MAC take each other's frames. */
+static int take_macs(struct td_machine *machine, struct td_err *err)
+{
+	char root[TD_RUNDIR_PATH_MAX], owner[128];
+
+	run_root(machine, root);
+	for (unsigned i = 0; i < machine->config->net_count; i++) {
+		const struct td_vm_net_config *net = &machine->config->net[i];
+		int rc;
+
+		snprintf(owner, sizeof(owner), "%.63s/%.32s", machine->config->name, net->id);
+		rc = td_mac_lock_take(root, net->mac, owner, &machine->mac_fd[i], err);
+		if (rc < 0)
+			return td_err_prefix(err, "nic %s", net->id);
+		machine->mac_count++;
+	}
+	return 0;
+}
+
+static void give_macs(struct td_machine *machine)
+{
+	char root[TD_RUNDIR_PATH_MAX];
+
+	if (!machine->mac_count)
+		return;
+	run_root(machine, root);
+	while (machine->mac_count) {
+		unsigned i = --machine->mac_count;
+
+		td_mac_lock_give(root, machine->config->net[i].mac, &machine->mac_fd[i]);
+	}
+}
+
 static int machine_add_nics(struct td_machine *machine, struct td_err *err)
 {
 	struct td_hybrid_host host = {.vm = &machine->vm,
@@ -57,13 +99,15 @@ static int machine_add_nics(struct td_machine *machine, struct td_err *err)
 		.exact_vf = machine->exact_vf,
 		.failover = &td_failover_mode,
 		.transparent = &td_transparent_mode};
+	int rc = take_macs(machine, err);
 
+	if (rc < 0)
+		return rc;
 	for (unsigned i = 0; i < machine->config->net_count; i++)
 		if (machine->config->net[i].vf)
 			machine->exact_vf[host.exact_vf_count++] = machine->config->net[i].vf;
 	for (unsigned i = 0; i < machine->config->net_count; i++) {
-		int rc = td_hybrid_create(&host, &machine->config->net[i], &machine->nic[i], err);
-
+		rc = td_hybrid_create(&host, &machine->config->net[i], &machine->nic[i], err);
 		if (rc)
 			return rc;
 		machine->nic_count++;
@@ -202,6 +246,7 @@ static void destroy_nics(struct td_machine *machine)
 void td_machine_fini(struct td_machine *machine)
 {
 	destroy_nics(machine);
+	give_macs(machine);
 	td_control_destroy(machine->control);
 	machine->control = NULL;
 	if (machine->signals.fd >= 0) {

@@ -22,6 +22,8 @@ struct td_machine {
 	struct td_hybrid *nic[TD_VM_NETS_MAX];
 	struct td_control_request *switching[TD_VM_NETS_MAX]; /* who waits for that NIC's flip, or NULL */
 	unsigned nic_count;
+	int mac_fd[TD_VM_NETS_MAX]; /* locks of the NICs' MACs (mac_lock.h), the first mac_count */
+	unsigned mac_count;
 	const char *exact_vf[TD_VM_NETS_MAX]; /* of the configuration, for td_hybrid_host */
 	struct td_control *control;
 	struct td_watch signals;

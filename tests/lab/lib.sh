@@ -100,7 +100,7 @@ host_state() {
 	cat /sys/bus/pci/devices/*/driver_override /sys/kernel/mm/hugepages/*/free_hugepages
 	ip -o link show | sed -E 's/^[0-9]+: //; s/<[^>]*>//; s/ (state|qdisc) [a-z_A-Z]+//g'
 	ls -A /dev/vfio
-	find /run/tandem -mindepth 1 ! -name 'vf-*.lock' 2>/dev/null || true
+	find /run/tandem -mindepth 1 ! -name 'vf-*.lock' ! -name 'mac-*.lock' 2>/dev/null || true
 }
 
 # ---- a VM

@@ -14,6 +14,9 @@ find_slot() {
 }
 
 case_refusals() {
+	nic_vm
+	check 'another VM with its MAC' refused mac-in-use 'mac 52:54:00:12:34:56: faults/net0 has it' tandem run --name second --memory size=64M \
+		--kernel "$WORK/vmlinuz" --net "id=net0,mode=emulated,mac=$GUEST_MAC,bridge=br0"
 	nic_vm unplug_timeout=20s
 	on_vf
 	check 'on the VF the guest answers' answers
@@ -152,7 +155,7 @@ case_reboot() {
 	check 'the guest answers there' answers
 }
 
-# Another program changes the VF's settings. QEMU's card knows no trust; a rate wants the PF's link.
+# Another program changes the VF's settings. QEMU's card and igb know no trust and no link state.
 case_meddled() {
 	local changes
 	nic_vm
@@ -163,8 +166,8 @@ case_meddled() {
 	meddled spoofchk off
 	meddled mac 52:54:00:aa:bb:cc
 	check '  the guest answers' answers
-	meddled state disable
 	meddled max_tx_rate 100
+	put_back_soon
 	changes=$(nic_get .vf.changed_by_others)
 	switch_nic emulated
 	ip link set pf0 vf "$VF" vlan 77 # of a VF that waits for the next flip

@@ -262,6 +262,7 @@ case_meddled() {
 	check '  the guest answers' answers_soon 10
 	meddled vlan 77
 	check '  the guest answers' answers_soon 10
+	put_back_soon
 }
 
 network_up 2
