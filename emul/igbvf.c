@@ -353,6 +353,25 @@ unsigned td_igbvf_tap_index(const struct td_igbvf *dev)
 	return dev->tap.index;
 }
 
+bool td_igbvf_lost_tap(const struct td_igbvf *dev)
+{
+	return td_tap_is_lost(&dev->tap);
+}
+
+int td_igbvf_renew_tap(struct td_igbvf *dev, struct td_tap *anew)
+{
+	int rc;
+
+	td_igbvf_io_hold(dev, TD_IGBVF_HOLD_REGISTER);
+	rc = td_igbvf_io_watch_tap(dev, anew->fd[0]);
+	if (!rc)
+		rc = td_tap_replace(&dev->tap, anew);
+	if (!rc)
+		dev->rx.tap_fd = dev->tx.tap_fd = dev->tap.fd[0];
+	td_igbvf_io_release(dev, TD_IGBVF_HOLD_REGISTER);
+	return rc;
+}
+
 int td_igbvf_msix_fd(const struct td_igbvf *dev, unsigned vector)
 {
 	return td_msix_fd(&dev->msix, vector);

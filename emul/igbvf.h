@@ -58,6 +58,9 @@ int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, stru
 const char *td_igbvf_tap(const struct td_igbvf *dev);
 unsigned td_igbvf_tap_index(const struct td_igbvf *dev); /* of the interface */
 /* Frames as the guest sees direction, software path only, since creation. */
+/* As td_virtio_net_lost_tap() and td_virtio_net_renew_tap(). */
+bool td_igbvf_lost_tap(const struct td_igbvf *dev);
+int td_igbvf_renew_tap(struct td_igbvf *dev, struct td_tap *anew);
 void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters);
 /* Link of the software path: STATUS.LU, and a message of the PF's when it changed. */
 void td_igbvf_set_link(struct td_igbvf *dev, bool up);

@@ -203,6 +203,11 @@ static int io_watch(struct td_igbvf_io *io, int fd)
 	return epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+int td_igbvf_io_watch_tap(struct td_igbvf *dev, int tap_fd)
+{
+	return io_watch(&dev->io, tap_fd);
+}
+
 int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err)
 {
 	struct td_igbvf_io *io = &dev->io;

@@ -152,7 +152,8 @@ uint64_t td_igbvf_direct_nap(struct td_igbvf *dev);
 /* igbvf_io.c: the thread. */
 int td_igbvf_io_init(struct td_igbvf *dev, int tap_fd, struct td_err *err);
 void td_igbvf_io_fini(struct td_igbvf *dev);
-void td_igbvf_io_wake(struct td_igbvf *dev); /* any thread */
+int td_igbvf_io_watch_tap(struct td_igbvf *dev, int tap_fd); /* while it is parked; the tap before must be closed then */
+void td_igbvf_io_wake(struct td_igbvf *dev);		     /* any thread */
 /* Parks the thread, and lets it go again when no reason is left. */
 void td_igbvf_io_hold(struct td_igbvf *dev, uint32_t why);
 void td_igbvf_io_release(struct td_igbvf *dev, uint32_t why);

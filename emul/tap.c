@@ -132,7 +132,10 @@ static int configure_link(struct td_tap *tap, const struct td_tap_config *config
 	tap->index = (unsigned)rtnl_link_get_ifindex(link);
 	silence_ipv6(tap, link);
 	rc = set_address(tap, link, config->mac, err);
-	return rc ? rc : tap_set_up(tap, link, config, err);
+	if (!rc)
+		rc = tap_set_up(tap, link, config, err);
+	td_host_netlink_close(&tap->netlink);
+	return rc;
 }
 
 int td_tap_open(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err)
@@ -165,9 +168,34 @@ void td_tap_close(struct td_tap *tap)
 	td_host_netlink_close(&tap->netlink);
 }
 
+bool td_tap_is_lost(const struct td_tap *tap)
+{
+	struct ifreq request;
+
+	return ioctl(tap->fd[0], TUNGETIFF, &request) < 0 && errno == EBADFD;
+}
+
+int td_tap_replace(struct td_tap *tap, struct td_tap *anew)
+{
+	int rc = tap->queue_count == anew->queue_count ? 0 : -EINVAL;
+
+	if (!rc)
+		rc = td_tap_set_offloads(anew, tap->offloads);
+	if (!rc)
+		rc = td_tap_set_active(anew, tap->active_count);
+	if (rc)
+		return rc;
+	td_tap_set_silent(anew, tap->silent);
+	td_tap_close(tap);
+	*tap = *anew;
+	*anew = (struct td_tap){0};
+	return 0;
+}
+
 int td_tap_set_offloads(struct td_tap *tap, unsigned tun_flags)
 {
-	return ioctl(tap->fd[0], TUNSETOFFLOAD, (unsigned long)tun_flags) ? -errno : 0;
+	tap->offloads = tun_flags;
+	return ioctl(tap->fd[0], TUNSETOFFLOAD, (unsigned long)tun_flags) && errno != EBADFD ? -errno : 0;
 }
 
 /* A classic BPF program that accepts 0 bytes of each frame. */
@@ -210,6 +238,10 @@ int td_tap_set_active(struct td_tap *tap, unsigned count)
 	}
 	if (tap->silent)
 		attach_filter(tap);
+	if (rc && td_tap_is_lost(tap)) {
+		tap->active_count = count;
+		rc = 0;
+	}
 	return rc;
 }
 
@@ -240,7 +272,8 @@ int td_tap_counters(struct td_tap *tap, struct td_tap_counters *ret_counters)
 {
 	auto_link *link = NULL;
 
-	if (!tap->netlink.sock || rtnl_link_get_kernel(tap->netlink.sock, (int)tap->index, NULL, &link) < 0)
+	if ((!tap->netlink.sock && td_host_netlink_open(&tap->netlink, NULL) < 0) ||
+		rtnl_link_get_kernel(tap->netlink.sock, (int)tap->index, NULL, &link) < 0)
 		return -EIO;
 	*ret_counters = (struct td_tap_counters){
 		.rx_packets = rtnl_link_get_stat(link, RTNL_LINK_RX_PACKETS),

@@ -22,7 +22,8 @@ struct td_tap {
 	unsigned queue_count, active_count;
 	int fd[TD_TAP_QUEUES_MAX]; /* owned, non-blocking */
 	bool silent;
-	struct td_host_netlink netlink;
+	unsigned offloads;		/* TUN_F_*, as they were asked for last */
+	struct td_host_netlink netlink; /* of td_tap_counters(), open after the first: until then all this is plain data and descriptors */
 };
 
 struct td_tap_config {
@@ -35,6 +36,13 @@ struct td_tap_config {
 /* Makes the interface, silent, with queue 0 active, up. -EBUSY with TD_REASON_TAP_EXISTS. */
 int td_tap_open(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err);
 void td_tap_close(struct td_tap *tap); /* harmless when not open or half open, if zeroed before */
+
+/*
+ * Was the interface deleted? Its descriptors are dead then. What is asked of it is noted all the same, and no error: another takes its
+ * place. td_tap_replace(): `anew` becomes the tap, with its offloads, active queues and silence, and is zeroed. -errno: both as before.
+ */
+bool td_tap_is_lost(const struct td_tap *tap);
+int td_tap_replace(struct td_tap *tap, struct td_tap *anew);
 
 /* Which offloads the reader of the tap takes: TUN_F_*. */
 int td_tap_set_offloads(struct td_tap *tap, unsigned tun_flags);

@@ -331,18 +331,38 @@ bool td_virtio_net_uses_vhost(const struct td_virtio_net *net)
 
 void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters)
 {
+	const struct td_net_counters *before = &net->before;
 	struct td_tap_counters tap;
 
 	if (!td_tap_counters(&net->tap, &tap))
 		net->counters = (struct td_net_counters){
-			.rx_packets = tap.tx_packets,
-			.rx_bytes = tap.tx_bytes,
-			.rx_dropped = tap.tx_dropped,
-			.tx_packets = tap.rx_packets,
-			.tx_bytes = tap.rx_bytes,
-			.tx_dropped = tap.rx_dropped,
+			.rx_packets = before->rx_packets + tap.tx_packets,
+			.rx_bytes = before->rx_bytes + tap.tx_bytes,
+			.rx_dropped = before->rx_dropped + tap.tx_dropped,
+			.tx_packets = before->tx_packets + tap.rx_packets,
+			.tx_bytes = before->tx_bytes + tap.rx_bytes,
+			.tx_dropped = before->tx_dropped + tap.rx_dropped,
 		};
 	*ret_counters = net->counters;
+}
+
+bool td_virtio_net_lost_tap(const struct td_virtio_net *net)
+{
+	return td_tap_is_lost(&net->tap);
+}
+
+int td_virtio_net_renew_tap(struct td_virtio_net *net, struct td_tap *anew)
+{
+	bool ran = net->path != TD_NET_PATH_NONE;
+	int rc;
+
+	td_virtio_net_path_stop(net);
+	rc = td_tap_replace(&net->tap, anew);
+	if (!rc)
+		net->before = net->counters;
+	if (ran && td_virtio_net_path_start(net))
+		td_virtio_pci_break(&net->dev, "the datapath could not go on with another tap");
+	return rc;
 }
 
 const struct td_net_io_stats *td_virtio_net_io_stats(const struct td_virtio_net *net)

@@ -15,6 +15,7 @@
 
 struct td_vm;
 struct td_virtio_net;
+struct td_tap;		/* tap.h */
 struct td_net_io_stats; /* virtio_net_io.h */
 
 enum td_vhost_use { TD_VHOST_AUTO, TD_VHOST_ON, TD_VHOST_OFF };
@@ -54,6 +55,12 @@ int td_virtio_net_create(struct td_vm *vm, const struct td_virtio_net_config *co
 
 const char *td_virtio_net_tap(const struct td_virtio_net *net);
 unsigned td_virtio_net_tap_index(const struct td_virtio_net *net); /* of the interface */
+/*
+ * The interface was deleted (td_tap_is_lost): `anew`, with as many queues, takes its place and is zeroed. Frames that the guest sends
+ * meanwhile are lost, and the guest is not told. -errno: as before, or broken.
+ */
+bool td_virtio_net_lost_tap(const struct td_virtio_net *net);
+int td_virtio_net_renew_tap(struct td_virtio_net *net, struct td_tap *anew);
 bool td_virtio_net_uses_vhost(const struct td_virtio_net *net);
 void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters); /* from the tap's link statistics */
 /* What the user-space datapath did since creation: system calls, wake-ups, interrupts. Zeros while vhost serves. */

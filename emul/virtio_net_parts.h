@@ -36,6 +36,7 @@ struct td_virtio_net {
 	struct td_net_io *io;
 	struct td_net_io_stats stats;
 	struct td_net_counters counters; /* as given out last */
+	struct td_net_counters before;	 /* of taps that were lost */
 
 	struct td_virtio_net_events events;
 	struct td_work driver_work, broken_work;

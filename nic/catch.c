@@ -21,13 +21,15 @@
 #define TAG_AT	     (sizeof(struct virtio_net_hdr) + 12U)
 #define VID_MASK     0xfffU
 
-static int packet_socket(const char *name, uint16_t protocol)
+static int packet_socket(unsigned index, uint16_t protocol)
 {
-	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)if_nametoindex(name)};
+	struct sockaddr_ll address = {.sll_family = AF_PACKET, .sll_protocol = htons(protocol), .sll_ifindex = (int)index};
 	td_auto_close int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int on = 1;
 
-	if (fd < 0 || !address.sll_ifindex || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+	if (!index)
+		return -ENODEV;
+	if (fd < 0 || setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
 		(!protocol && bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0))
 		return -errno;
 	return td_take_fd(&fd);
@@ -84,8 +86,7 @@ static bool has_upper(const char *name)
 	return is;
 }
 
-int td_catch_open(
-	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
+int td_catch_open(struct td_catch *catch, const char *pf_name, unsigned tap_index, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	int rc = 0;
 
@@ -95,8 +96,8 @@ int td_catch_open(
 	catch->buffer = malloc(BUFFER_BYTES);
 	if (!catch->buffer)
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "pf %s: late frames", pf_name);
-	catch->tap_fd = packet_socket(tap_name, 0);
-	catch->pf_fd = packet_socket(pf_name, ETH_P_ALL);
+	catch->tap_fd = packet_socket(tap_index, 0);
+	catch->pf_fd = packet_socket(if_nametoindex(pf_name), ETH_P_ALL);
 	if (catch->tap_fd < 0 || catch->pf_fd < 0)
 		rc = catch->tap_fd < 0 ? catch->tap_fd : catch->pf_fd;
 	else

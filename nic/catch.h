@@ -19,10 +19,9 @@ struct td_catch {
 /*
  * The PF hears all unicast from here on, and keeps what is meant for `mac`; of a VF with a VLAN, what carries its tag, which the tap's
  * frames have not. 0: none; then tags are the guest's own, and stay. A PF below a bridge, a team or a VLAN hands such frames on
- * already: then nothing is opened, and 0 returned. Before the filter goes.
+ * already: then nothing is opened, and 0 returned. Before the filter goes. The tap is known by its index: a name may be another's by now.
  */
-int td_catch_open(
-	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err);
+int td_catch_open(struct td_catch *catch, const char *pf_name, unsigned tap_index, const uint8_t mac[6], uint16_t vlan, struct td_err *err);
 void td_catch_close(struct td_catch *catch);  /* harmless when not open, if the descriptors are -1 */
 void td_catch_run(struct td_catch *catch);    /* bounded work */
 void td_catch_forget(struct td_catch *catch); /* what was caught so far the VF had too: just before its filter goes */

@@ -58,6 +58,36 @@ static int answer_join(struct td_host_call *call)
 	return td_host_port_join(&call->port, &call->err);
 }
 
+/* By the name that it had, unless that is another's by now. */
+static int make_tap(struct td_host_call *call)
+{
+	struct td_tap_config config = {.name = call->port.tap, .mtu = call->mtu, .queue_count = call->queues};
+	int rc;
+
+	memcpy(config.mac, call->mac, sizeof(config.mac));
+	rc = td_tap_open(&call->tap, &config, &call->err);
+	if (rc != -EBUSY || call->named)
+		return rc;
+	call->err = (struct td_err){0};
+	config.name = NULL;
+	return td_tap_open(&call->tap, &config, &call->err);
+}
+
+/* A bridge that can't be joined is no reason to be without a tap: the NIC's health says what is wrong. */
+static int answer_tap(struct td_host_call *call)
+{
+	int rc = make_tap(call);
+
+	call->bridge_index = 0;
+	if (rc < 0)
+		return rc;
+	memcpy(call->port.tap, call->tap.name, sizeof(call->port.tap));
+	call->port.tap_index = call->tap.index;
+	if (call->port.bridge[0] && td_host_port_rejoin(&call->port, &call->err) > 0)
+		call->bridge_index = if_nametoindex(call->port.bridge);
+	return 0;
+}
+
 static int leave_guard(struct td_host_call *call)
 {
 	int rc = 0;
@@ -133,6 +163,8 @@ static int answer(struct td_host_call *call)
 		return answer_join(call);
 	case TD_HOST_CALL_MTU:
 		return td_host_port_follow_mtu(&call->port, &call->err);
+	case TD_HOST_CALL_TAP:
+		return answer_tap(call);
 	case TD_HOST_CALL_GUARD:
 		return answer_guard(call);
 	case TD_HOST_CALL_TEND:

@@ -13,6 +13,7 @@
 
 #include "core/err.h"
 #include "core/job.h"
+#include "emul/tap.h"
 #include "host/net/host_port.h"
 #include "host/sriov/lease.h"
 #include "host/sriov/sriov_netlink.h"
@@ -29,6 +30,7 @@ enum td_host_call_kind {
 	TD_HOST_CALL_STEER,   /* pf_name, vf_index, mac (all zero: no filter) */
 	TD_HOST_CALL_JOIN,    /* port: the tap becomes one -> bridge_index */
 	TD_HOST_CALL_MTU,     /* port: its bridge has another MTU */
+	TD_HOST_CALL_TAP,     /* port, mac, mtu, queues, named: the tap was lost -> tap, bridge_index */
 	TD_HOST_CALL_GUARD,   /* port, mac, from, to -> from: how it is now */
 	TD_HOST_CALL_TEND,    /* port, mac, from, bridge_index: ports have changed -> bridge_index, rejoined */
 	TD_HOST_CALL_LEFT,    /* left: the index of a link that is no port any more */
@@ -64,6 +66,10 @@ struct td_host_call {
 
 	/* Of the emulated path's network. */
 	struct td_host_port port;
+	uint16_t mtu;
+	unsigned queues;
+	bool named;	   /* by the user: it has this name, or is not made */
+	struct td_tap tap; /* made anew, as td_tap_open() leaves it, and a port of its bridge if that is there; the caller's */
 	enum td_guard from, to;
 	unsigned bridge_index; /* of the bridge that the tap joined last; 0: none */
 	bool rejoined;

@@ -131,7 +131,7 @@ int td_hybrid_create(
 		return td_err_sys(err, ENOMEM, TD_REASON_NO_MEMORY, "nic %s", config->id);
 	nic->host = *host;
 	nic->config = config;
-	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat_fd[0] = nic->stat_fd[1] = -1;
+	nic->catch.pf_fd = nic->catch.tap_fd = nic->relay.fd = nic->stat[0].fd = nic->stat[1].fd = -1;
 	nic->lease.vf_lock_fd = nic->network.watch.fd = -1;
 	nic->mode = mode_of(host, config->mode);
 	td_hybrid_flip_init(nic);
@@ -173,8 +173,8 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 		nic->mode->force_off(nic);
 	}
 	td_hybrid_vf_release(nic);
+	td_hybrid_port_end(nic); /* it may give the guard something to do */
 	td_hybrid_guard_end(nic);
-	td_hybrid_port_end(nic);
 	td_hybrid_vf_wait(nic);
 	if (nic->mode)
 		nic->mode->destroy(nic);

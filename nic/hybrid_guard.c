@@ -62,14 +62,14 @@ static void guard_done(struct td_job *job)
 	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, guard.job);
 	const struct td_host_call *call = &nic->guard;
 
-	nic->guard_is = call->from;
+	nic->guard_is = call->port.tap_index == nic->tap_index ? call->from : TD_GUARD_OFF;
 	if (call->rc < 0 && call->to == TD_GUARD_PINNED)
 		td_debug("nic %s: frames may be lost on its way to the VF: %s", nic->config->id, call->err.text);
 	else if (call->rc < 0)
 		td_log_limited(&nic->guard_limit, TD_LOG_WARN,
 			"nic %s: its own frames may come back to it, or %s sends to where it is not: %s", nic->config->id,
 			nic->config->bridge, call->err.text);
-	if (call->to != nic->guard_wanted)
+	if (call->to != nic->guard_wanted || call->port.tap_index != nic->tap_index)
 		guard_next(nic);
 }
 
@@ -94,6 +94,12 @@ void td_hybrid_pin(struct td_hybrid *nic)
 bool td_hybrid_pinned(const struct td_hybrid *nic)
 {
 	return nic->guard_is == TD_GUARD_PINNED || nic->guard_wanted == TD_GUARD_PINNED;
+}
+
+void td_hybrid_guard_renew(struct td_hybrid *nic)
+{
+	nic->guard_is = TD_GUARD_OFF;
+	guard_next(nic); /* one that is under way has the tap before, and is followed by this */
 }
 
 /* ---- ports that come and go: a VM that was killed leaves its filters, a new uplink has none */
@@ -135,7 +141,8 @@ static void tend_done(struct td_job *job)
 	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, tend.job);
 	const struct td_host_call *call = &nic->tend;
 
-	nic->bridge_index = call->bridge_index;
+	if (call->port.tap_index == nic->tap_index)
+		nic->bridge_index = call->bridge_index;
 	if (call->rejoined)
 		td_info("nic %s: %s was made anew: tap %s is its port again", nic->config->id, call->port.bridge, call->port.tap);
 	if (call->rc < 0)

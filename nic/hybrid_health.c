@@ -98,6 +98,8 @@ void td_hybrid_health_changed(void *opaque)
 	td_hybrid_health_say(nic);
 	if (td_hybrid_health(nic)->reason == TD_REASON_NO_PORT)
 		td_hybrid_guard_rejoin(nic);
+	if (td_hybrid_health(nic)->reason == TD_REASON_TAP_LOST)
+		td_hybrid_port_lost(nic);
 	if (!td_hybrid_health(nic)->wait_ms)
 		health_go_on(nic, td_hybrid_is_well(nic));
 	if (td_hybrid_is_well(nic) && nic->path == TD_PATH_EMULATED && !td_flip_active(&nic->flip))

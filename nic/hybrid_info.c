@@ -92,29 +92,31 @@ void td_hybrid_open_stats(struct td_hybrid *nic)
 	static const char *const names[2] = {"tx_packets", "rx_packets"};
 	char path[128];
 
+	td_hybrid_close_stats(nic);
 	for (unsigned i = 0; nic->net && i < 2; i++) {
 		snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", td_virtio_net_tap(nic->net), names[i]);
-		nic->stat_fd[i] = open(path, O_RDONLY | O_CLOEXEC);
+		nic->stat[i].fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 }
 
 void td_hybrid_close_stats(struct td_hybrid *nic)
 {
 	for (unsigned i = 0; i < 2; i++) {
-		td_cleanup_close(&nic->stat_fd[i]);
-		nic->stat_fd[i] = -1;
+		td_cleanup_close(&nic->stat[i].fd);
+		nic->stat[i] = (struct td_hybrid_stat){.fd = -1, .before = nic->stat[i].before + nic->stat[i].shown};
 	}
 }
 
-static uint64_t read_stat(int fd)
+static uint64_t read_stat(struct td_hybrid_stat *stat)
 {
 	char text[32];
-	ssize_t len = fd < 0 ? -1 : pread(fd, text, sizeof(text) - 1, 0);
+	ssize_t len = stat->fd < 0 ? -1 : pread(stat->fd, text, sizeof(text) - 1, 0);
 
-	if (len <= 0)
-		return 0;
-	text[len] = '\0';
-	return strtoull(text, NULL, 10);
+	if (len > 0) {
+		text[len] = '\0';
+		stat->shown = strtoull(text, NULL, 10);
+	}
+	return stat->before + stat->shown;
 }
 
 uint64_t td_hybrid_sent_by_vf(struct td_hybrid *nic)
@@ -129,8 +131,8 @@ uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic)
 {
 	struct td_net_counters net;
 
-	if (nic->stat_fd[1] >= 0)
-		return read_stat(nic->stat_fd[1]);
+	if (nic->stat[1].fd >= 0)
+		return read_stat(&nic->stat[1]);
 	td_virtio_net_counters(nic->net, &net);
 	return net.tx_packets;
 }
@@ -148,8 +150,8 @@ void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx
 		*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + model.tx_frames;
 		return;
 	}
-	*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + read_stat(nic->stat_fd[0]) - twice;
-	*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + read_stat(nic->stat_fd[1]);
+	*ret_rx = nic->vf_before.rx_packets + vf.rx_packets + read_stat(&nic->stat[0]) - twice;
+	*ret_tx = nic->vf_before.tx_packets + vf.tx_packets + read_stat(&nic->stat[1]);
 }
 
 struct td_hybrid_record *td_hybrid_last_record(struct td_hybrid *nic)

@@ -195,6 +195,7 @@ struct td_hybrid {
 	unsigned tap_index;    /* of the emulated NIC's interface, also when that is lost; 0: it has had none */
 	unsigned bridge_index; /* of the bridge that the tap joined; 0: none */
 	bool mtu_again;	       /* it has changed once more */
+	struct td_timer renew; /* when the tap is looked after again */
 	bool steered;	       /* the VF has the NIC's MAC in its PF */
 	uint64_t relayed_before, caught_before;
 	enum td_hybrid_proof proof;			 /* of the last flip */
@@ -203,7 +204,10 @@ struct td_hybrid {
 	struct td_hybrid_marks marks;
 
 	struct td_blackout blackout;
-	int stat_fd[2]; /* of the tap, in sysfs: packets to the guest, from the guest; -1 */
+	struct td_hybrid_stat {
+		int fd;			/* of the tap, in sysfs; -1 */
+		uint64_t before, shown; /* of taps that were lost; of this one, as it was read last */
+	} stat[2];			/* packets to the guest, from the guest */
 	uint64_t measure_until_ns;
 	bool uncounted; /* by the PF, when it was asked last: what passes by the VF is not known */
 	struct td_hybrid_record log[TD_HYBRID_LOG];
@@ -285,7 +289,8 @@ struct td_host_port td_hybrid_port(const struct td_hybrid *nic);
 /* The tap is there: it becomes a port of its bridge before this returns. */
 int td_hybrid_port_begin(struct td_hybrid *nic, struct td_err *err);
 void td_hybrid_port_end(struct td_hybrid *nic);
-void td_hybrid_port_mtu(void *opaque); /* an event of td_host_watch: opaque is the NIC */
+void td_hybrid_port_mtu(void *opaque);		 /* an event of td_host_watch: opaque is the NIC */
+void td_hybrid_port_lost(struct td_hybrid *nic); /* its tap is gone: it is made anew, if it was deleted */
 
 /* hybrid_guard.c */
 
@@ -306,6 +311,8 @@ void td_hybrid_guard(struct td_hybrid *nic, enum td_path path);
  */
 void td_hybrid_pin(struct td_hybrid *nic);
 bool td_hybrid_pinned(const struct td_hybrid *nic);
+/* It has another tap: what stood for the one before went with it, and is brought about for this one. */
+void td_hybrid_guard_renew(struct td_hybrid *nic);
 
 /* Ports have changed so that it can't wait: the bridge is another one, and does not have the tap yet. Nothing to do: nothing is done. */
 void td_hybrid_guard_rejoin(struct td_hybrid *nic);
@@ -353,7 +360,7 @@ void td_hybrid_packets(struct td_hybrid *nic, uint64_t *ret_rx, uint64_t *ret_tx
 uint64_t td_hybrid_sent_by_vf(struct td_hybrid *nic);
 /* Packets that the guest has sent by the emulated NIC of mode failover. As cheap. */
 uint64_t td_hybrid_sent_by_standby(struct td_hybrid *nic);
-void td_hybrid_open_stats(struct td_hybrid *nic);
+void td_hybrid_open_stats(struct td_hybrid *nic); /* also of a tap that takes a lost one's place */
 void td_hybrid_close_stats(struct td_hybrid *nic);
 /* False: there is a VF whose counters only its PF knows. Then it is asked, unless it is being asked; the answer samples. */
 bool td_hybrid_counts_itself(const struct td_hybrid *nic);

@@ -120,8 +120,8 @@ void td_transparent_steered_back(struct td_hybrid *nic, int rc, const struct td_
 static int run_prepare_back(struct td_hybrid *nic, struct td_err *err)
 {
 	const struct td_vm_net_config *config = nic->config;
-	int rc = td_catch_open(&td_transparent_of(nic)->catcher, nic->lease.vf.pf_name, td_igbvf_tap(nic->igbvf), config->mac,
-		(uint16_t)config->vlan, err);
+	int rc = td_catch_open(
+		&td_transparent_of(nic)->catcher, nic->lease.vf.pf_name, nic->tap_index, config->mac, (uint16_t)config->vlan, err);
 
 	return rc < 0 ? rc : td_hw82576_quiet_wait(td_transparent_hw(nic), err);
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A NIC's tap in its network: its VLAN is the VF's on a bridge that tells VLANs apart, also when that is made anew; bridges that cannot be in
-# it are refused; VLANs by their tags; and no VM lowers its bridge's MTU.
-# lab/host -- env ONLY="CASE…" tests/lab/networks.sh: some of the cases: vlan refused tagged mtu
+# it are refused; VLANs by their tags; no VM lowers its bridge's MTU; and a tap that is deleted is made anew, beside one of others that has
+# its name by then.
+# lab/host -- env ONLY="CASE…" tests/lab/networks.sh: some of the cases: vlan refused tagged mtu lost lost_name
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/nic-tools"
@@ -137,6 +138,78 @@ case_mtu() {
 	bridge_plain
 }
 
+index_of() { cat "/sys/class/net/$1/ifindex"; }
+is_another() { [ "$(index_of "$(tap)" 2>/dev/null)" != "$1" ] && is_health ok; }
+carrier_changes() { guest 'cat /sys/class/net/eth0/carrier_changes' && printf '%s' "$GUEST_OUTPUT"; }
+
+# Deleted under traffic, twice; the guest is not told.
+case_lost() {
+	local keys tap index changes
+	for keys in vhost=on vhost=off,queues=2 model=igbvf; do
+		printf '%s\n' "$keys:"
+		start lost "mode=emulated,bridge=br0,$keys"
+		changes=$(carrier_changes)
+		stream_start 60
+		sleep 1
+		for _ in 1 2; do
+			tap=$(tap) index=$(index_of "$(tap)")
+			ip link del "$tap"
+			check "tap $tap was deleted: it is made anew" soon 5 is_another "$index"
+			check '  by its name, in its bridge' [ "$(tap) $(basename "$(readlink "/sys/class/net/$(tap)/master")")" = "$tap br0" ]
+			sleep 1
+		done
+		stream_check 2
+		check 'the guest answers' answers
+		check '  and has noticed nothing' [ "$(carrier_changes)" = "$changes" ]
+		check 'what it counts goes on' [ "$(nic_get .counters.tx_packets)" -gt 100 ]
+		vm_stop
+	done
+}
+
+# taken NAME: a tap is deleted, and its name is another's before its VM can do anything.
+taken() {
+	kill -STOP "$VM_PID"
+	ip link del "$1"
+	ip tuntap add "$1" mode tap
+	kill -CONT "$VM_PID"
+}
+
+left_alone() { [ ! -e "/sys/class/net/$1/master" ] && ! bridge fdb show dev "$1" | grep -qi "$GUEST_MAC"; }
+
+case_lost_name() {
+	local tap
+	ip link set br0 alias tandem # so that its MAC is entered there
+	start name "mode=failover,pf=pf0,path=vf,bridge=br0,tap=mine0"
+	on_vf
+	taken mine0
+	check 'the name that it was given is another'"'"'s: it is lost' soon 5 is_health tap-lost
+	check '  no flip leads there' not tandem nic switch name/net0 --to emulated
+	check '  the other is left alone' left_alone mine0
+	check '  the guest answers on its VF' answers
+	ip tuntap del mine0 mode tap
+	check 'the name is free: it is made anew' soon 10 is_health ok
+	switch_nic emulated
+	check 'the guest answers by it' answers
+	taken mine0
+	check 'again, on the emulated path' soon 5 is_health tap-lost
+	tandem nic switch name/net0 --to vf >/dev/null || true
+	check '  the other is left alone by a flip, too' left_alone mine0
+	ip tuntap del mine0 mode tap
+	soon 10 is_health ok || true
+	check 'the guest answers' answers
+	vm_stop
+	start name "mode=emulated,bridge=br0"
+	tap=$(tap)
+	taken "$tap"
+	check "a name that nobody gave is another's: another will do" soon 5 is_health ok
+	check '  it is not that' [ "$(tap)" != "$tap" ]
+	check '  which is left alone' left_alone "$tap"
+	check 'the guest answers' answers
+	ip tuntap del "$tap" mode tap
+	vm_stop
+	ip link set br0 alias ''
+}
+
 # What needs a kernel with VLANs, which is not where unit tests run.
 case_units() {
 	local test
@@ -147,7 +220,7 @@ case_units() {
 
 network_up 2
 guest_image
-for name in ${ONLY:-units vlan refused tagged mtu}; do
+for name in ${ONLY:-units vlan refused tagged mtu lost lost_name}; do
 	printf -- '-- %s (%s s)\n' "$name" $SECONDS
 	in_peer ip neigh flush all
 	"case_$name"

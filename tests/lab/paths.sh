@@ -30,7 +30,7 @@ ails() {
 
 tap() { nic_get .tap; }
 
-# What takes the tap away for good is not here: that is made anew (devices.sh).
+# What takes the tap away for good is not here: that is made anew (networks.sh).
 case_ails() {
 	local tap
 	nic_vm

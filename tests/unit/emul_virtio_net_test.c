@@ -6,6 +6,7 @@
 #include "emul/virtio_net.h"
 
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <sys/resource.h>
@@ -443,6 +444,51 @@ static void test_hold_fails(void **state)
 	assert_int_equal(td_virtio_net_hold_rx(n->net, true), 0);
 }
 
+/* One of the same name takes the place of one that was deleted; what the guest asks meanwhile is done there. */
+static void test_lost_tap(void **state)
+{
+	struct nic *n = get(state);
+	struct td_tap anew;
+	struct td_tap_config config = {.name = td_virtio_net_tap(n->net), .queue_count = PAIRS};
+	struct td_net_counters before, after;
+	uint64_t offloads = BIT(VIRTIO_NET_F_GUEST_CSUM);
+	char text[64];
+
+	bring_up(n, USUAL | BIT(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | BIT(VIRTIO_NET_F_GUEST_CSUM), 2, 2);
+	int outside = open_outside(n);
+	offer_buffers(n, 8);
+	send_in(outside, 1);
+	assert_int_equal(next_mark(n), 1);
+	close(outside);
+	td_virtio_net_counters(n->net, &before);
+
+	assert_false(td_virtio_net_lost_tap(n->net));
+	snprintf(text, sizeof(text), "ip link del %s", config.name);
+	assert_int_equal(system(text), 0);
+	assert_true(td_virtio_net_lost_tap(n->net));
+	assert_int_equal(command(n, 2, VIRTIO_NET_CTRL_GUEST_OFFLOADS, VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, &offloads, 8), VIRTIO_NET_OK);
+	assert_int_equal(td_virtio_net_hold_rx(n->net, true), 0);
+	assert_false(n->dev->pci.device.broken);
+
+	memcpy(config.mac, mac, sizeof(mac));
+	assert_int_equal(td_tap_open(&anew, &config, NULL), 0);
+	assert_int_equal(td_virtio_net_renew_tap(n->net, &anew), 0);
+	assert_int_equal(anew.queue_count, 0);
+	assert_false(td_virtio_net_lost_tap(n->net));
+	assert_int_equal(n->net->tap.offloads, TUN_F_CSUM);
+	outside = open_outside(n);
+	send_in(outside, 2);
+	assert_int_equal(next_mark(n), -1); /* held as before */
+	assert_int_equal(td_virtio_net_hold_rx(n->net, false), 0);
+	assert_int_equal(next_mark(n), 2);
+	send_in(outside, 3);
+	assert_int_equal(next_mark(n), 3);
+	td_virtio_net_counters(n->net, &after);
+	assert_int_equal(after.rx_packets, before.rx_packets + 2);
+	assert_int_equal(n->brokens, 0);
+	close(outside);
+}
+
 static void test_refused(void **state)
 {
 	struct nic *n = get(state);
@@ -488,6 +534,8 @@ int main(void)
 		TEST(test_held),
 		cmocka_unit_test_setup_teardown(test_held, setup_vhost, teardown),
 		TEST(test_hold_fails),
+		TEST(test_lost_tap),
+		cmocka_unit_test_setup_teardown(test_lost_tap, setup_vhost, teardown),
 		TEST(test_refused),
 	};
 

@@ -125,6 +125,18 @@ const char *td_virtio_net_tap(const struct td_virtio_net *net)
 	return FAKE_TAP;
 }
 
+bool td_virtio_net_lost_tap(const struct td_virtio_net *net)
+{
+	(void)net;
+	return fake_lost_tap();
+}
+
+int td_virtio_net_renew_tap(struct td_virtio_net *net, struct td_tap *anew)
+{
+	(void)net;
+	return fake_renew_tap(anew);
+}
+
 unsigned td_virtio_net_tap_index(const struct td_virtio_net *net)
 {
 	(void)net;
@@ -361,6 +373,8 @@ FAKE_UNUSED(int td_vfio_pci_attach(struct td_vfio_pci *dev, struct td_err *err))
 FAKE_UNUSED(int td_igbvf_create(struct td_vm *vm, const struct td_igbvf_config *config, struct td_igbvf **ret_dev, struct td_err *err))
 FAKE_UNUSED(const char *td_igbvf_tap(const struct td_igbvf *dev))
 FAKE_UNUSED(unsigned td_igbvf_tap_index(const struct td_igbvf *dev))
+FAKE_UNUSED(bool td_igbvf_lost_tap(const struct td_igbvf *dev))
+FAKE_UNUSED(int td_igbvf_renew_tap(struct td_igbvf *dev, struct td_tap *anew))
 FAKE_UNUSED(void td_igbvf_counters(struct td_igbvf *dev, struct td_net_counters *ret_counters))
 FAKE_UNUSED(void td_igbvf_stats(const struct td_igbvf *dev, struct td_igbvf_stats *ret_stats))
 FAKE_UNUSED(int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_bytes))

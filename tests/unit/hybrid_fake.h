@@ -25,7 +25,7 @@
 #include "nic/hybrid_parts.h"
 
 #define FAKE_TRACE     512U
-#define FAKE_TIMERS    5U
+#define FAKE_TIMERS    6U
 #define FAKE_JOBS      16U
 #define FAKE_JOB_NS    200000U /* that one takes */
 #define FAKE_FD	       1000    /* never used as a descriptor */
@@ -50,6 +50,9 @@ struct fake {
 	bool foreign; /* and is another's, which it has not */
 	unsigned tidied, renewed;
 	int left;
+	unsigned taps_lost;			       /* each that takes the place of one has the next index */
+	unsigned tap_opens, tap_opens_any, taps_taken; /* tries by the name before, and by any; what the NIC took */
+	bool tap_is_lost, tap_name_taken;
 	struct td_sriov_vf_settings settings;
 	bool other_mac;	  /* somebody has given the VF another one */
 	unsigned relayed; /* frames brought from the tap to the VF */

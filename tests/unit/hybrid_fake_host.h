@@ -186,14 +186,13 @@ int td_relay_send(struct td_relay *relay, const uint8_t *frame, size_t len_bytes
 	return 0;
 }
 
-int td_catch_open(
-	struct td_catch *catch, const char *pf_name, const char *tap_name, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
+int td_catch_open(struct td_catch *catch, const char *pf_name, unsigned tap_index, const uint8_t mac[6], uint16_t vlan, struct td_err *err)
 {
 	int rc = fake_try("catch open", err);
 
 	(void)catch, (void)mac;
 	assert_string_equal(pf_name, "pf0");
-	assert_string_equal(tap_name, FAKE_TAP);
+	assert_int_equal(tap_index, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_int_equal(vlan, fake.config.vlan);
 	fake.catching |= rc == 0;
 	return rc;
@@ -241,6 +240,12 @@ void td_host_watch_close(struct td_host_watch *watch)
 	watch->watch.fd = -1;
 }
 
+void td_host_watch_tap(struct td_host_watch *watch, const char *tap, unsigned tap_index)
+{
+	assert_string_equal(tap, FAKE_TAP);
+	watch->want.tap_index = tap_index;
+}
+
 int td_host_guard_tidy(const char *bridge, struct td_err *err)
 {
 	(void)err;
@@ -253,7 +258,7 @@ int td_host_guard_renew(const char *bridge, unsigned tap, const uint8_t mac[6], 
 {
 	(void)err;
 	assert_string_equal(bridge, fake.config.bridge);
-	assert_int_equal(tap, FAKE_TAP_INDEX);
+	assert_int_equal(tap, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_true(fake.guarded);
 	fake.renewed++;
@@ -263,7 +268,7 @@ int td_host_guard_renew(const char *bridge, unsigned tap, const uint8_t mac[6], 
 int td_host_port_join(const struct td_host_port *port, struct td_err *err)
 {
 	assert_string_equal(port->bridge, fake.config.bridge);
-	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_int_equal(port->vlan, fake.config.vlan);
 	return fake_try("port join", err);
 }
@@ -271,14 +276,54 @@ int td_host_port_join(const struct td_host_port *port, struct td_err *err)
 int td_host_port_rejoin(const struct td_host_port *port, struct td_err *err)
 {
 	assert_string_equal(port->bridge, fake.config.bridge);
-	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX + fake.taps_lost);
 	return fake_try("port rejoin", err);
 }
 
 int td_host_port_follow_mtu(const struct td_host_port *port, struct td_err *err)
 {
-	assert_int_equal(port->tap_index, FAKE_TAP_INDEX);
+	assert_int_equal(port->tap_index, FAKE_TAP_INDEX + fake.taps_lost);
 	return fake_try("port mtu", err);
+}
+
+/* ---- a tap in the lost one's place ---- */
+
+int td_tap_open(struct td_tap *tap, const struct td_tap_config *config, struct td_err *err)
+{
+	bool first = config->name;
+	int rc = fake_try("tap open", err);
+
+	fake.tap_opens += first;
+	fake.tap_opens_any += !first;
+	assert_memory_equal(config->mac, fake.config.mac, 6);
+	assert_int_equal(config->queue_count, 1);
+	if (rc == 0 && first && fake.tap_name_taken)
+		return td_err_set(err, EBUSY, TD_REASON_TAP_EXISTS, "tap %s", config->name);
+	if (rc < 0)
+		return rc;
+	*tap = (struct td_tap){.index = FAKE_TAP_INDEX + ++fake.taps_lost, .queue_count = 1};
+	snprintf(tap->name, sizeof(tap->name), "%s", FAKE_TAP);
+	fake.guarded = fake.pinned = false; /* what stood was the old one's */
+	return 0;
+}
+
+void td_tap_close(struct td_tap *tap)
+{
+	tap->queue_count = 0;
+}
+
+static inline bool fake_lost_tap(void)
+{
+	return fake.tap_is_lost;
+}
+
+static inline int fake_renew_tap(struct td_tap *anew)
+{
+	fake.taps_taken++;
+	assert_int_equal(anew->index, FAKE_TAP_INDEX + fake.taps_lost);
+	fake.tap_is_lost = false;
+	*anew = (struct td_tap){0};
+	return 0;
 }
 
 void td_host_guard_left(int index)
@@ -289,7 +334,7 @@ void td_host_guard_left(int index)
 static inline int fake_guard(const char *bridge, unsigned tap, const uint8_t mac[6], bool on)
 {
 	assert_string_equal(bridge, fake.config.bridge);
-	assert_int_equal(tap, FAKE_TAP_INDEX);
+	assert_int_equal(tap, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_false(fake.pinned);
 	assert_true(fake.foreign || fake.guarded != on);
@@ -306,7 +351,7 @@ int td_host_guard_on(const char *bridge, unsigned tap, const uint8_t mac[6], str
 int td_host_guard_pin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
-	assert_int_equal(tap, FAKE_TAP_INDEX);
+	assert_int_equal(tap, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_false(fake.guarded || fake.pinned);
 	fake.pinned = true;
@@ -316,7 +361,7 @@ int td_host_guard_pin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 int td_host_guard_unpin(unsigned tap, const uint8_t mac[6], struct td_err *err)
 {
 	(void)err;
-	assert_int_equal(tap, FAKE_TAP_INDEX);
+	assert_int_equal(tap, FAKE_TAP_INDEX + fake.taps_lost);
 	assert_memory_equal(mac, fake.config.mac, 6);
 	assert_true(fake.pinned);
 	fake.pinned = false;

@@ -154,7 +154,7 @@ static void open_catch(uint16_t vlan)
 {
 	struct td_err err = {0};
 
-	if (td_catch_open(&catch, "pf", "tap0", guest_mac, vlan, &err) < 0)
+	if (td_catch_open(&catch, "pf", if_nametoindex("tap0"), guest_mac, vlan, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_true(catch.pf_fd >= 0 && catch.tap_fd >= 0);
 }
@@ -281,7 +281,7 @@ static void test_hears_all(void **state)
 	assert_int_equal(run("ip -d link show pf | grep -q 'promiscuity 0'"), 0);
 	open_catch(0);
 	assert_int_equal(run("ip -d link show pf | grep -q 'promiscuity 1'"), 0);
-	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, 0, &err), 0); /* it is open */
+	assert_int_equal(td_catch_open(&catch, "pf", if_nametoindex("tap0"), guest_mac, 0, &err), 0); /* it is open */
 	assert_int_equal(settled_fds(), before + 2);
 	td_catch_close(&catch);
 	assert_int_equal(settled_fds(), before);
@@ -300,7 +300,7 @@ static void test_bridge_port(void **state)
 		skip();
 	}
 	assert_int_equal(run("ip link set pf master br0"), 0);
-	assert_int_equal(td_catch_open(&catch, "pf", "tap0", guest_mac, 0, &err), 0);
+	assert_int_equal(td_catch_open(&catch, "pf", if_nametoindex("tap0"), guest_mac, 0, &err), 0);
 	assert_int_equal(catch.pf_fd, -1);
 	td_catch_forget(&catch);
 	td_catch_run(&catch);
@@ -318,7 +318,7 @@ static void test_missing(void **state)
 	for (unsigned i = 0; i < TD_COUNT(names); i++) {
 		struct td_err err = {0};
 
-		assert_true(td_catch_open(&catch, names[i][0], names[i][1], guest_mac, 0, &err) < 0);
+		assert_true(td_catch_open(&catch, names[i][0], if_nametoindex(names[i][1]), guest_mac, 0, &err) < 0);
 		assert_true(err.code < 0 && err.text[0]);
 		assert_int_equal(catch.pf_fd, -1);
 		assert_int_equal(catch.tap_fd, -1);

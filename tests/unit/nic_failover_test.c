@@ -601,6 +601,60 @@ static void test_announced_when_well(void **state)
 	tear_down_world();
 }
 
+/* What stood in the bridge for it stands for the one in its place, and nobody is asked by its name. */
+static void test_tap_deleted(void **state)
+{
+	(void)state;
+	set_up_world();
+	assert_true(fake.guarded);
+	fake_count(0);
+	fake.tap_is_lost = true;
+	health_is(TD_REASON_TAP_LOST, 0);
+	fake_run(50, false);
+	assert_int_equal(fake.tap_opens, 1);
+	assert_int_equal(fake.taps_taken, 1);
+	assert_int_equal(fake.nic->tap_index, FAKE_TAP_INDEX + 1);
+	assert_int_equal(fake.nic->network.want.tap_index, FAKE_TAP_INDEX + 1);
+	assert_true(fake.guarded);
+	health_is(TD_REASON_NONE, 0);
+	fake_run(3000, false);
+	assert_int_equal(fake.tap_opens, 1);
+	tear_down_world();
+}
+
+/* Where the kernel chose it, another will do; one that its user gave is waited for. */
+static void test_tap_deleted_and_its_name_taken(void **state)
+{
+	(void)state;
+	for (unsigned given = 0; given < 2; given++) {
+		set_up_world();
+		fake.config.tap = given ? (char *)(uintptr_t)FAKE_TAP : NULL;
+		fake_count(0);
+		fake.tap_is_lost = fake.tap_name_taken = true;
+		health_is(TD_REASON_TAP_LOST, 0);
+		fake_run(2500, false);
+		assert_int_equal(fake.tap_opens_any, !given);
+		assert_int_equal(fake.taps_taken, !given);
+		fake.tap_name_taken = false;
+		fake_run(1500, false);
+		assert_int_equal(fake.taps_taken, 1);
+		health_is(TD_REASON_NONE, 0);
+		tear_down_world();
+	}
+}
+
+/* One that was moved elsewhere serves the guest from there. */
+static void test_tap_moved_elsewhere(void **state)
+{
+	(void)state;
+	set_up_world();
+	fake_count(0);
+	health_is(TD_REASON_TAP_LOST, 0);
+	fake_run(3000, false);
+	assert_int_equal(fake.tap_opens, 0);
+	tear_down_world();
+}
+
 /* ---- the guest's driver on the VF path ---- */
 
 static void test_driver_lets_go(void **state)
@@ -651,8 +705,9 @@ int main(void)
 		cmocka_unit_test(test_uplink_moves), cmocka_unit_test(test_ports_change), cmocka_unit_test(test_bridge_becomes_ours),
 		cmocka_unit_test(test_no_flip_to_a_dead_path), cmocka_unit_test(test_flip_waits_for_its_path),
 		cmocka_unit_test(test_flip_waits_in_vain), cmocka_unit_test(test_vf_lost_while_it_waits),
-		cmocka_unit_test(test_the_lesser_evil), cmocka_unit_test(test_announced_when_well), cmocka_unit_test(test_driver_lets_go),
-		cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
+		cmocka_unit_test(test_the_lesser_evil), cmocka_unit_test(test_announced_when_well), cmocka_unit_test(test_tap_deleted),
+		cmocka_unit_test(test_tap_deleted_and_its_name_taken), cmocka_unit_test(test_tap_moved_elsewhere),
+		cmocka_unit_test(test_driver_lets_go), cmocka_unit_test(test_driver_lets_go_and_vf_leaves)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);

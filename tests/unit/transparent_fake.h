@@ -101,6 +101,18 @@ const char *td_igbvf_tap(const struct td_igbvf *dev)
 	return FAKE_TAP;
 }
 
+bool td_igbvf_lost_tap(const struct td_igbvf *dev)
+{
+	(void)dev;
+	return fake_lost_tap();
+}
+
+int td_igbvf_renew_tap(struct td_igbvf *dev, struct td_tap *anew)
+{
+	(void)dev;
+	return fake_renew_tap(anew);
+}
+
 unsigned td_igbvf_tap_index(const struct td_igbvf *dev)
 {
 	(void)dev;

@@ -269,6 +269,8 @@ FAKE_UNUSED(int td_virtio_net_create(
 	struct td_vm *vm, const struct td_virtio_net_config *config, struct td_virtio_net **ret_net, struct td_err *err))
 FAKE_UNUSED(const char *td_virtio_net_tap(const struct td_virtio_net *net))
 FAKE_UNUSED(unsigned td_virtio_net_tap_index(const struct td_virtio_net *net))
+FAKE_UNUSED(bool td_virtio_net_lost_tap(const struct td_virtio_net *net))
+FAKE_UNUSED(int td_virtio_net_renew_tap(struct td_virtio_net *net, struct td_tap *anew))
 FAKE_UNUSED(bool td_virtio_net_uses_vhost(const struct td_virtio_net *net))
 FAKE_UNUSED(void td_virtio_net_counters(struct td_virtio_net *net, struct td_net_counters *ret_counters))
 FAKE_UNUSED(int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, size_t len_bytes))
