@@ -226,7 +226,7 @@ void td_host_observe_link(struct nlmsghdr *header, void *opaque)
 		       *lower = FIELD(attr, IFLA_LINK, uint32_t), *group = FIELD(attr, IFLA_GROUP, uint32_t);
 	const uint8_t *carrier = FIELD(attr, IFLA_CARRIER, uint8_t);
 	link->master = master ? (int)*master : 0;
-	link->lower = lower ? (int)*lower : 0;
+	link->lower = lower && !attr[IFLA_LINK_NETNSID] ? (int)*lower : 0; /* else a number in another namespace */
 	if (attr[IFLA_IFALIAS])
 		nla_strlcpy(alias, attr[IFLA_IFALIAS], sizeof(alias));
 	bool making = group && *group == TD_HOST_MAKING_GROUP;
