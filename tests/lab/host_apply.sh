@@ -283,7 +283,6 @@ own_route() {
 	ip address flush dev up0
 	vf=$(basename /sys/class/net/pf0/device/virtfn1/net/*)
 	ip address add 10.9.0.1/24 dev "$vf"
-	echo '{}' >"$WORK/nothing.yaml"
 	host_refused 'a VF that the host uses' vf-busy "the host itself \($vf: 10.9.0.1/24\) has VF 1" tandem host apply "$WORK/nothing.yaml"
 	ip address flush dev "$vf"
 	ip link set "$vf" netns peer
@@ -296,7 +295,6 @@ own_route() {
 }
 
 nothing() {
-	echo '{}' >"$WORK/nothing.yaml"
 	tandem host apply "$WORK/nothing.yaml" >"$WORK/answer" 2>&1 || {
 		cat "$WORK/answer" >&2
 		fail 'apply of nothing'
@@ -443,6 +441,7 @@ wants_nothing() {
 main() {
 	local name
 	write_rack
+	echo '{}' >"$WORK/nothing.yaml"
 	host_picture >"$WORK/fresh"
 	for name in ${ONLY:-apply_and_apply_again drift wants_nothing bad_files bonds_of_others record_lost own_route faults two_at_once \
 		file_changes held raced}; do
