@@ -266,7 +266,11 @@ static int open_image(struct blk *blk, const struct td_virtio_blk_config *config
 	struct stat stat;
 	int rc;
 
-	blk->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	/* O_EXCL: a block device that is mounted, swapped to or part of another stays the host's (open(2)). It says nothing of files. */
+	blk->fd = open(config->path, (config->readonly ? O_RDONLY : O_RDWR | O_EXCL) | O_CLOEXEC | O_NONBLOCK);
+	if (blk->fd < 0 && errno == EBUSY)
+		return td_err_set(err, EBUSY, TD_REASON_DISK_IN_USE,
+			"%s: %s is in use by the host (mounted, or part of another device), or by a VM", config->name, config->path);
 	if (blk->fd < 0)
 		return td_err_sys(err, errno, TD_REASON_DISK, "%s: %s", config->name, config->path);
 	if (fstat(blk->fd, &stat))

@@ -14,7 +14,7 @@ struct td_vm;
 
 /*
  * The image is locked for as long as the device lives, by an OFD lock (fcntl(2)) on the whole file: for writing, or readonly, for reading.
- * So one VM writes or many read; QEMU and cloud-hypervisor take such locks too.
+ * So one VM writes or many read; QEMU and cloud-hypervisor take such locks too. A block device that is written to is claimed besides.
  */
 struct td_virtio_blk_config {
 	const char *name; /* "disk0" */

@@ -114,12 +114,31 @@ static void what_to_do_is_said(void **state)
 	assert_string_equal(image->unpack, "qemu-img convert -O raw OLD NEW");
 }
 
+/* A format that can be served is one whose images are known. */
+static void each_word_has_a_mark(void **state)
+{
+	(void)state;
+	for (unsigned format = TD_DISK_RAW + 1; format < TD_DISK_FORMATS; format++) {
+		unsigned found = 0;
+
+		for (unsigned i = 0; i < TD_COUNT(samples); i++)
+			found += samples[i].name && !strcmp(samples[i].name, td_disk_format_words[format]);
+		assert_true(found > 0);
+		assert_true(td_disk_format_is_nbd((enum td_disk_format)format));
+	}
+	assert_false(td_disk_format_is_nbd(TD_DISK_AUTO));
+	assert_false(td_disk_format_is_nbd(TD_DISK_RAW));
+	assert_string_equal(td_disk_format_qemu(TD_DISK_QCOW2), "qcow2");
+	assert_string_equal(td_disk_format_qemu(TD_DISK_VHD), "vpc");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_mark_is_found_where_it_stands),
 		cmocka_unit_test(a_short_file_is_read_to_its_end),
 		cmocka_unit_test(what_to_do_is_said),
+		cmocka_unit_test(each_word_has_a_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -499,6 +499,26 @@ static void expect_refused(const char *path, enum td_reason reason)
 	expect_answer(path, false, reason);
 }
 
+/* As the kernel does for who mounts it. */
+static void test_claimed_device(void **state)
+{
+	struct disk *d = get(state);
+	char path[32];
+	int loop = make_loop(d->fd, path), claim;
+
+	if (loop < 0) {
+		print_message("skipped: no loop device: %s\n", strerror(errno));
+		skip();
+	}
+	claim = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+	assert_true(claim >= 0);
+	expect_answer(path, false, TD_REASON_DISK_IN_USE);
+	expect_answer(path, true, TD_REASON_NONE);
+	close(claim);
+	expect_answer(path, false, TD_REASON_NONE);
+	close(loop);
+}
+
 /* One writes, or many read; and a VM that has ended holds nothing. */
 static void test_shared_image(void **state)
 {
@@ -587,6 +607,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared_readonly_image, setup_readonly, teardown),
 		TEST(test_hung_storage),
 		TEST(test_direct_blocks),
+		TEST(test_claimed_device),
 		cmocka_unit_test(test_bad_images),
 		cmocka_unit_test(test_other_formats),
 	};
