@@ -22,15 +22,15 @@ int td_client_find_nic(const char *nic, const char *vm, char ret_vm[64], const c
 int td_client_call(const char *vm, const char *command, json_t *args, int timeout_ms, json_t **ret_result, struct td_err *err);
 
 /*
- * A flip, to "vf" or "emulated", until its end; a flip ends within its limits, so a VM that takes longer hangs. *ret_flip as
- * td_client_call()'s result.
- */
-/*
  * Appends the NICs of all living VMs, or of one, each as of td_hybrid_info() and with its VM's name as "vm". A VM that does not answer has
  * one item all the same, with "state": "silent": nobody knows its NICs.
  */
 int td_client_nics(const char *vm, json_t *list, struct td_err *err);
 
+/*
+ * A flip, to "vf" or "emulated", until its end; a flip ends within its limits, so a VM that takes longer hangs. *ret_flip as
+ * td_client_call()'s result.
+ */
 int td_client_switch(const char *vm, const char *nic, const char *to, bool cold, bool force, json_t **ret_flip, struct td_err *err);
 
 /* Indented, with a newline. */

@@ -110,6 +110,9 @@ static json_t *sick_paths(void)
 		json_t *emulated = json_object_get(nic, "emulated");
 		const char *health = json_string_value(json_object_get(emulated, "health"));
 
+		if (!health && json_object_get(nic, "state") && strcmp(json_string_value(json_object_get(nic, "state")), "silent") == 0)
+			json_array_append_new(sick, json_pack("{s:O, s:n, s:s, s:s}", "vm", json_object_get(nic, "vm"), "nic", "health",
+							    "unknown", "text", "the VM does not answer"));
 		if (health && strcmp(health, "ok") != 0)
 			json_array_append_new(
 				sick, json_pack("{s:O, s:O, s:O, s:O}", "vm", json_object_get(nic, "vm"), "nic", json_object_get(nic, "id"),
@@ -159,7 +162,7 @@ int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err)
 		if (off)
 			printf("%u of the above differ from %s: tandem host plan says what apply would do.\n", off, load.engine.file_name);
 		else
-			printf("In sync with %s.\n", load.engine.file_name);
+			printf("In sync with %s%s\n", load.engine.file_name, json_array_size(sick) ? "; but:" : ".");
 		td_host_print_strays(&look, load.run_dir);
 		print_sick(sick);
 	}

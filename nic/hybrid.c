@@ -192,6 +192,7 @@ void td_hybrid_guest_reset(struct td_hybrid *nic)
 
 	if (!nic->mode)
 		return;
+	td_hybrid_proof_hurry(nic); /* all but that is done, and can't be undone */
 	nic->resetting = true;
 	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest was reset");
 	td_flip_abort(&nic->flip, &err);
@@ -236,8 +237,12 @@ static void already_there(struct td_hybrid *nic, enum td_path to, bool cold, td_
 int td_hybrid_switch(struct td_hybrid *nic, enum td_path to, unsigned how, td_hybrid_done done, void *opaque, struct td_err *err)
 {
 	enum td_path before = nic->wanted;
+	struct td_err instead = {0};
 	int rc;
 
+	td_err_set(&instead, ECANCELED, TD_REASON_FLIP_ABORTED, "another flip was asked for while it waited for its path");
+	if (nic->waits_for_path)
+		td_flip_abort(&nic->flip, &instead);
 	if (is_there(nic, to)) {
 		already_there(nic, to, how & TD_HYBRID_COLD, done, opaque);
 		return 0;

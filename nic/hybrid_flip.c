@@ -12,6 +12,7 @@
 #include "nic/rarp.h"
 
 #define MEASURE_AFTER_NS 300000000ULL
+#define WAIT_MORE_MS	 2000U /* in phase RESERVE, behind the path that it waits for */
 
 void td_hybrid_announce(struct td_hybrid *nic, enum td_path path)
 {
@@ -44,6 +45,7 @@ static int reserve_on(struct td_hybrid *nic, struct td_err *err)
 			return -EINPROGRESS;
 	}
 	nic->reserving = TD_RESERVE_BEGUN;
+	td_hybrid_proof_begin(nic, nic->flip.to);
 	return nic->mode->begin(nic, nic->flip.to, TD_FLIP_RESERVE, err);
 }
 
@@ -65,6 +67,8 @@ static int flip_begin(void *opaque, enum td_path to, enum td_flip_phase phase, s
 		nic->reserving = to == TD_PATH_EMULATED ? TD_RESERVE_PATH : TD_RESERVE_MODE;
 		return reserve_on(nic, err);
 	}
+	if (phase == TD_FLIP_ANNOUNCE)
+		td_hybrid_proof_announce(nic);
 	rc = nic->mode->begin(nic, to, phase, err);
 	return rc == 0 && phase == TD_FLIP_VERIFY && to == TD_PATH_EMULATED ? td_hybrid_proof_verify(nic) : rc;
 }
@@ -203,6 +207,7 @@ static void give_back_now(struct td_hybrid *nic)
 
 int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, unsigned how, struct td_err *err)
 {
+	uint32_t wait_ms = to == TD_PATH_EMULATED && !automatic && !(how & TD_HYBRID_FORCE) ? td_hybrid_health_wait_ms(nic) : 0;
 	uint64_t rx, tx;
 
 	if (td_flip_active(&nic->flip)) {
@@ -228,14 +233,13 @@ int td_hybrid_flip(struct td_hybrid *nic, enum td_path to, bool automatic, unsig
 	nic->automatic = automatic;
 	nic->cold = how & TD_HYBRID_COLD;
 	nic->forced = how & TD_HYBRID_FORCE;
-	nic->flip.limit_ms[TD_FLIP_RESERVE] = nic->reserve_ms + (to == TD_PATH_EMULATED ? td_hybrid_health(nic)->wait_ms : 0);
+	nic->flip.limit_ms[TD_FLIP_RESERVE] = wait_ms ? WAIT_MORE_MS + wait_ms : nic->reserve_ms;
 	nic->marks = (struct td_hybrid_marks){0};
 	nic->relayed_before = nic->relay.relayed;
 	nic->caught_before = nic->catch.caught;
 	td_hybrid_packets(nic, &rx, &tx);
 	nic->uncounted = false;
 	td_blackout_begin(&nic->blackout, td_now_ns(), rx, tx);
-	td_hybrid_proof_begin(nic, to);
 	td_hybrid_wake(nic);
 	td_hybrid_watch(nic);
 	return td_flip_start(&nic->flip, to, err);

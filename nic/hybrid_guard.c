@@ -149,6 +149,8 @@ static void tend_done(struct td_job *job)
 		td_log_limited(&nic->guard_limit, TD_LOG_WARN,
 			"nic %s: its port of %s, or what keeps frames from coming back, is not as it should be: %s", nic->config->id,
 			call->port.bridge, call->err.text);
+	if (td_hybrid_health(nic)->reason == TD_REASON_NO_PORT) /* another bridge meanwhile */
+		td_hybrid_guard_rejoin(nic);
 	if (call->rejoined && !td_flip_active(&nic->flip) && !td_hybrid_pinned(nic))
 		td_hybrid_guard(nic, nic->path);
 }

@@ -9,7 +9,8 @@
 #include "host/sriov/sriov_netlink.h"
 #include "nic/hybrid_parts.h"
 
-#define SEEN_NS 1000000000ULL /* the PF's link is looked at ten times a second while it matters; what is older is not known */
+#define FLIP_WAIT_MS 65000	   /* the most that spanning tree can take: 2 x 30 s, and some more */
+#define SEEN_NS	     1000000000ULL /* the PF's link is looked at ten times a second while it matters; what is older is not known */
 
 static uint64_t grow(uint64_t *shown, uint64_t now)
 {
@@ -275,7 +276,7 @@ static json_t *flips_json(const struct td_hybrid *nic)
 /* How long a flip can last: no phase exceeds its limit, and what undoes one does not wait. */
 static json_int_t flip_limit_ms(const struct td_hybrid *nic)
 {
-	json_int_t sum = td_hybrid_health(nic)->wait_ms;
+	json_int_t sum = nic->reserve_ms + FLIP_WAIT_MS - nic->flip.limit_ms[TD_FLIP_RESERVE];
 
 	for (unsigned i = 0; i < TD_FLIP_PHASES; i++)
 		sum += nic->flip.limit_ms[i];
@@ -290,7 +291,7 @@ static json_t *emulated_json(const struct td_hybrid *nic)
 	if (!td_hybrid_tap(nic))
 		return json_null();
 	return json_pack("{s:s, s:o, s:I, s:f}", "health", td_host_path_word(health), "text", td_json_text(health->text), "works_in_ms",
-		(json_int_t)health->wait_ms, "since_monotonic_s", (double)health->since_ns / 1e9);
+		(json_int_t)td_hybrid_health_wait_ms(nic), "since_monotonic_s", (double)health->since_ns / 1e9);
 }
 
 /* Why it is not where it is wanted, or what went wrong last; else what is wrong where it is. */

@@ -321,6 +321,8 @@ void td_hybrid_guard_rejoin(struct td_hybrid *nic);
 
 /* What is known of the emulated path: not NULL. Of a NIC that has none, or where it can't be watched, nothing is known. */
 const struct td_host_path_health *td_hybrid_health(const struct td_hybrid *nic);
+/* It will work by itself in this time; 0: not that anybody knows, or it works. */
+uint32_t td_hybrid_health_wait_ms(const struct td_hybrid *nic);
 bool td_hybrid_is_well(const struct td_hybrid *nic); /* nothing is known to be wrong with it */
 /* May a flip there begin that somebody asked for? A path that will work soon may be asked for: the flip waits for it. */
 int td_hybrid_health_check(const struct td_hybrid *nic, enum td_path to, struct td_err *err);
@@ -328,7 +330,7 @@ int td_hybrid_health_check(const struct td_hybrid *nic, enum td_path to, struct 
 bool td_hybrid_health_wait(struct td_hybrid *nic);
 /* It is over, with err (may be NULL) for the flip. False: nothing was waited for. */
 bool td_hybrid_health_give_up(struct td_hybrid *nic, struct td_err *err);
-/* The VF is being taken away: what waits for the path waits no longer. */
+/* The VF leaves the guest now: what waits for the path waits no longer. */
 void td_hybrid_health_no_choice(struct td_hybrid *nic);
 void td_hybrid_health_say(struct td_hybrid *nic);
 void td_hybrid_health_changed(void *opaque); /* an event of td_host_watch: opaque is the NIC */
@@ -337,6 +339,8 @@ void td_hybrid_health_changed(void *opaque); /* an event of td_host_watch: opaqu
 void td_hybrid_proof_begin(struct td_hybrid *nic, enum td_path to); /* with the flip */
 int td_hybrid_proof_verify(struct td_hybrid *nic);		    /* phase VERIFY, to the emulated path: 0 or -EINPROGRESS */
 void td_hybrid_proof_tick(struct td_hybrid *nic);
+void td_hybrid_proof_announce(struct td_hybrid *nic);			      /* phase ANNOUNCE begins: what was seen before is no proof */
+void td_hybrid_proof_hurry(struct td_hybrid *nic);			      /* phase VERIFY, if it waits for the proof alone, ends now */
 enum td_hybrid_proof td_hybrid_proof(struct td_hybrid *nic, enum td_path to); /* of the last flip, by now */
 void td_hybrid_proof_end(struct td_hybrid *nic);			      /* with the flip */
 const char *td_hybrid_proof_name(enum td_hybrid_proof proof);

@@ -69,12 +69,24 @@ static bool verify_is_over(struct td_hybrid *nic)
 	return false;
 }
 
-void td_hybrid_proof_tick(struct td_hybrid *nic)
+void td_hybrid_proof_hurry(struct td_hybrid *nic)
 {
-	if (!nic->verifying || !verify_is_over(nic))
+	if (!nic->verifying)
 		return;
 	nic->verifying = false;
 	(void)td_flip_done(&nic->flip, TD_FLIP_VERIFY);
+}
+
+void td_hybrid_proof_announce(struct td_hybrid *nic)
+{
+	if (!nic->witness.job.busy)
+		(void)td_witness_saw(&nic->witness.witness);
+}
+
+void td_hybrid_proof_tick(struct td_hybrid *nic)
+{
+	if (nic->verifying && verify_is_over(nic))
+		td_hybrid_proof_hurry(nic);
 }
 
 /* ---- of either ---- */

@@ -104,7 +104,7 @@ void td_hybrid_settings_look(struct td_hybrid *nic)
 {
 	if (!has_settings(nic))
 		return;
-	nic->settle_again = nic->settle.job.busy || td_flip_active(&nic->flip);
+	nic->settle_again = nic->settle.job.busy || (td_flip_active(&nic->flip) && !nic->waits_for_path);
 	if (nic->settle_again)
 		return;
 	if (nic->fights >= FIGHT_PUT_BACK && td_now_ns() - nic->changed_ns < FIGHT_WITHIN_NS)

@@ -13,19 +13,24 @@
 #include "host/net/host_uplink.h"
 #include "host/sys/sysfs.h"
 
+#define FRAMES_AT_ONCE 64U /* a guest may send more than can be read */
+
 struct witness_opening {
 	struct td_witness *witness;
 	const uint8_t *mac;
+	unsigned uplinks;
 };
 
-/* Of what this MAC address sends, in the direction asked for, one byte each; nothing else. */
+/* Of announcements (RARP) of this MAC address, in the direction asked for, one byte each; nothing else. */
 static int set_witness_filter(int fd, const uint8_t mac[6], bool outgoing)
 {
 	uint32_t high = (uint32_t)mac[0] << 24 | (uint32_t)mac[1] << 16 | (uint32_t)mac[2] << 8 | mac[3];
 	uint32_t low = (uint32_t)mac[4] << 8 | mac[5];
 	struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t)(SKF_AD_OFF + SKF_AD_PKTTYPE)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, outgoing ? 0 : 5, outgoing ? 5 : 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_OUTGOING, outgoing ? 0 : 7, outgoing ? 7 : 0),
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETHERTYPE_REVARP, 0, 5),
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 6),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, high, 0, 3),
 		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 10),
@@ -53,6 +58,7 @@ static void witness_uplink(const char *port, bool carrier, void *opaque)
 {
 	struct witness_opening *opening = opaque;
 
+	opening->uplinks++;
 	if (carrier)
 		witness_link(opening->witness, port, opening->mac, true);
 }
@@ -62,8 +68,7 @@ void td_witness_open(struct td_witness *witness, const char *bridge, const uint8
 	struct witness_opening opening = {.witness = witness, .mac = mac};
 
 	*witness = (struct td_witness){0};
-	td_host_uplink_each(TD_SYSFS, bridge, witness_uplink, &opening);
-	if (!witness->count)
+	if (td_host_uplink_each(TD_SYSFS, bridge, witness_uplink, &opening) == 0 && !opening.uplinks)
 		witness_link(witness, bridge, mac, false);
 }
 
@@ -73,7 +78,7 @@ bool td_witness_saw(struct td_witness *witness)
 	char byte;
 
 	for (unsigned i = 0; i < witness->count; i++)
-		while (read(witness->fd[i], &byte, sizeof(byte)) > 0)
+		for (unsigned n = 0; n < FRAMES_AT_ONCE && read(witness->fd[i], &byte, sizeof(byte)) > 0; n++)
 			saw = true;
 	return saw;
 }

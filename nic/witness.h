@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * witness.h - sees that a VM's frames leave its emulated path: packet sockets on the uplinks of its bridge, which hear what goes out from
- * the VM's MAC address; on a bridge without uplinks one on the bridge itself, which hears what comes up to it. To be opened before the
- * frame is sent that is to be seen. Source: packet(7).
+ * witness.h - sees that a VM's announcements (RARP) leave its emulated path: packet sockets on the uplinks of its bridge, which hear what
+ * goes out from the VM's MAC address; on a bridge without uplinks one on the bridge itself, which hears what comes up to it. To be opened
+ * before the frame is sent that is to be seen. Source: packet(7).
  */
 #ifndef TD_NIC_WITNESS_H
 #define TD_NIC_WITNESS_H

@@ -92,9 +92,11 @@ static void check_mtu(struct td_doctor *doctor, const char *bridge)
 	uint64_t mtu = link_number(doctor, bridge, "mtu");
 	for (unsigned i = 0; (pf = td_doctor_host_next_pf(&doctor->host, &i));) {
 		uint64_t pf_mtu = *pf->netdev && pf->vfs ? link_number(doctor, pf->netdev, "mtu") : 0;
-		if (pf_mtu > mtu && mtu)
-			td_doctor_find(doctor, TD_DOCTOR_BRIDGE_MTU, bridge, "%.15s has MTU %llu, PF %s has %llu", bridge,
-				(unsigned long long)mtu, pf->netdev, (unsigned long long)pf_mtu);
+		if (pf_mtu <= mtu || !mtu)
+			continue;
+		td_doctor_find(doctor, TD_DOCTOR_BRIDGE_MTU, bridge, "%.15s has MTU %llu, PF %s has %llu", bridge, (unsigned long long)mtu,
+			pf->netdev, (unsigned long long)pf_mtu);
+		return; /* one says it */
 	}
 }
 

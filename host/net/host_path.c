@@ -37,10 +37,14 @@ static void judge_place(const struct td_host_path_want *want, const struct td_ho
 		path_says(health, TD_REASON_BRIDGE_DOWN, "bridge %s is down", facts->bridge.name);
 }
 
-/*
- * Spanning tree listens and learns for the forward delay each, and the kernel's own without it does not wait at all. A port that is
- * blocked may stay so.
- */
+/* It listens and learns for the forward delay each. A port that is blocked may stay so. */
+unsigned td_host_path_wait_ms(unsigned state, unsigned forward_delay_ms)
+{
+	if (state != BR_STATE_LISTENING && state != BR_STATE_LEARNING)
+		return 0;
+	return (state == BR_STATE_LISTENING ? 2 : 1) * forward_delay_ms + WAIT_MORE_MS;
+}
+
 static void judge_port(const struct td_host_path_facts *facts, struct td_host_path_health *health)
 {
 	static const char *const states[] = {[BR_STATE_DISABLED] = "disabled",
@@ -56,8 +60,8 @@ static void judge_port(const struct td_host_path_facts *facts, struct td_host_pa
 	}
 	if (!facts->tap.port || state == BR_STATE_FORWARDING)
 		return;
-	if (state == BR_STATE_LISTENING || state == BR_STATE_LEARNING)
-		health->wait_ms = (state == BR_STATE_LISTENING ? 2 : 1) * facts->bridge.forward_delay_ms + WAIT_MORE_MS;
+	if (facts->bridge.kernel_stp)
+		health->wait_ms = td_host_path_wait_ms(state, facts->bridge.forward_delay_ms);
 	path_says(health, TD_REASON_PORT_NOT_FORWARDING, "port %s of %s is %s%s", facts->tap.name, facts->bridge.name,
 		state < TD_COUNT(states) ? states[state] : "in a state of its own", facts->bridge.stp ? " (spanning tree)" : "");
 }
@@ -74,12 +78,15 @@ static void judge_vlan(const struct td_host_path_want *want, const struct td_hos
 		path_says(health, TD_REASON_VLAN_MISSING, "%s is in VLAN %u outside, the VF in none", bridge, facts->outside_vlan);
 	if (!facts->bridge.vlan_aware || (want->tagged && !want->vlan && !facts->pvid))
 		return;
-	if (!facts->pvid)
+	if (!facts->pvid && facts->pvid_tagged)
+		path_says(health, TD_REASON_VLAN_MISSING, "port %s of %s gives the guest VLAN %u with its tag", tap, bridge,
+			facts->pvid_tagged);
+	else if (!facts->pvid)
 		path_says(health, TD_REASON_VLAN_MISSING, "port %s of %s takes no untagged frames", tap, bridge);
 	else if (want->vlan && facts->pvid != want->vlan)
 		path_says(health, TD_REASON_VLAN_MISSING, "port %s of %s is in VLAN %u, not in %u", tap, bridge, facts->pvid, want->vlan);
-	else if (facts->uplinks && !facts->uplinks_vlan)
-		path_says(health, TD_REASON_VLAN_MISSING, "uplink %s of %s does not take VLAN %u%s", facts->uplink, bridge, facts->pvid,
+	else if (facts->uplinks && !facts->uplinks_working)
+		path_says(health, TD_REASON_VLAN_MISSING, "uplink %s of %s does not take VLAN %u%s", facts->other_vlan, bridge, facts->pvid,
 			!want->has_vf ? ""
 			: want->vlan  ? " tagged, as the VF sends it"
 				      : " untagged, as the VF sends it");
@@ -88,22 +95,38 @@ static void judge_vlan(const struct td_host_path_want *want, const struct td_hos
 static void judge_mtu(const struct td_host_path_want *want, const struct td_host_path_facts *facts, struct td_host_path_health *health)
 {
 	unsigned mtu = want->mtu ? want->mtu : MTU_DEFAULT;
+	const char *name = facts->bridge.name;
+	unsigned least = facts->bridge.mtu;
 
-	if (facts->bridge.bridge && facts->bridge.mtu < mtu)
-		path_says(health, TD_REASON_MTU_TOO_SMALL, "%s takes packets of %u bytes, the guest sends up to %u", facts->bridge.name,
-			facts->bridge.mtu, mtu);
+	if (facts->tap.mtu < least) {
+		name = facts->tap.name;
+		least = facts->tap.mtu;
+	}
+	if (facts->uplinks_working && facts->uplinks_mtu < least) {
+		name = "the uplink";
+		least = facts->uplinks_mtu;
+	}
+	if (facts->bridge.bridge && least < mtu)
+		path_says(health, TD_REASON_MTU_TOO_SMALL, "%s takes packets of %u bytes, the guest sends up to %u", name, least, mtu);
 }
 
 static void judge_uplinks(const struct td_host_path_want *want, const struct td_host_path_facts *facts, struct td_host_path_health *health)
 {
 	const char *bridge = facts->bridge.name;
 
+	if (!facts->bridge.bridge)
+		return;
 	if (!facts->uplinks && want->had_uplinks)
 		path_says(health, TD_REASON_NO_CARRIER, "%s has no uplink any more", bridge);
 	else if (facts->uplinks == 1 && !facts->uplinks_up)
-		path_says(health, TD_REASON_NO_CARRIER, "uplink %s of %s has no link", facts->uplink, bridge);
+		path_says(health, TD_REASON_NO_CARRIER, "uplink %s of %s has no link", facts->down, bridge);
 	else if (facts->uplinks && !facts->uplinks_up)
 		path_says(health, TD_REASON_NO_CARRIER, "none of the %u uplinks of %s has a link", facts->uplinks, bridge);
+	else if (facts->uplinks && !facts->uplinks_forwarding) {
+		health->wait_ms = facts->uplinks_wait_ms;
+		path_says(health, TD_REASON_PORT_NOT_FORWARDING, "uplink %s of %s does not forward%s", facts->not_forwarding, bridge,
+			facts->bridge.stp ? " (spanning tree)" : "");
+	}
 }
 
 void td_host_path_judge(

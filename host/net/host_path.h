@@ -19,14 +19,15 @@
 
 /* What the NIC needs of its path. Strings are borrowed. */
 struct td_host_path_want {
-	const char *tap;    /* its name when it was made: for texts */
-	unsigned tap_index; /* 0: it is lost */
-	const char *bridge; /* whose port it is to be; NULL: nobody said */
-	uint16_t vlan;	    /* that the untagged frames of the NIC are in; 0: none was given */
-	bool tagged;	    /* it has others by their tags, so its untagged frames may be in none */
-	unsigned mtu;	    /* of the guest, in bytes; 0: 1500 */
-	bool had_uplinks;   /* the bridge has had some since the NIC is there */
-	bool has_vf;	    /* its other path is a VF, which is tagged outside if there is a vlan, and else is not: so is this one to be */
+	const char *tap;       /* its name when it was made: for texts */
+	unsigned tap_index;    /* 0: it is lost */
+	const char *bridge;    /* whose port it is to be; NULL: nobody said */
+	unsigned bridge_index; /* of the one that it has joined, whatever its name is now; 0: of none yet */
+	uint16_t vlan;	       /* that the untagged frames of the NIC are in; 0: none was given */
+	bool tagged;	       /* it has others by their tags, so its untagged frames may be in none */
+	unsigned mtu;	       /* of the guest, in bytes; 0: 1500 */
+	bool had_uplinks;      /* the bridge has had some since the NIC is there */
+	bool has_vf; /* its other path is a VF, which is tagged outside if there is a vlan, and else is not: so is this one to be */
 };
 
 /* As the kernel says it now. What follows from "there is none" is zero. */
@@ -42,20 +43,28 @@ struct td_host_path_facts {
 	struct {
 		unsigned index; /* 0: there is none */
 		char name[IF_NAMESIZE];
-		bool bridge; /* of the kernel's */
-		bool up, stp, vlan_aware;
+		bool bridge;			      /* of the kernel's */
+		bool up, stp, kernel_stp, vlan_aware; /* kernel_stp: and it is the kernel that lets ports forward in time */
 		unsigned mtu, forward_delay_ms, default_pvid;
 	} bridge;
 	char master_name[IF_NAMESIZE]; /* of tap.master, where that is not the bridge */
-	/* On a bridge that is aware of VLANs: of the port, which one untagged frames are in, both ways; 0: none. */
-	unsigned pvid;
+	/* On a bridge that is aware of VLANs: of the port, which one untagged frames are in, both ways; and on the way in alone. 0: none.
+	 */
+	unsigned pvid, pvid_tagged;
 	/* On one that is not: which one the bridge is in outside; 0: none, or several (host_uplink.h). */
 	unsigned outside_vlan;
-	unsigned uplinks;			     /* how many the bridge has */
-	unsigned uplink_index[TD_HOST_PATH_UPLINKS]; /* of the first of them */
-	unsigned uplinks_up;			     /* of those, with a carrier */
-	unsigned uplinks_vlan;	  /* of all, that take the port's VLAN, as the VF would have it; on a bridge that is not aware: all */
-	char uplink[IF_NAMESIZE]; /* one that has no carrier, or else does not take them */
+	unsigned uplinks;	     /* how many the bridge has; each of those below is one of those above */
+	unsigned uplinks_up;	     /* have a carrier */
+	unsigned uplinks_forwarding; /* forward */
+	unsigned uplinks_working;    /* take the port's VLAN, as the VF would have it */
+	unsigned uplinks_mtu;	     /* the greatest of the latter */
+	unsigned uplinks_wait_ms;    /* one that has a carrier forwards in this time; 0: not that anybody knows */
+	struct {
+		unsigned index;
+		bool working;
+	} uplink[TD_HOST_PATH_UPLINKS]; /* the first of them */
+	/* One of those that are in the count above and not in the next. */
+	char down[IF_NAMESIZE], not_forwarding[IF_NAMESIZE], other_vlan[IF_NAMESIZE];
 };
 
 struct td_host_path_health {
@@ -76,6 +85,9 @@ int td_host_path_look(
 
 void td_host_path_judge(
 	const struct td_host_path_want *want, const struct td_host_path_facts *facts, struct td_host_path_health *ret_health);
+
+/* In how long the kernel's spanning tree lets a port forward that is in this state; 0: it may stay so. */
+unsigned td_host_path_wait_ms(unsigned state, unsigned forward_delay_ms);
 
 /* "ok", "unknown", or the reason's name: what tables show. */
 const char *td_host_path_word(const struct td_host_path_health *health);

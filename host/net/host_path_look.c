@@ -13,6 +13,7 @@
 #include "host/sys/sysfs.h"
 
 #define CENTISECOND_MS 10U /* the unit of a bridge's timers (USER_HZ) */
+#define STP_KERNEL     1U  /* IFLA_BR_STP_STATE: 2 is a program's */
 
 /* ---- a link ---- */
 
@@ -106,8 +107,9 @@ static int look_at_link(struct td_host_netlink *netlink, unsigned index, const c
 /* ---- VLANs of a port ---- */
 
 struct vlans_said {
-	unsigned wanted; /* 0: which untagged frames are in */
-	unsigned pvid;	 /* both ways; 0: none */
+	unsigned wanted;      /* 0: which untagged frames are in */
+	unsigned pvid;	      /* both ways; 0: none */
+	unsigned pvid_tagged; /* on the way in alone */
 	bool member, untagged;
 };
 
@@ -124,6 +126,8 @@ static void read_entry(struct vlans_said *said, struct nlattr *entry)
 	last = attr[BRIDGE_VLANDB_ENTRY_RANGE] ? number(attr[BRIDGE_VLANDB_ENTRY_RANGE]) : info->vid;
 	if (info->flags & BRIDGE_VLAN_INFO_PVID && info->flags & BRIDGE_VLAN_INFO_UNTAGGED)
 		said->pvid = info->vid;
+	else if (info->flags & BRIDGE_VLAN_INFO_PVID)
+		said->pvid_tagged = info->vid;
 	if (said->wanted >= info->vid && said->wanted <= last) {
 		said->member = true;
 		said->untagged = info->flags & BRIDGE_VLAN_INFO_UNTAGGED;
@@ -143,8 +147,10 @@ static void read_vlans(struct nlmsghdr *header, void *opaque)
 			read_entry(opaque, entry);
 }
 
+/* A port that has just left its bridge is in none: the kernel tells of it, and it is looked again. */
 static int look_at_vlans(struct td_host_netlink *netlink, unsigned index, struct vlans_said *said, struct td_err *err)
 {
+	int rc;
 	struct br_vlan_msg port = {.family = AF_BRIDGE, .ifindex = index};
 	struct nl_msg *msg = nlmsg_alloc_simple(RTM_GETVLAN, NLM_F_REQUEST | NLM_F_DUMP);
 
@@ -152,7 +158,8 @@ static int look_at_vlans(struct td_host_netlink *netlink, unsigned index, struct
 		nlmsg_free(msg);
 		msg = NULL;
 	}
-	return td_host_netlink_read(netlink, msg, read_vlans, said, "VLANs of a port", err);
+	rc = td_host_netlink_read(netlink, msg, read_vlans, said, "VLANs of a port", err);
+	return rc == -ENODEV || rc == -EINVAL ? 0 : rc;
 }
 
 /* ---- uplinks ---- */
@@ -165,34 +172,74 @@ struct uplinks_look {
 	int rc;
 };
 
-/* One that goes while it is looked at does not count; the kernel tells of it, and it is looked again. */
 static bool takes_vlan(struct uplinks_look *look, unsigned index)
 {
-	struct vlans_said said = {.wanted = look->facts->pvid};
+	const struct td_host_path_facts *facts = look->facts;
+	struct vlans_said said = {.wanted = facts->pvid};
 	int rc;
 
-	if (!look->facts->bridge.vlan_aware)
+	if (!facts->bridge.vlan_aware || !facts->pvid)
 		return true;
 	rc = look_at_vlans(look->netlink, index, &said, look->err);
-	if (rc < 0 && rc != -ENODEV && rc != -EINVAL)
+	if (rc < 0)
 		look->rc = rc;
 	return said.member && (!look->want->has_vf || said.untagged == !look->want->vlan);
 }
 
+static void copy_name(char to[IF_NAMESIZE], const char *name)
+{
+	if (!to[0])
+		snprintf(to, IF_NAMESIZE, "%.15s", name);
+}
+
+static unsigned wait_ms(const struct td_host_path_facts *facts, unsigned state)
+{
+	return facts->bridge.kernel_stp ? td_host_path_wait_ms(state, facts->bridge.forward_delay_ms) : 0;
+}
+
+/* Is it one that frames leave by? What is in its way stands in the facts. */
+static bool uplink_works(struct uplinks_look *look, const struct link_said *said, const char *port, bool carrier)
+{
+	struct td_host_path_facts *facts = look->facts;
+
+	facts->uplinks_up += carrier;
+	if (!carrier) {
+		copy_name(facts->down, port);
+		return false;
+	}
+	if (said->state != BR_STATE_FORWARDING) {
+		copy_name(facts->not_forwarding, port);
+		facts->uplinks_wait_ms = TD_MAX(facts->uplinks_wait_ms, wait_ms(facts, said->state));
+		return false;
+	}
+	facts->uplinks_forwarding++;
+	if (takes_vlan(look, said->index))
+		return true;
+	copy_name(facts->other_vlan, port);
+	return false;
+}
+
+/* One that goes while it is looked at does not count; the kernel tells of it, and it is looked again. */
 static void look_at_uplink(const char *port, bool carrier, void *opaque)
 {
 	struct uplinks_look *look = opaque;
 	struct td_host_path_facts *facts = look->facts;
-	unsigned index = if_nametoindex(port);
-	bool takes = takes_vlan(look, index);
+	struct link_said said;
+	int rc = look->rc < 0 ? look->rc : look_at_link(look->netlink, 0, port, &said, look->err);
+	bool works;
 
-	if (facts->uplinks < TD_HOST_PATH_UPLINKS)
-		facts->uplink_index[facts->uplinks] = index;
+	if (rc < 0)
+		look->rc = rc;
+	if (rc < 0 || said.master != facts->bridge.index)
+		return;
+	works = uplink_works(look, &said, port, carrier);
+	if (facts->uplinks < TD_HOST_PATH_UPLINKS) {
+		facts->uplink[facts->uplinks].index = said.index;
+		facts->uplink[facts->uplinks].working = works;
+	}
 	facts->uplinks++;
-	facts->uplinks_up += carrier;
-	facts->uplinks_vlan += takes;
-	if (!facts->uplink[0] || !carrier)
-		snprintf(facts->uplink, sizeof(facts->uplink), "%.15s", port);
+	facts->uplinks_working += works;
+	facts->uplinks_mtu = TD_MAX(facts->uplinks_mtu, works ? said.mtu : 0);
 }
 
 static int look_at_uplinks(
@@ -200,8 +247,12 @@ static int look_at_uplinks(
 {
 	struct uplinks_look look = {.netlink = netlink, .want = want, .facts = facts, .err = err};
 
-	if (facts->bridge.bridge)
-		td_host_uplink_each(TD_SYSFS, facts->bridge.name, look_at_uplink, &look);
+	if (facts->bridge.bridge) {
+		int rc = td_host_uplink_each(TD_SYSFS, facts->bridge.name, look_at_uplink, &look);
+
+		if (rc < 0)
+			return td_err_sys(err, -rc, TD_REASON_SYSTEM, "bridge %s: its ports", facts->bridge.name);
+	}
 	if (!facts->bridge.vlan_aware && (want->vlan || want->has_vf))
 		facts->outside_vlan = td_host_uplink_vlan("/proc", TD_SYSFS, facts->bridge.name);
 	return look.rc;
@@ -227,6 +278,7 @@ static void note_bridge(const struct link_said *said, struct td_host_path_facts 
 	facts->bridge.up = said->flags & IFF_UP;
 	facts->bridge.mtu = said->mtu;
 	facts->bridge.stp = said->stp;
+	facts->bridge.kernel_stp = said->stp == STP_KERNEL;
 	facts->bridge.vlan_aware = said->vlan_aware;
 	facts->bridge.forward_delay_ms = said->forward_delay * CENTISECOND_MS;
 	facts->bridge.default_pvid = said->default_pvid;
@@ -239,7 +291,9 @@ static int look_at_bridge(
 	struct link_said said = {0};
 	int rc = 0;
 
-	if (want->bridge || facts->tap.master)
+	if (want->bridge && want->bridge_index) /* under whatever name */
+		rc = look_at_link(netlink, want->bridge_index, want->bridge, &said, err);
+	if (rc == 0 && !said.index && (want->bridge || facts->tap.master))
 		rc = look_at_link(netlink, want->bridge ? 0 : facts->tap.master, want->bridge ? want->bridge : "bridge", &said, err);
 	note_bridge(&said, facts);
 	if (rc < 0 || !facts->tap.master || facts->tap.master == said.index)
@@ -264,6 +318,7 @@ int td_host_path_look(
 
 		rc = look_at_vlans(netlink, tap.index, &vlans, err);
 		facts.pvid = vlans.pvid;
+		facts.pvid_tagged = vlans.pvid_tagged;
 	}
 	if (rc == 0)
 		rc = look_at_uplinks(netlink, want, &facts, err);

@@ -3,7 +3,9 @@
 #include "host/net/host_uplink.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <glob.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,9 +26,10 @@ static bool exists(const char *sys, const char *port, const char *pattern)
 	return is;
 }
 
+/* Most ports are VMs' taps: they are told at once. */
 static bool is_uplink(const char *sys, const char *port)
 {
-	return exists(sys, port, "device") || exists(sys, port, "lower_*");
+	return !td_host_uplink_is_tap(sys, port) && (exists(sys, port, "device") || exists(sys, port, "lower_*"));
 }
 
 static bool has_carrier(const char *sys, const char *port)
@@ -36,20 +39,19 @@ static bool has_carrier(const char *sys, const char *port)
 	return td_sriov_sysfs_link(sys, port, &up, &carrier, NULL) == 0 && carrier;
 }
 
-void td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque)
+int td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque)
 {
-	char path[512];
-	glob_t ports;
+	char path[PATH_MAX];
+	int rc = td_sysfs_path(path, sys, "/class/net/%s/brif", bridge);
+	DIR *dir = rc < 0 ? NULL : opendir(path);
 
-	snprintf(path, sizeof(path), "%.200s/class/net/%.64s/brif/*", sys, bridge);
-	if (glob(path, GLOB_NOSORT, NULL, &ports) == 0)
-		for (size_t i = 0; i < ports.gl_pathc; i++) {
-			const char *port = strrchr(ports.gl_pathv[i], '/') + 1;
-
-			if (is_uplink(sys, port))
-				each(port, has_carrier(sys, port), opaque);
-		}
-	globfree(&ports);
+	if (!dir)
+		return rc < 0 ? rc : errno == ENOENT ? 0 : -errno;
+	for (struct dirent *entry; (entry = readdir(dir));)
+		if (entry->d_name[0] != '.' && is_uplink(sys, entry->d_name))
+			each(entry->d_name, has_carrier(sys, entry->d_name), opaque);
+	closedir(dir);
+	return 0;
 }
 
 static bool is_below(const char *sys, const char *link, const char *name, unsigned depth)

@@ -7,10 +7,10 @@
 
 /*
  * Each uplink among a bridge's ports: NICs, or what stands on them (bonds, teams, VLANs). Other machines' taps, veths and the like are
- * none. The kernel keeps a bridge's own carrier up as long as any port has one, a VM's tap among them, so it is these that are looked at.
- * sys: "/sys".
+ * none. -errno: they can't be listed; no such bridge: none. The kernel keeps a bridge's own carrier up as long as any port has one, a VM's
+ * tap among them, so it is these that are looked at. sys: "/sys".
  */
-void td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque);
+int td_host_uplink_each(const char *sys, const char *bridge, void (*each)(const char *port, bool carrier, void *opaque), void *opaque);
 
 /* Is `name` below `link`: its port, its port's member, the NIC of its VLAN link? */
 bool td_host_uplink_is_below(const char *sys, const char *link, const char *name);

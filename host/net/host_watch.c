@@ -31,6 +31,7 @@ struct host_watch_heard {
 	unsigned index, master;
 	const char *name; /* "": it was not said */
 	bool tun;	  /* a tap, as far as it was said */
+	bool down;	  /* not running just then, as far as it was said */
 	uint32_t event;	  /* IFLA_EVENT_*; 0: none was said */
 };
 
@@ -38,16 +39,18 @@ static bool read_heard(struct nlmsghdr *header, struct host_watch_heard *ret_hea
 {
 	struct nlattr *attr[IFLA_MAX + 1], *linkinfo[IFLA_INFO_MAX + 1] = {0};
 
-	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK) ||
+	/* A change of a port's VLANs has the type of the request that made it. */
+	if ((header->nlmsg_type != RTM_NEWLINK && header->nlmsg_type != RTM_DELLINK && header->nlmsg_type != RTM_SETLINK) ||
 		!nlmsg_valid_hdr(header, sizeof(struct ifinfomsg)) ||
 		nlmsg_parse(header, sizeof(struct ifinfomsg), attr, IFLA_MAX, NULL) < 0)
 		return false;
 	const struct ifinfomsg *info = nlmsg_data(header);
 	if (attr[IFLA_LINKINFO] && nla_parse_nested(linkinfo, IFLA_INFO_MAX, attr[IFLA_LINKINFO], NULL) < 0)
 		linkinfo[IFLA_INFO_KIND] = NULL;
-	*ret_heard = (struct host_watch_heard){.type = header->nlmsg_type,
+	*ret_heard = (struct host_watch_heard){.type = header->nlmsg_type == RTM_DELLINK ? RTM_DELLINK : RTM_NEWLINK,
 		.of_bridge = info->ifi_family == AF_BRIDGE,
 		.index = (unsigned)info->ifi_index,
+		.down = info->ifi_family != AF_BRIDGE && !(info->ifi_flags & IFF_RUNNING),
 		.master = attr[IFLA_MASTER] && nla_len(attr[IFLA_MASTER]) >= 4 ? nla_get_u32(attr[IFLA_MASTER]) : 0,
 		.name = attr[IFLA_IFNAME] ? nla_get_string(attr[IFLA_IFNAME]) : "",
 		.tun = linkinfo[IFLA_INFO_KIND] && nla_strcmp(linkinfo[IFLA_INFO_KIND], "tun") == 0,
@@ -60,7 +63,7 @@ static bool is_known_uplink(const struct td_host_watch *watch, unsigned index)
 	bool is = watch->facts.uplinks > TD_HOST_PATH_UPLINKS;
 
 	for (unsigned i = 0; i < TD_MIN(watch->facts.uplinks, TD_HOST_PATH_UPLINKS); i++)
-		is = is || watch->facts.uplink_index[i] == index;
+		is = is || watch->facts.uplink[i].index == index;
 	return is;
 }
 
@@ -70,12 +73,13 @@ static bool is_known_uplink(const struct td_host_watch *watch, unsigned index)
  */
 static bool concerns_path(const struct td_host_watch *watch, const struct host_watch_heard *heard, unsigned bridge_index)
 {
+	const struct td_host_path_want *want = &watch->said.want;
 	unsigned index = heard->index;
 
-	if (!watch->want.tap)
+	if (!want->tap)
 		return false;
-	return index == watch->want.tap_index || index == watch->facts.bridge.index || index == bridge_index ||
-	       (watch->want.bridge && strcmp(heard->name, watch->want.bridge) == 0) || is_known_uplink(watch, index) ||
+	return index == want->tap_index || index == watch->facts.bridge.index || index == bridge_index ||
+	       (want->bridge && strcmp(heard->name, want->bridge) == 0) || is_known_uplink(watch, index) ||
 	       (!heard->of_bridge && !heard->tun && heard->master && heard->master == bridge_index);
 }
 
@@ -100,14 +104,17 @@ static void host_watch_hear(
 
 	if (!read_heard(header, &heard))
 		return;
-	said->told = said->told || concerns_path(watch, &heard, bridge_index);
+	bool concerns = concerns_path(watch, &heard, bridge_index);
+
+	said->told = said->told || concerns;
+	said->faltered = said->faltered || (concerns && heard.down);
 	if (said->pf_index && heard.index == said->pf_index && heard.type == RTM_NEWLINK && !heard.of_bridge) {
 		said->pf = true;
 		snprintf(said->pf_name, sizeof(said->pf_name), "%.15s", heard.name);
 	}
-	if (!watch->want.bridge)
+	if (!said->want.bridge)
 		return;
-	said->moved = said->moved || is_move(&heard, watch->want.bridge);
+	said->moved = said->moved || is_move(&heard, said->want.bridge);
 	if (!is_port(&heard, bridge_index))
 		return;
 	if (heard.type == RTM_DELLINK && said->left_count < TD_HOST_WATCH_LEFT)
@@ -120,7 +127,7 @@ static void host_watch_hear(
 static void host_watch_read(const struct td_host_watch *watch, struct td_host_watch_said *said)
 {
 	_Alignas(struct nlmsghdr) char buffer[MESSAGE_BYTES];
-	unsigned bridge_index = watch->want.bridge ? if_nametoindex(watch->want.bridge) : watch->facts.bridge.index;
+	unsigned bridge_index = said->want.bridge ? if_nametoindex(said->want.bridge) : watch->facts.bridge.index;
 
 	for (unsigned i = 0; i < MESSAGES_AT_ONCE && said->left_count < TD_HOST_WATCH_LEFT; i++) {
 		int left = (int)recv(watch->watch.fd, buffer, sizeof(buffer), MSG_TRUNC);
@@ -129,9 +136,9 @@ static void host_watch_read(const struct td_host_watch *watch, struct td_host_wa
 		if (left < 0 && !lost)
 			break;
 		if (lost) {
-			said->told = watch->want.tap;
+			said->told = said->want.tap;
 			said->pf = said->pf_index;
-			said->moved = said->ports = watch->want.bridge;
+			said->moved = said->ports = said->want.bridge;
 			continue;
 		}
 		for (struct nlmsghdr *header = (struct nlmsghdr *)(void *)buffer; nlmsg_ok(header, left);
@@ -146,9 +153,15 @@ static unsigned bridge_mtu(const struct td_host_path_facts *facts)
 	return facts->bridge.bridge && facts->tap.master == facts->bridge.index ? facts->bridge.mtu : 0;
 }
 
-static bool has_way_out(const struct td_host_path_facts *facts)
+static bool has_way_out(const struct td_host_path_want *want, const struct td_host_path_facts *facts)
 {
-	return !facts->uplinks || facts->uplinks_up;
+	return facts->uplinks ? facts->uplinks_up : !want->had_uplinks;
+}
+
+/* Does what leaves leave by other links? */
+static bool is_other_way(const struct td_host_path_facts *was, const struct td_host_path_facts *is)
+{
+	return was->uplinks != is->uplinks || memcmp(was->uplink, is->uplink, sizeof(was->uplink)) != 0;
 }
 
 static void host_watch_look_at_path(struct td_host_watch *watch, struct td_host_watch_said *said)
@@ -177,40 +190,80 @@ static bool is_news(const struct td_host_path_health *was, const struct td_host_
 	return was->known != is->known || was->reason != is->reason || strcmp(was->text, is->text) != 0;
 }
 
-/* What the look has found is what is so from now on. */
-static void host_watch_take(struct td_host_watch *watch)
+/* The bridge that the tap has joined is known by its index from then on. One that nobody named may be any: what it had is not missed. */
+static void host_watch_know_bridge(struct td_host_watch *watch, const struct td_host_path_facts *facts)
 {
-	const struct td_host_watch_said *said = &watch->said;
+	bool joined = facts->tap.master && facts->tap.master == facts->bridge.index;
 
-	const struct td_host_path_health was = watch->health;
-
-	if (!said->told)
-		return;
-	watch->health = (struct td_host_path_health){0};
-	if (said->known) {
-		watch->want.had_uplinks |= said->facts.uplinks > 0;
-		td_host_path_judge(&watch->want, &said->facts, &watch->health);
+	if (facts->bridge.index && facts->bridge.index != watch->bridge_index) {
+		watch->want.had_uplinks = false;
+		watch->bridge_index = facts->bridge.index;
 	}
-	watch->health.since_ns = was.since_ns && !is_news(&was, &watch->health) ? was.since_ns : td_now_ns();
-	if (!said->known)
-		return;
-	watch->facts = said->facts;
-	watch->up = has_way_out(&said->facts);
-	watch->mtu = bridge_mtu(&said->facts);
-	if (said->facts.bridge.index)
-		watch->bridge_index = said->facts.bridge.index;
+	if (joined)
+		watch->want.bridge_index = facts->bridge.index;
+	watch->want.had_uplinks |= facts->uplinks > 0;
 }
 
-static void host_watch_tell_ports(struct td_host_watch *watch, bool other_bridge)
+/* What the look has found is what is so from now on. */
+static void host_watch_take(struct td_host_watch *watch, const struct td_host_watch_said *said)
 {
-	const struct td_host_watch_said *said = &watch->said;
+	const struct td_host_path_health was = watch->health;
 
+	watch->health = (struct td_host_path_health){0};
+	if (said->known) {
+		host_watch_know_bridge(watch, &said->facts);
+		td_host_path_judge(&watch->want, &said->facts, &watch->health);
+		watch->facts = said->facts;
+		watch->up = has_way_out(&watch->want, &said->facts);
+		watch->mtu = bridge_mtu(&said->facts);
+	}
+	watch->health.since_ns = was.since_ns && !is_news(&was, &watch->health) ? was.since_ns : td_now_ns();
+}
+
+/* The path works as before; but it is another, or it did not for a moment that no look has met. */
+static bool goes_on_otherwise(const struct td_host_watch *watch, const struct td_host_path_health *was,
+	const struct td_host_path_facts *facts_were, const struct td_host_watch_said *said)
+{
+	return said->known && was->known && was->reason == TD_REASON_NONE && watch->health.reason == TD_REASON_NONE &&
+	       (said->faltered || is_other_way(facts_were, &watch->facts));
+}
+
+/* Events may ask for another look. */
+static void host_watch_tell_path(struct td_host_watch *watch, const struct td_host_watch_said *said)
+{
+	const struct td_host_path_health was = watch->health;
+	const struct td_host_path_facts facts_were = watch->facts;
+	const unsigned bridge_was = watch->bridge_index, mtu_was = watch->mtu;
+	const bool up_was = watch->up;
+	void *opaque = watch->events.opaque;
+
+	if (said->want.tap_index != watch->want.tap_index)
+		return; /* it was about a tap that is the NIC's no more */
+	host_watch_take(watch, said);
+	if (watch->want.bridge && watch->bridge_index != bridge_was)
+		watch->events.ports(opaque, 0);
+	if (watch->mtu && watch->mtu != mtu_was && watch->mtu != watch->facts.tap.mtu)
+		watch->events.mtu(opaque);
+	if (watch->up != up_was)
+		watch->events.uplink(opaque, watch->up);
+	if (is_news(&was, &watch->health))
+		watch->events.health(opaque);
+	else if (goes_on_otherwise(watch, &was, &facts_were, said))
+		watch->events.moved(opaque);
+}
+
+static void host_watch_tell_links(struct td_host_watch *watch, const struct td_host_watch_said *said)
+{
+	void *opaque = watch->events.opaque;
+
+	if (said->pf && said->pf_index == watch->pf_index)
+		watch->events.pf(opaque, said->pf_name);
 	if (said->moved)
-		watch->events.moved(watch->events.opaque);
+		watch->events.moved(opaque);
 	for (unsigned i = 0; i < said->left_count; i++)
-		watch->events.ports(watch->events.opaque, said->left[i]);
-	if (said->ports || other_bridge)
-		watch->events.ports(watch->events.opaque, 0);
+		watch->events.ports(opaque, said->left[i]);
+	if (said->ports)
+		watch->events.ports(opaque, 0);
 }
 
 /* One at a time: what is asked for meanwhile is done after it. told: to be looked at whatever the kernel has said. */
@@ -227,23 +280,17 @@ static void host_watch_begin(struct td_host_watch *watch, bool told)
 static void host_watch_tell(struct td_job *job)
 {
 	struct td_host_watch *watch = TD_CONTAINER_OF(job, struct td_host_watch, look);
-	const struct td_host_path_health was = watch->health;
-	const unsigned bridge_was = watch->bridge_index, mtu_was = watch->mtu;
-	const bool up_was = watch->up;
+	const struct td_host_watch_said said = watch->said;
+	int rc;
 
 	if (watch->closing)
 		return;
-	(void)td_loop_watch(watch->loop, &watch->watch);
-	host_watch_take(watch);
-	if (watch->said.pf && watch->said.pf_index == watch->pf_index)
-		watch->events.pf(watch->events.opaque, watch->said.pf_name);
-	host_watch_tell_ports(watch, watch->want.bridge && watch->bridge_index != bridge_was);
-	if (watch->mtu && watch->mtu != mtu_was && watch->mtu != watch->said.facts.tap.mtu)
-		watch->events.mtu(watch->events.opaque);
-	if (watch->up != up_was)
-		watch->events.uplink(watch->events.opaque, watch->up);
-	if (is_news(&was, &watch->health))
-		watch->events.health(watch->events.opaque);
+	rc = td_loop_watch(watch->loop, &watch->watch);
+	if (rc < 0)
+		td_error("rtnetlink: links are watched no more: %s", strerror(-rc));
+	host_watch_tell_links(watch, &said);
+	if (said.told)
+		host_watch_tell_path(watch, &said);
 	if (watch->again && !watch->look.busy)
 		host_watch_begin(watch, true);
 }
@@ -292,9 +339,10 @@ int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const 
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "rtnetlink: watch links");
 	}
 	(void)td_take_fd(&fd);
-	if (want->tap)
+	if (want->tap) {
 		host_watch_look_at_path(watch, &watch->said);
-	host_watch_take(watch);
+		host_watch_take(watch, &watch->said);
+	}
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct td_host_watch_events {
 	void (*uplink)(void *opaque, bool up);
 	void (*mtu)(void *opaque); /* the bridge that the tap is a port of has another MTU, and not the tap's */
 	/* These two also when so much was said that it may be so. */
-	void (*moved)(void *opaque);		    /* a link below the bridge */
+	void (*moved)(void *opaque); /* a link below the bridge; or the path works again, or by other links, before it was missed */
 	void (*ports)(void *opaque, int left);	    /* left: the index of a link that is no port any more; 0: none is known to have left */
 	void (*pf)(void *opaque, const char *name); /* name: of the PF now; "": it was not said */
 	void *opaque;
@@ -40,8 +40,9 @@ struct td_host_watch_events {
 struct td_host_watch_said {
 	struct td_host_path_want want;
 	struct td_host_path_facts facts;
-	bool told;  /* the kernel said something that may concern the path: it is looked at */
-	bool known; /* facts are */
+	bool told;     /* the kernel said something that may concern the path: it is looked at */
+	bool known;    /* facts are */
+	bool faltered; /* a link of the path was down, or without a carrier, in between */
 	bool moved, ports;
 	unsigned pf_index; /* 0: none is of interest */
 	bool pf;	   /* it has changed */

@@ -204,6 +204,7 @@ static void driver_left(struct td_hybrid *nic)
 	td_err_set(&err, ECANCELED, TD_REASON_FLIP_ABORTED, "the guest's virtio-net driver was reset");
 	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_VF)
 		td_flip_abort(&nic->flip, &err);
+	td_hybrid_health_no_choice(nic);
 	if (!td_flip_active(&nic->flip) && !td_hybrid_leaving(nic) && td_hybrid_vf_state(nic) == TD_VFIO_PLUGGED)
 		(void)td_hybrid_flip(nic, TD_PATH_EMULATED, true, 0, &err);
 }
@@ -271,6 +272,7 @@ static void on_ejected(void *opaque)
 	bool asked = td_hybrid_leaving(nic);
 	struct td_err err = {0};
 
+	td_hybrid_health_no_choice(nic);
 	nic->marks.ejected_ns = td_now_ns();
 	td_failover_event(nic, TD_FE_EJECTED);
 	if (td_flip_active(&nic->flip) && nic->flip.to == TD_PATH_EMULATED && td_flip_done(&nic->flip, TD_FLIP_QUIESCE))

@@ -40,6 +40,16 @@ finish() {
 	((FAILURES == 0)) || fail "$FAILURES checks"
 }
 
+# soon SECONDS CONDITION...: until it holds.
+soon() {
+	local limit=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		((SECONDS < limit)) || return 1
+		sleep 0.2
+	done
+}
+
 in_peer() { ip netns exec peer "$@"; }
 
 [ -n "${LAB_SHARED:-}" ] || skip "runs in a lab host: lab/host -- $0"

@@ -158,7 +158,7 @@ case_reboot() {
 # Another program changes the VF's settings. QEMU's card and igb know no trust and no link state.
 case_meddled() {
 	local changes
-	nic_vm
+	nic_vm unplug_timeout=20s,plug_timeout=30s
 	on_vf
 	vf_find
 	meddled vlan 77

@@ -163,6 +163,7 @@ int td_virtio_net_inject_tx(struct td_virtio_net *net, const uint8_t *frame, siz
 	(void)net, (void)frame;
 	assert_in_range(len_bytes, 14, 1514);
 	fake.announced = TD_PATH_EMULATED;
+	fake.seen++;
 	return 0;
 }
 

@@ -22,13 +22,22 @@ static int all_is_well(void **state)
 {
 	(void)state;
 	want = (struct td_host_path_want){.tap = "tap0", .tap_index = 9, .bridge = "br0", .had_uplinks = true, .has_vf = true};
-	facts = (struct td_host_path_facts){
-		.tap = {.there = true, .up = true, .port = true, .name = "tap0", .master = BRIDGE, .state = BR_STATE_FORWARDING},
+	facts = (struct td_host_path_facts){.tap = {.there = true,
+						    .up = true,
+						    .port = true,
+						    .name = "tap0",
+						    .master = BRIDGE,
+						    .state = BR_STATE_FORWARDING,
+						    .mtu = 1500},
 		.bridge = {.index = BRIDGE, .name = "br0", .bridge = true, .up = true, .mtu = 1500, .forward_delay_ms = 15000},
 		.uplinks = 1,
 		.uplinks_up = 1,
-		.uplinks_vlan = 1,
-		.uplink = "up0"};
+		.uplinks_forwarding = 1,
+		.uplinks_working = 1,
+		.uplinks_mtu = 1500,
+		.down = "up0",
+		.not_forwarding = "up0",
+		.other_vlan = "up0"};
 	return 0;
 }
 
@@ -55,13 +64,14 @@ static void a_path_that_works(void **state)
 {
 	(void)state;
 	expect(TD_REASON_NONE, "");
-	facts.uplinks = facts.uplinks_up = facts.uplinks_vlan = 0; /* a network without uplinks */
+	facts.uplinks = facts.uplinks_up = facts.uplinks_forwarding = facts.uplinks_working = 0; /* a network without uplinks */
 	want.had_uplinks = false;
 	expect(TD_REASON_NONE, "");
 	want.bridge = NULL; /* its user connects the tap */
 	expect(TD_REASON_NONE, "");
 	facts.tap.master = facts.bridge.index = 0;
 	facts.tap.port = facts.bridge.bridge = facts.bridge.up = false;
+	want.had_uplinks = true; /* of a bridge that it is no port of any more */
 	expect(TD_REASON_NONE, "");
 }
 
@@ -96,7 +106,7 @@ static void a_port_that_does_not_forward(void **state)
 	struct td_host_path_health health;
 
 	(void)state;
-	facts.bridge.stp = true;
+	facts.bridge.stp = facts.bridge.kernel_stp = true;
 	facts.tap.state = BR_STATE_LISTENING;
 	health = judge();
 	assert_int_equal(health.reason, TD_REASON_PORT_NOT_FORWARDING);
@@ -104,6 +114,9 @@ static void a_port_that_does_not_forward(void **state)
 	assert_int_equal(health.wait_ms, 31000);
 	facts.tap.state = BR_STATE_LEARNING;
 	assert_int_equal(judge().wait_ms, 16000);
+	facts.bridge.kernel_stp = false; /* a program's: when it is over is not known */
+	expect(TD_REASON_PORT_NOT_FORWARDING, "port tap0 of br0 is learning (spanning tree)");
+	facts.bridge.kernel_stp = true;
 	facts.tap.state = BR_STATE_BLOCKING; /* for how long, nobody knows */
 	expect(TD_REASON_PORT_NOT_FORWARDING, "port tap0 of br0 is blocking (spanning tree)");
 	facts.bridge.stp = false;
@@ -126,15 +139,18 @@ static void another_vlan(void **state)
 	expect(TD_REASON_VLAN_MISSING, "port tap0 of br0 is in VLAN 1, not in 100");
 	facts.pvid = 100;
 	expect(TD_REASON_NONE, "");
-	facts.uplinks_vlan = 0;
+	facts.uplinks_working = 0;
 	expect(TD_REASON_VLAN_MISSING, "uplink up0 of br0 does not take VLAN 100 tagged, as the VF sends it");
 	want.has_vf = false;
 	expect(TD_REASON_VLAN_MISSING, "uplink up0 of br0 does not take VLAN 100");
 	facts.pvid = 0;
 	expect(TD_REASON_VLAN_MISSING, "port tap0 of br0 takes no untagged frames");
+	facts.pvid_tagged = 100;
+	expect(TD_REASON_VLAN_MISSING, "port tap0 of br0 gives the guest VLAN 100 with its tag");
+	facts.pvid_tagged = 0;
 	want.vlan = 0;
 	expect(TD_REASON_VLAN_MISSING, "port tap0 of br0 takes no untagged frames");
-	facts.pvid = facts.uplinks_vlan = 1;
+	facts.pvid = facts.uplinks_working = 1;
 	expect(TD_REASON_NONE, "");
 }
 
@@ -147,6 +163,10 @@ static void packets_that_do_not_fit(void **state)
 	expect(TD_REASON_NONE, "");
 	want.mtu = 9000;
 	facts.bridge.mtu = 9000;
+	expect(TD_REASON_MTU_TOO_SMALL, "tap0 takes packets of 1500 bytes, the guest sends up to 9000");
+	facts.tap.mtu = 9000;
+	expect(TD_REASON_MTU_TOO_SMALL, "the uplink takes packets of 1500 bytes, the guest sends up to 9000");
+	facts.uplinks_mtu = 9000;
 	expect(TD_REASON_NONE, "");
 }
 
@@ -159,6 +179,10 @@ static void no_way_out(void **state)
 	expect(TD_REASON_NO_CARRIER, "none of the 2 uplinks of br0 has a link");
 	facts.uplinks_up = 1;
 	expect(TD_REASON_NONE, "");
+	facts.uplinks_forwarding = facts.uplinks_working = 0;
+	expect(TD_REASON_PORT_NOT_FORWARDING, "uplink up0 of br0 does not forward");
+	facts.uplinks_wait_ms = 5000;
+	assert_int_equal(judge().wait_ms, 5000);
 	facts.uplinks = facts.uplinks_up = 0;
 	expect(TD_REASON_NO_CARRIER, "br0 has no uplink any more");
 }
@@ -185,7 +209,7 @@ static void a_nic_of_tagged_vlans_needs_no_other(void **state)
 {
 	(void)state;
 	facts.bridge.vlan_aware = true;
-	facts.uplinks_vlan = 0;
+	facts.uplinks_working = 0;
 	want.tagged = true;
 	expect(TD_REASON_NONE, "");
 	want.vlan = 5;

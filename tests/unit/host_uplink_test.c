@@ -67,7 +67,7 @@ static bool is_up(void)
 {
 	unsigned counts[2] = {0};
 
-	td_host_uplink_each(tree, "br0", count_uplink, counts);
+	assert_int_equal(td_host_uplink_each(tree, "br0", count_uplink, counts), 0);
 	return !counts[0] || counts[1];
 }
 

@@ -163,7 +163,7 @@ static void open_watch(struct told *told, const char *tap, const char *bridge)
 {
 	const struct td_host_watch_events events = {
 		.health = on_health, .uplink = on_uplink, .mtu = on_mtu, .moved = on_moved, .ports = on_ports, .opaque = told};
-	const struct td_host_path_want want = {.tap = tap ? tap : "", .tap_index = tap ? if_nametoindex(tap) : 0, .bridge = bridge};
+	const struct td_host_path_want want = {.tap = tap, .tap_index = tap ? if_nametoindex(tap) : 0, .bridge = bridge};
 
 	assert_int_equal(td_host_watch_open(&told->watch, &jobs, &want, &events, NULL), 0);
 }
@@ -219,7 +219,7 @@ static void ports_that_come_and_go_are_told(void **state)
 	make_or_skip(network, "ip can't make bridge, tap, veth or macvlan");
 	assert_true(shell("ip link add br2 type bridge && ip tuntap add tap1 mode tap"));
 	open_watch(&told, "tap0", "br0");
-	open_watch(&beside, NULL, "br2");
+	open_watch(&beside, "gone", "br2");
 	open_watch(&deaf, "tap0", NULL);
 	run(LINKS_MS, false); /* what came before */
 	told.ports = 0;
@@ -268,7 +268,7 @@ static void a_lost_member_moves_the_network(void **state)
 	(void)state;
 	make_or_skip(team, "ip can't make bridge, tap or veth, or this kernel has no bonding");
 	open_watch(&told, "tap1", "br1");
-	open_watch(&beside, NULL, "br2");
+	open_watch(&beside, "gone", "br2");
 	open_watch(&deaf, "tap1", NULL);
 	run(QUIET_MS, false); /* what came before */
 	for (unsigned i = 0; i < TD_COUNT(moves); i++) {

@@ -95,7 +95,8 @@ static inline void flip_well(enum td_path to)
 /* What the host says of the emulated path from now on. */
 static inline void health_is(enum td_reason reason, unsigned wait_ms)
 {
-	fake.nic->network.health = (struct td_host_path_health){.known = true, .reason = reason, .wait_ms = wait_ms};
+	fake.nic->network.health =
+		(struct td_host_path_health){.known = true, .reason = reason, .wait_ms = wait_ms, .since_ns = fake.now_ns};
 	snprintf(fake.nic->network.health.text, sizeof(fake.nic->network.health.text), "%s", td_reason_name(reason));
 	fake.nic->network.events.health(fake.nic);
 }

@@ -221,6 +221,28 @@ void td_catch_forget(struct td_catch *catch)
 
 /* ---- the bridge ---- */
 
+void td_witness_open(struct td_witness *witness, const char *bridge, const uint8_t mac[6])
+{
+	assert_string_equal(bridge, fake.config.bridge);
+	assert_memory_equal(mac, fake.config.mac, 6);
+	*witness = (struct td_witness){.count = fake.witness_sees ? 1 : 0};
+	fake.seen = 0;
+}
+
+/* The n-th announcement is the first that is seen. */
+bool td_witness_saw(struct td_witness *witness)
+{
+	bool saw = witness->count && fake.seen >= fake.witness_sees;
+
+	fake.seen = saw ? 0 : fake.seen;
+	return saw;
+}
+
+void td_witness_close(struct td_witness *witness)
+{
+	witness->count = 0;
+}
+
 int td_host_watch_open(struct td_host_watch *watch, struct td_jobs *jobs, const struct td_host_path_want *want,
 	const struct td_host_watch_events *events, struct td_err *err)
 {

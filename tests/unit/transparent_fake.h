@@ -137,6 +137,7 @@ int td_igbvf_inject_tx(struct td_igbvf *dev, const uint8_t *frame, size_t len_by
 	assert_in_range(len_bytes, 14, 1514);
 	fake_note("announce emulated");
 	fake.announced = TD_PATH_EMULATED;
+	fake.seen++;
 	return 0;
 }
 
