@@ -353,10 +353,12 @@ bool td_virtio_net_lost_tap(const struct td_virtio_net *net)
 
 int td_virtio_net_renew_tap(struct td_virtio_net *net, struct td_tap *anew)
 {
-	bool ran = net->path != TD_NET_PATH_NONE;
+	bool ran = net->path != TD_NET_PATH_NONE, by_vhost = net->path == TD_NET_PATH_VHOST;
 	int rc;
 
 	td_virtio_net_path_stop(net);
+	if (by_vhost)
+		td_virtio_net_path_recover(net);
 	rc = td_tap_replace(&net->tap, anew);
 	if (!rc)
 		net->before = net->counters;

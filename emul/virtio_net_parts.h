@@ -53,6 +53,8 @@ void td_virtio_net_path_fini(struct td_virtio_net *net);
 int td_virtio_net_path_start(struct td_virtio_net *net);
 /* No frame moves after it; the tap keeps what comes, unless it is silent. */
 void td_virtio_net_path_stop(struct td_virtio_net *net);
+/* Stopped, after the tap was lost: what vhost-net took and could not send goes back to the guest. */
+void td_virtio_net_path_recover(struct td_virtio_net *net);
 /* The driver's choice of offloads goes to the tap. */
 int td_virtio_net_path_offloads(struct td_virtio_net *net, uint64_t offloads);
 void td_virtio_net_path_vector_changed(struct td_virtio_net *net, unsigned queue);

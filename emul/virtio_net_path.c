@@ -33,7 +33,8 @@ static void vhost_failed(struct td_watch *watch, uint32_t events)
 	eventfd_t count;
 
 	(void)events;
-	if (!eventfd_read(watch->fd, &count) && net->path == TD_NET_PATH_VHOST)
+	/* A tap that was deleted fails so, too. */
+	if (!eventfd_read(watch->fd, &count) && net->path == TD_NET_PATH_VHOST && !td_tap_is_lost(&net->tap))
 		td_virtio_pci_break(&net->dev, "vhost-net found a queue that breaks the rules");
 }
 
@@ -228,6 +229,25 @@ void td_virtio_net_path_stop(struct td_virtio_net *net)
 		td_net_io_stop(net->io);
 	net->io = NULL;
 	net->path = TD_NET_PATH_NONE;
+}
+
+/*
+ * vhost-net takes frames in batches, and forgets a batch that its tap refuses (drivers/vhost/net.c, vhost_tx_batch): the guest would wait
+ * for its buffers for ever.
+ */
+void td_virtio_net_path_recover(struct td_virtio_net *net)
+{
+	eventfd_t count;
+
+	if (net->vhost_error.fd >= 0)
+		(void)eventfd_read(net->vhost_error.fd, &count); /* what was said of the tap before */
+	for (unsigned i = 0; i < net->pairs_active; i++) {
+		struct td_virtqueue *tx = &net->dev.queue[2 * i + 1].vq;
+
+		td_virtqueue_recover(tx);
+		if (td_virtqueue_publish(tx))
+			td_virtio_pci_signal(&net->dev, 2 * i + 1);
+	}
 }
 
 int td_virtio_net_path_offloads(struct td_virtio_net *net, uint64_t offloads)

@@ -264,6 +264,49 @@ void td_virtqueue_take_over(struct td_virtqueue *vq, uint16_t next_avail)
 	vq->signalled = false;
 }
 
+/* `back` entries before the end of what was taken, or given back. */
+static uint16_t taken_head(const struct td_virtqueue *vq, unsigned back)
+{
+	unsigned slot = (vq->next_avail - 1U - back) & (vq->size - 1U);
+
+	return load16(vq->avail + RING_HEADER_BYTES + sizeof(uint16_t) * slot, __ATOMIC_RELAXED);
+}
+
+static uint32_t given_head(const struct td_virtqueue *vq, unsigned back)
+{
+	unsigned slot = (vq->next_used - 1U - back) & (vq->size - 1U);
+	struct vring_used_elem element;
+
+	memcpy(&element, vq->used + RING_HEADER_BYTES + USED_ENTRY_BYTES * slot, sizeof(element));
+	return element.id;
+}
+
+/* The last that were taken, one ring of them, less those of them that were given back. Slots never written are alike in both rings. */
+void td_virtqueue_recover(struct td_virtqueue *vq)
+{
+	int16_t out[TD_VIRTQUEUE_SIZE_MAX] = {0};
+	bool missing[TD_VIRTQUEUE_SIZE_MAX];
+	unsigned lost = (uint16_t)(vq->next_avail - vq->next_used);
+
+	if (!vq->used || lost > vq->size)
+		return;
+	for (unsigned i = 0; i < vq->size; i++)
+		out[taken_head(vq, i) & (vq->size - 1U)]++;
+	for (unsigned i = 0; i < vq->size - lost; i++)
+		out[given_head(vq, i) & (vq->size - 1U)]--;
+	for (unsigned i = 0; i < vq->size; i++) {
+		int16_t *left = &out[taken_head(vq, i) & (vq->size - 1U)];
+
+		missing[i] = *left > 0; /* of one that was taken more than once, the last time */
+		*left = (int16_t)(*left - missing[i]);
+	}
+	for (unsigned i = vq->size; lost && i--;)
+		if (missing[i]) {
+			td_virtqueue_push(vq, taken_head(vq, i) & (uint16_t)(vq->size - 1U), 0);
+			lost--;
+		}
+}
+
 static size_t vq_copy(const struct iovec *iov, unsigned count, size_t offset, uint8_t *buffer, size_t len_bytes, bool in)
 {
 	size_t done = 0;

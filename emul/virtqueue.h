@@ -80,6 +80,12 @@ void td_virtqueue_disarm(struct td_virtqueue *vq);
 /* Takes up where somebody else (vhost) left off: next_avail as it says, the used index as it stands in the ring. */
 void td_virtqueue_take_over(struct td_virtqueue *vq, uint16_t next_avail);
 
+/*
+ * Then, of a queue whose taker had no way to deliver: chains that it took and never gave back are given back, empty, in their order; to be
+ * published. For a taker that gives back in order else, and has none in work.
+ */
+void td_virtqueue_recover(struct td_virtqueue *vq);
+
 /* Copies between a buffer and segments from byte `offset` on; returns the bytes copied, fewer when the segments end. */
 size_t td_virtqueue_copy_out(const struct iovec *iov, unsigned count, size_t offset, void *to, size_t len_bytes);
 size_t td_virtqueue_copy_in(const struct iovec *iov, unsigned count, size_t offset, const void *from, size_t len_bytes);

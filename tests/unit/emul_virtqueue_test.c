@@ -448,6 +448,62 @@ struct changer {
 	bool stop;
 };
 
+/* Another takes `count` chains from head `first` on, and gives back those of `kept`. */
+static void taken_by_another(struct ring *r, unsigned first, unsigned count, unsigned kept)
+{
+	for (unsigned i = 0; i < count; i++) {
+		offer(r, (uint16_t)((first + i) % SIZE));
+		if (!(kept >> i & 1))
+			continue;
+		struct vring_used_elem given = {(first + i) % SIZE, 0};
+
+		memcpy((uint8_t *)r->used + 4 + 8 * (r->used[1] % SIZE), &given, sizeof(given));
+		r->used[1]++;
+	}
+	td_virtqueue_take_over(&r->vq, r->avail[1]);
+}
+
+static uint32_t given_at(const struct ring *r, unsigned back)
+{
+	struct vring_used_elem given;
+
+	memcpy(&given, (const uint8_t *)r->used + 4 + 8 * ((r->vq.next_used - 1 - back) % SIZE), sizeof(given));
+	assert_int_equal(given.len, 0);
+	return given.id;
+}
+
+/* What a taker has never given back: on a new ring, on one that was full often, and all of it. */
+static void test_recover(void **state)
+{
+	struct ring *r = *state;
+
+	taken_by_another(r, 0, 5, 0x11); /* 0 and 4 came back */
+	td_virtqueue_recover(&r->vq);
+	assert_int_equal(r->vq.next_used, 5);
+	assert_int_equal(given_at(r, 2), 1);
+	assert_int_equal(given_at(r, 1), 2);
+	assert_int_equal(given_at(r, 0), 3);
+	assert_true(td_virtqueue_publish(&r->vq));
+
+	for (unsigned i = 0; i < 3; i++)
+		taken_by_another(r, 5 + 7 * i, 7, 0x7f);
+	td_virtqueue_recover(&r->vq);
+	assert_false(td_virtqueue_publish(&r->vq)); /* nothing is missing */
+
+	taken_by_another(r, 3, 6, 0x0f);
+	td_virtqueue_recover(&r->vq);
+	assert_int_equal(r->vq.next_used, r->vq.next_avail);
+	assert_int_equal(given_at(r, 1), 7);
+	assert_int_equal(given_at(r, 0), 8 % SIZE);
+	assert_true(td_virtqueue_publish(&r->vq));
+
+	taken_by_another(r, 9, SIZE, 0);
+	td_virtqueue_recover(&r->vq);
+	assert_int_equal(r->vq.next_used, r->vq.next_avail);
+	assert_int_equal(given_at(r, SIZE - 1), 9 % SIZE);
+	assert_int_equal(given_at(r, 0), (9 + SIZE - 1) % SIZE);
+}
+
 static void *change_forever(void *opaque)
 {
 	struct changer *changer = opaque;
@@ -536,6 +592,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_publish_with_event_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_arm_with_event_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_take_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_recover, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_changes_while_read, setup, teardown),
 		cmocka_unit_test(test_copy),
 	};
