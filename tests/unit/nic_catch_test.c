@@ -171,16 +171,17 @@ static unsigned open_fds(void)
 	return count;
 }
 
-/* When those that are closed beside us are closed. */
+/* When those that are closed beside us are closed: a loaded host takes its time. */
 static unsigned settled_fds(void)
 {
-	unsigned now = open_fds(), last;
+	unsigned now = open_fds(), last, same = 0;
 
 	do {
 		last = now;
 		usleep(50000);
 		now = open_fds();
-	} while (now != last);
+		same = now == last ? same + 1 : 0;
+	} while (same < 10);
 	return now;
 }
 
