@@ -27,6 +27,26 @@ static int settle_vf(struct td_host_call *call)
 	return td_sriov_settings_bring(vf->pf_name, vf->index, &wanted, !call->steered, &call->found, &call->err);
 }
 
+/*
+ * A lease does not keep a VF from being destroyed; its open device does. What is made at its address next is another: neither its settings
+ * nor its driver are this NIC's to change.
+ */
+static int check_same(struct td_host_call *call)
+{
+	const struct td_sriov_vf *vf = &call->lease.vf;
+
+	if (td_sriov_is_same(vf))
+		return 0;
+	return td_err_set(&call->err, ENODEV, TD_REASON_VF_LOST, "vf %s was destroyed", vf->bdf);
+}
+
+static int answer_settle(struct td_host_call *call)
+{
+	int rc = check_same(call);
+
+	return rc < 0 ? rc : settle_vf(call);
+}
+
 static int answer_reserve(struct td_host_call *call)
 {
 	const char *kept[TD_HOST_CALL_KEPT];
@@ -39,7 +59,9 @@ static int answer_reserve(struct td_host_call *call)
 
 	for (unsigned i = 0; i < call->kept_count; i++)
 		kept[i] = call->kept[i];
-	if (!held)
+	if (held)
+		rc = check_same(call);
+	else
 		rc = td_lease_acquire(&call->lease, call->run_dir, &request, &call->err);
 	if (rc == 0) {
 		call->pf_index = if_nametoindex(call->lease.vf.pf_name);
@@ -177,7 +199,7 @@ static int answer(struct td_host_call *call)
 	case TD_HOST_CALL_COUNT:
 		return td_sriov_netlink_stats(call->pf_name, call->vf_index, &call->stats, &call->err);
 	case TD_HOST_CALL_SETTLE:
-		return settle_vf(call);
+		return answer_settle(call);
 	case TD_HOST_CALL_WITNESS:
 		td_witness_open(&call->witness, call->port.bridge, call->mac);
 		return 0;

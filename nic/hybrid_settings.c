@@ -86,7 +86,9 @@ static void settle_done(struct td_job *job)
 	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, settle.job);
 	const struct td_host_call *call = &nic->settle;
 
-	if (has_settings(nic)) {
+	if (has_settings(nic) && call->rc < 0 && call->err.reason == TD_REASON_VF_LOST) {
+		td_hybrid_vf_lost(nic, true);
+	} else if (has_settings(nic)) {
 		td_hybrid_settings_note(nic, call);
 		nic->settle_wait_ns = call->rc == 0 ? 0 : TD_MIN(TD_MAX(2 * nic->settle_wait_ns, RETRY_FIRST_NS), RETRY_LAST_NS);
 		if (nic->settle_wait_ns)

@@ -91,6 +91,8 @@ static void reserve_done(struct td_job *job)
 		call->rc = check_reserved(nic, &call->err);
 	td_hybrid_watch_note(nic, call);
 	td_hybrid_phase_over(nic, TD_FLIP_RESERVE, call->rc, &call->err);
+	if (call->rc < 0 && call->err.reason == TD_REASON_VF_LOST && nic->lease.held && !nic->lost)
+		td_hybrid_vf_lost(nic, true);
 }
 
 void td_hybrid_vf_reserve(struct td_hybrid *nic)

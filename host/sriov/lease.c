@@ -436,6 +436,21 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 	return rc;
 }
 
+static void unlock_lease(struct td_lease *lease)
+{
+	td_cleanup_close(&lease->vf_lock_fd);
+	lease->vf_lock_fd = -1;
+	lease->held = false;
+}
+
+static int end_lease(struct td_lease *lease, struct td_err *err)
+{
+	int rc = td_journal_remove(lease->dir, lease->vf.bdf, err);
+
+	unlock_lease(lease);
+	return rc;
+}
+
 int td_lease_release(struct td_lease *lease, struct td_err *err)
 {
 	struct td_err first = {0}, now = {0};
@@ -444,17 +459,20 @@ int td_lease_release(struct td_lease *lease, struct td_err *err)
 
 	if (!lease->held)
 		return 0;
+	if (!td_sriov_is_same(&lease->vf)) {
+		td_info("vf %s: is gone, nothing to give back", lease->vf.bdf);
+		return end_lease(lease, err);
+	}
 	make_journal(&lease->vf, &lease->before, &journal);
 	memcpy(journal.driver, lease->driver_before, sizeof(journal.driver));
 	memcpy(journal.driver_override, lease->override_before, sizeof(journal.driver_override));
 	if (undo(&journal, &undone, &now) < 0)
 		note_first(&first, &now);
 	/* What failed stays in the journal: the next process tries again. */
-	if (!first.code && td_journal_remove(lease->dir, lease->vf.bdf, &now) < 0)
-		note_first(&first, &now);
-	td_cleanup_close(&lease->vf_lock_fd);
-	lease->vf_lock_fd = -1;
-	lease->held = false;
+	if (first.code)
+		unlock_lease(lease);
+	else
+		(void)end_lease(lease, &first);
 	if (first.code && err)
 		*err = first;
 	return first.code;

@@ -15,6 +15,11 @@ int td_sriov_lookup(const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *
 	return td_sriov_sysfs_lookup(TD_SYSFS, bdf, ret_vf, err);
 }
 
+bool td_sriov_is_same(const struct td_sriov_vf *vf)
+{
+	return td_sriov_sysfs_is_same(TD_SYSFS, vf);
+}
+
 int td_sriov_set_count(const char *pf_name, unsigned count, struct td_err *err)
 {
 	return td_sriov_sysfs_set_count(TD_SYSFS, pf_name, count, err);

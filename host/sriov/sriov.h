@@ -23,6 +23,7 @@ struct td_sriov_vf {
 	char driver[32];			     /* "" when unbound */
 	char driver_override[TD_SRIOV_OVERRIDE_LEN]; /* "": none */
 	char netdev[IF_NAMESIZE];		     /* the VF's own interface in the host, or "" */
+	uint64_t made;				     /* another one when the VF was destroyed and made anew, at the same address */
 };
 
 enum td_sriov_link { TD_SRIOV_LINK_AUTO, TD_SRIOV_LINK_ENABLE, TD_SRIOV_LINK_DISABLE };
@@ -39,6 +40,9 @@ struct td_sriov_vf_settings {
 /* All VFs of a PF (named by interface), ascending by index; *ret_vfs is the caller's to free(). */
 int td_sriov_list(const char *pf_name, struct td_sriov_vf **ret_vfs, unsigned *ret_count, struct td_err *err);
 int td_sriov_lookup(const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *err); /* "0000:02:10.0"; -ENODEV; -EINVAL: not a VF */
+
+/* Is it there, and the same one as when it was looked up? */
+bool td_sriov_is_same(const struct td_sriov_vf *vf);
 
 /* Writes sriov_numvfs (autoprobe off before). Refuses to change a non-zero number to another while a VF is bound to vfio-pci:
  * TD_REASON_VF_BUSY. */

@@ -7,8 +7,11 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "core/log.h"
 #include "host/sys/iommu_group.h"
@@ -81,6 +84,22 @@ static int read_ids(const char *sys, const char *bdf, struct td_sriov_vf *vf)
 	return 0;
 }
 
+/* sysfs numbers its nodes, and gives no number twice (Linux fs/kernfs: 64 bits). 0: there is none. */
+static uint64_t number_of_node(const char *sys, const char *bdf)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", sys, bdf) >= (int)sizeof(path) || stat(path, &st) < 0)
+		return 0;
+	return st.st_ino;
+}
+
+bool td_sriov_sysfs_is_same(const char *sys, const struct td_sriov_vf *vf)
+{
+	return vf->made && number_of_node(sys, vf->bdf) == vf->made;
+}
+
 int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *err)
 {
 	struct td_sriov_vf vf = {0};
@@ -99,6 +118,7 @@ int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *
 		rc = read_override(sys, bdf, vf.driver_override);
 	if (rc < 0)
 		return td_err_sys(err, -rc, TD_REASON_SYSTEM, "vf %s: sysfs does not describe it", bdf);
+	vf.made = number_of_node(sys, bdf);
 	read_netdev(sys, vf.pf_bdf, vf.pf_name);
 	read_netdev(sys, bdf, vf.netdev);
 	read_driver(sys, bdf, vf.driver);

@@ -12,6 +12,7 @@
 
 int td_sriov_sysfs_list(const char *sys, const char *pf_name, struct td_sriov_vf **ret_vfs, unsigned *ret_count, struct td_err *err);
 int td_sriov_sysfs_lookup(const char *sys, const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *err);
+bool td_sriov_sysfs_is_same(const char *sys, const struct td_sriov_vf *vf);
 int td_sriov_sysfs_set_count(const char *sys, const char *pf_name, unsigned count, struct td_err *err);
 int td_sriov_sysfs_link(const char *sys, const char *name, bool *ret_up, bool *ret_carrier, struct td_err *err);
 

@@ -90,6 +90,11 @@ int td_sriov_lookup(const char *bdf, struct td_sriov_vf *ret_vf, struct td_err *
 	return td_sriov_sysfs_lookup(sys, bdf, ret_vf, err);
 }
 
+bool td_sriov_is_same(const struct td_sriov_vf *vf)
+{
+	return td_sriov_sysfs_is_same(sys, vf);
+}
+
 int td_sriov_set_count(const char *pf_name, unsigned count, struct td_err *err)
 {
 	return td_sriov_sysfs_set_count(sys, pf_name, count, err);
@@ -268,6 +273,23 @@ static void test_failed_bind(void **state)
 	expect("", "");
 }
 
+/* Destroyed and made anew, its address is all that it has of the leased one. */
+static void test_made_anew(void **state)
+{
+	char command[512];
+	struct td_lease lease;
+
+	(void)state;
+	acquire(&lease);
+	assert_true(td_sriov_is_same(&lease.vf));
+	snprintf(command, sizeof(command), "cd %s/bus/pci/devices && cp -a %s new && mv %s old && mv new %s", sys, VF, VF, VF);
+	assert_int_equal(system(command), 0);
+	assert_false(td_sriov_is_same(&lease.vf));
+	assert_int_equal(td_lease_release(&lease, NULL), 0);
+	expect("vfio-pci", "vfio-pci"); /* whoever gave it that */
+	assert_false(has_journal() || lease.held);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -278,6 +300,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_older_journal, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_operators_override, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed_bind, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_made_anew, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,7 @@ struct fake {
 	unsigned tap_opens, tap_opens_any, taps_taken; /* tries by the name before, and by any; what the NIC took */
 	bool tap_is_lost, tap_name_taken;
 	struct td_sriov_vf_settings settings;
+	bool vf_anew;		     /* another VF has its address */
 	bool other_mac;		     /* somebody has given the VF another one */
 	unsigned relayed;	     /* frames brought from the tap to the VF */
 	int announced;		     /* enum td_path; -1: nowhere yet */

@@ -24,6 +24,7 @@ int td_lease_acquire(struct td_lease *lease, const char *dir, const struct td_le
 	snprintf(lease->vf.pf_name, sizeof(lease->vf.pf_name), "pf0");
 	lease->before = fake.settings;
 	fake.leased = lease->held = true;
+	fake.vf_anew = false;
 	return 0;
 }
 
@@ -47,6 +48,12 @@ int td_sriov_set_mac(const char *pf_name, unsigned vf_index, const uint8_t mac[6
 	fake.filter = rc < 0 ? fake.filter : on;
 	fake.other_mac = fake.other_mac && rc < 0;
 	return rc;
+}
+
+bool td_sriov_is_same(const struct td_sriov_vf *vf)
+{
+	(void)vf;
+	return !fake.vf_anew;
 }
 
 int td_sriov_set_vlan(const char *pf_name, unsigned vf_index, uint16_t vlan, struct td_err *err)

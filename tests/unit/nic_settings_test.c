@@ -173,11 +173,39 @@ static void test_a_pf_is_renamed(void **state)
 	tear_down_world();
 }
 
+/* A lease whose device is not open is no obstacle to who destroys the VF; the one at its address next is not taken for it. */
+static void test_vf_made_anew(void **state)
+{
+	(void)state;
+	for (unsigned told = 0; told < 2; told++) {
+		set_up_on_vf();
+		flip_well(TD_PATH_EMULATED);
+		meddle(0);
+		fake.vf_anew = true;
+		count_vlans();
+		if (told) {
+			pf_changed("pf0");
+		} else {
+			assert_false(flip(TD_PATH_VF));
+			assert_int_equal(ended.reason, TD_REASON_VF_LOST);
+		}
+		assert_int_equal(fake.nic->reason, TD_REASON_VF_LOST);
+		assert_int_equal(vlans_set, 0); /* it is somebody else's */
+		assert_int_equal(fake.nic->changes, 0);
+		assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+		fake_run(5000, false);
+		assert_false(fake.leased);
+		flip_well(TD_PATH_VF);
+		assert_false(fake.vf_anew); /* another lease */
+		tear_down_world();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_is_put_back), cmocka_unit_test(test_own_changes_are_no_others),
 		cmocka_unit_test(test_flip_mends_first), cmocka_unit_test(test_can_not_be_put_back), cmocka_unit_test(test_a_fight),
-		cmocka_unit_test(test_a_pf_is_renamed)};
+		cmocka_unit_test(test_vf_made_anew), cmocka_unit_test(test_a_pf_is_renamed)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
