@@ -182,7 +182,6 @@ static void flip_finished(void *opaque, const struct td_flip *flip, const struct
 	if (nic->lost)
 		nic->mode->force_off(nic);
 	td_hybrid_watch_flip(nic, err);
-	td_hybrid_settings_flip_over(nic);
 	nic->measure_until_ns = td_now_ns() + MEASURE_AFTER_NS;
 	td_hybrid_wake(nic);
 	nic->done = NULL;

@@ -171,7 +171,7 @@ struct td_hybrid {
 	bool steer_wanted, steer_asked; /* the filter: as it shall be; as the last call has it */
 
 	struct td_timer settle_timer;
-	bool settle_again;     /* the settings are to be looked at when the look that is under way, or the flip, is over */
+	bool settle_again;     /* the settings are to be looked at once more when the look that is under way is over */
 	bool settles_for_flip; /* phase RESERVE waits for the look */
 	uint64_t settle_wait_ns, changed_ns;
 	unsigned changes, fights; /* settings that others changed, in all; and in a row, each soon after the last */
@@ -352,7 +352,6 @@ void td_hybrid_settings_look(struct td_hybrid *nic); /* soon: they may have been
 void td_hybrid_settings_note(struct td_hybrid *nic, const struct td_host_call *call);
 /* Phase RESERVE of a flip that takes the VF from its guest. True: it is pending until they are as they should be. */
 bool td_hybrid_settings_begin(struct td_hybrid *nic);
-void td_hybrid_settings_flip_over(struct td_hybrid *nic);
 void td_hybrid_settings_pf(void *opaque, const char *name); /* an event of td_host_watch: opaque is the NIC */
 
 /* hybrid_info.c */

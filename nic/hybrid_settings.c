@@ -4,8 +4,8 @@
  * networkd, NetworkManager, an administrator), and the guest is cut off at once. The kernel tells of each change of the PF; then the
  * settings are looked at by a host job, and what is otherwise is put back. What they are to be stands in nic/host_call.c alone.
  *
- * A flip that takes the VF from its guest looks at them first: a VF that is merely set up wrong is mended and not left. During a flip
- * nothing else looks, as the flip changes them itself.
+ * A flip that takes the VF from its guest looks at them first: a VF that is merely set up wrong is mended and not left. What a flip changes
+ * itself is no foreign change: jobs run in their order, so a look meets the filter as it was asked for last before it.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -66,19 +66,20 @@ static void settle_later(struct td_hybrid *nic, uint64_t ns)
 /* The flip's phase RESERVE goes on, or fails; or it is over already, and waits for this alone (LATE). */
 static void go_on_with_flip(struct td_hybrid *nic, const struct td_host_call *call)
 {
+	bool wrong = call->rc < 0 && call->found.count; /* where nothing can be read, nothing is known to be */
 	struct td_err err = {0};
 
 	nic->settles_for_flip = false;
-	if (nic->flip.state == TD_FLIP_RUNNING && call->rc == 0) {
+	if (nic->flip.state == TD_FLIP_RUNNING && !wrong) {
 		td_hybrid_reserve_on(nic);
 		return;
 	}
-	if (call->rc < 0)
+	if (wrong)
 		(void)td_err_set(&err, -call->rc, TD_REASON_VF_CHANGED,
 			"nic %s: the settings of vf %u of %s are not as they should be, and can't be put back: %s (--force goes all the "
 			"same)",
 			nic->config->id, nic->lease.vf.index, nic->lease.vf.pf_name, call->err.text);
-	td_hybrid_phase_over(nic, TD_FLIP_RESERVE, call->rc, &err);
+	td_hybrid_phase_over(nic, TD_FLIP_RESERVE, err.code, &err);
 }
 
 static void settle_done(struct td_job *job)
@@ -106,7 +107,7 @@ void td_hybrid_settings_look(struct td_hybrid *nic)
 {
 	if (!has_settings(nic))
 		return;
-	nic->settle_again = nic->settle.job.busy || (td_flip_active(&nic->flip) && !nic->waits_for_path);
+	nic->settle_again = nic->settle.job.busy;
 	if (nic->settle_again)
 		return;
 	if (nic->fights >= FIGHT_PUT_BACK && td_now_ns() - nic->changed_ns < FIGHT_WITHIN_NS)
@@ -123,12 +124,6 @@ static void settle_timer_expired(struct td_timer *timer)
 void td_hybrid_settings_init(struct td_hybrid *nic)
 {
 	nic->settle_timer.expired = settle_timer_expired;
-}
-
-void td_hybrid_settings_flip_over(struct td_hybrid *nic)
-{
-	if (nic->settle_again && !td_flip_active(&nic->flip))
-		td_hybrid_settings_look(nic);
 }
 
 bool td_hybrid_settings_begin(struct td_hybrid *nic)

@@ -161,7 +161,11 @@ static bool has_way_out(const struct td_host_path_want *want, const struct td_ho
 /* Does what leaves leave by other links? */
 static bool is_other_way(const struct td_host_path_facts *was, const struct td_host_path_facts *is)
 {
-	return was->uplinks != is->uplinks || memcmp(was->uplink, is->uplink, sizeof(was->uplink)) != 0;
+	bool other = was->uplinks != is->uplinks;
+
+	for (unsigned i = 0; i < TD_HOST_PATH_UPLINKS; i++)
+		other = other || was->uplink[i].index != is->uplink[i].index || was->uplink[i].working != is->uplink[i].working;
+	return other;
 }
 
 static void host_watch_look_at_path(struct td_host_watch *watch, struct td_host_watch_said *said)

@@ -146,6 +146,36 @@ static void test_can_not_be_put_back(void **state)
 }
 
 /* Two programs that both put back what the other has changed. */
+static void test_can_not_be_read(void **state)
+{
+	(void)state;
+	set_up_on_vf();
+	fake.fail_name = "settings";
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0); /* nothing is known to be wrong */
+	fake_run(60000, true);
+	fake.fail_name = NULL;
+	settle();
+	assert_int_equal(fake.nic->path, TD_PATH_EMULATED);
+	tear_down_world();
+}
+
+/* Also while a flip waits for its guest. */
+static void test_put_back_during_a_flip(void **state)
+{
+	(void)state;
+	set_up_on_vf();
+	guest.stops_at = STEP_DOWN;
+	assert_int_equal(ask(TD_PATH_EMULATED, false), 0);
+	fake_run(500, true);
+	assert_int_equal(fake.nic->flip.phase, TD_FLIP_QUIESCE);
+	meddle(0);
+	pf_changed("pf0");
+	assert_int_equal(fake.settings.vlan, 0);
+	guest.stops_at = STEP_NONE;
+	fake_run(60000, true);
+	tear_down_world();
+}
+
 static void test_a_fight(void **state)
 {
 	(void)state;
@@ -205,7 +235,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_is_put_back), cmocka_unit_test(test_own_changes_are_no_others),
 		cmocka_unit_test(test_flip_mends_first), cmocka_unit_test(test_can_not_be_put_back), cmocka_unit_test(test_a_fight),
-		cmocka_unit_test(test_vf_made_anew), cmocka_unit_test(test_a_pf_is_renamed)};
+		cmocka_unit_test(test_can_not_be_read), cmocka_unit_test(test_put_back_during_a_flip), cmocka_unit_test(test_vf_made_anew),
+		cmocka_unit_test(test_a_pf_is_renamed)};
 
 	td_log_set_level(TD_LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
