@@ -46,13 +46,13 @@ case_no_guest_driver() {
 	check 'no driver for the emulated NIC: the VF stays hidden' switch_fails vf standby-refused
 	check 'the state says so' [ "$(nic_get .path)/$(nic_get .standby)" = emulated/false ]
 	vm_stop
-	GUEST_CMDLINE=modules=virtio_pci,virtio_net nic_vm plug_timeout=2s
+	GUEST_CMDLINE=modules=virtio_pci,virtio_net nic_vm plug_timeout=8s # three commands long
 	check 'no driver for the VF: the flip waits' switch_fails vf flip-busy
 	check 'amid a flip there is no pause' pause_fails flip-busy
 	check 'another wish is refused, and not kept' switch_fails emulated flip-busy
 	check 'not kept' [ "$(nic_get .wanted)" = vf ]
-	nic_wait '.flips[-1].reason' plug-timeout 20
-	check 'which says what may lack it' grep -q 'no driver took the VF within 2000 ms.*cloud kernels lack igbvf and iavf' "$WORK/errors"
+	nic_wait '.flips[-1].reason' plug-timeout 30
+	check 'which says what may lack it' grep -q 'no driver took the VF within 8000 ms.*cloud kernels lack igbvf and iavf' "$WORK/errors"
 	nic_wait .vf.state warm 20
 	check 'the guest answers' answers
 	guest 'modprobe igbvf'
