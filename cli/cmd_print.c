@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * cmd_print.c - tandem print: tables of the program as text, for what is generated from them (docs/): `keys` and `host-keys` (the key lists
- * of tandem.yaml.5 and host.yaml.5 as mdoc), `host-schema` (docs/host.schema.json), `reasons` (docs/reason-codes.md), `doctor`
- * (docs/doctor.md). Not for users, so --help does not show it.
+ * of tandem.yaml.5 and host.yaml.5 as mdoc), `host-schema` (docs/host.schema.json), `policy-keys`, `policy-facts`, `simulation-keys` and
+ * `policy-schema` (those of policy.yaml.5 and docs/policy.schema.json), `reasons` (docs/reason-codes.md), `doctor` (docs/doctor.md). Not
+ * for users, so --help does not show it.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "cli/commands.h"
 #include "config/host_schema.h"
+#include "config/policy_schema.h"
 #include "config/schema.h"
 #include "config/vm_schema.h"
 
@@ -41,6 +43,22 @@ int td_cmd_print(int argc, char **argv)
 		td_schema_print_json(td_host_schema_keys(), TD_HOST_SCHEMA_TITLE, stdout);
 		return 0;
 	}
+	if (!strcmp(what, "policy-keys")) {
+		td_schema_print_man(td_policy_schema_keys(), stdout);
+		return 0;
+	}
+	if (!strcmp(what, "policy-facts")) {
+		td_policy_facts_print_man(stdout);
+		return 0;
+	}
+	if (!strcmp(what, "simulation-keys")) {
+		td_schema_print_man(td_policy_schema_simulation_keys(), stdout);
+		return 0;
+	}
+	if (!strcmp(what, "policy-schema")) {
+		td_schema_print_json(td_policy_schema_keys(), TD_POLICY_SCHEMA_TITLE, stdout);
+		return 0;
+	}
 	if (!strcmp(what, "reasons")) {
 		cmd_print_print_reasons();
 		return 0;
@@ -49,7 +67,8 @@ int td_cmd_print(int argc, char **argv)
 		td_host_doctor_print_reference(stdout);
 		return 0;
 	}
-	td_err_set(&err, EINVAL, TD_REASON_USAGE, "print: keys, host-keys, host-schema, reasons or doctor");
+	td_err_set(&err, EINVAL, TD_REASON_USAGE,
+		"print: keys, host-keys, host-schema, policy-keys, policy-facts, policy-schema, simulation-keys, reasons or doctor");
 	return td_cmd_fail(&err);
 }
 

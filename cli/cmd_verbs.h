@@ -18,7 +18,7 @@ struct td_cmd_options {
 	const char *word[TD_CMD_WORDS_MAX]; /* what is no option */
 	unsigned word_count;
 	bool json, help, cold, force, disconnect;
-	const char *to, *vm, *wait, *root, *record; /* or NULL */
+	const char *to, *vm, *wait, *root, *record, *policy; /* or NULL */
 	/* What a command that fails tells beside its error, {"flip": ...}: it puts a new reference here, for --json. */
 	json_t **ret_detail;
 };
@@ -58,7 +58,7 @@ struct td_cmd_verbs {
 };
 
 /* The tables, each in its command's file. */
-extern const struct td_cmd_verbs td_cmd_vm_verbs, td_cmd_nic_verbs, td_cmd_host_verbs;
+extern const struct td_cmd_verbs td_cmd_vm_verbs, td_cmd_nic_verbs, td_cmd_host_verbs, td_cmd_policy_verbs;
 
 /* argv: what stands behind the command. Returns the exit status. */
 int td_cmd_verbs(const struct td_cmd_verbs *verbs, int argc, char **argv);

@@ -15,6 +15,7 @@ int td_cmd_run(int argc, char **argv);
 int td_cmd_vm(int argc, char **argv);
 int td_cmd_nic(int argc, char **argv);
 int td_cmd_host(int argc, char **argv);
+int td_cmd_policy(int argc, char **argv);
 int td_cmd_print(int argc, char **argv);
 
 /* docs/doctor.md: all checks, findings and files of `host doctor`, from their tables. */

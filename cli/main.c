@@ -15,6 +15,7 @@ static const struct {
 	{"vm", td_cmd_vm, "list running VMs, look at one, pause, resume, shut down, kill, connect to its console"},
 	{"nic", td_cmd_nic, "list hybrid NICs, look at one, switch it to its VF or its emulated path"},
 	{"host", td_cmd_host, "make this machine ready for VMs with VFs; say why it is not"},
+	{"policy", td_cmd_policy, "check and rehearse policies: which path a NIC is on, and when it changes"},
 	{"print", td_cmd_print, NULL},
 };
 

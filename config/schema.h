@@ -72,6 +72,9 @@ int td_schema_defaults(const struct td_schema_key *keys, void *base, struct td_e
 /* Frees the strings. Harmless when done twice. */
 void td_schema_fini(const struct td_schema_key *keys, void *base);
 
+/* A whole file, or what a pipe gives; cut behind TD_SCHEMA_YAML_MAX + 1 bytes, which the reader refuses. Not ended by NUL. */
+int td_schema_read_file(const char *path, char **ret_text, size_t *ret_len, struct td_err *err);
+
 /* Where members' values stand in the file, for checks that come after the reading; a flag's value stands nowhere. */
 #define TD_SCHEMA_MARKS_MAX 1024U
 struct td_schema_marks {

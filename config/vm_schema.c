@@ -367,35 +367,6 @@ static int vm_schema_derive(struct td_vm_file_config *config, const char *file, 
 	return 0;
 }
 
-static int vm_schema_read_whole(const char *path, char **ret_text, size_t *ret_len, struct td_err *err)
-{
-	td_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st))
-		return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: open", path);
-	if (S_ISDIR(st.st_mode))
-		return td_err_set(err, EISDIR, TD_REASON_CONFIG_FILE, "%s: is a directory: give a YAML file", path);
-	size_t room = TD_SCHEMA_YAML_MAX + 1, len = 0; /* one more, so that a file too long is seen; pipes have no size */
-	td_auto_free char *text = malloc(room);
-	if (!text)
-		return td_err_set(err, ENOMEM, TD_REASON_SYSTEM, "%s: out of memory", path);
-	while (len < room) {
-		ssize_t n = read(fd, text + len, room - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return td_err_sys(err, errno, TD_REASON_CONFIG_FILE, "%s: read", path);
-		if (!n)
-			break;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	*ret_text = td_take_ptr(text);
-	return 0;
-}
-
 int td_vm_config_from_yaml(struct td_vm_file_config *config, const char *file_name, const char *text, size_t len_bytes, struct td_err *err)
 {
 	struct td_schema_marks marks = {0};
@@ -470,7 +441,7 @@ static int vm_schema_read_args(struct td_vm_file_config *config, int argc, char 
 	if (!rc)
 		rc = td_schema_defaults(vm_keys, config, err);
 	if (!rc && args.file)
-		rc = vm_schema_read_whole(args.file, &text, &len, err);
+		rc = td_schema_read_file(args.file, &text, &len, err);
 	if (!rc && args.file)
 		rc = td_schema_read_yaml(vm_keys, config, args.file, text, len, &args.marks, err);
 	if (!rc)

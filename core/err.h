@@ -27,7 +27,7 @@
 	X(USAGE, "usage", "see the command's --help")                                                                                     \
 	X(CONFIG_SYNTAX, "config-syntax", "correct the YAML at the place named")                                                          \
 	X(CONFIG_FILE, "config-file", "give a file that can be read; examples are in docs/examples")                                      \
-	X(CONFIG_KEY, "config-key", "remove or correct the key; man tandem.yaml and man host.yaml list all keys")                         \
+	X(CONFIG_KEY, "config-key", "remove or correct the key; man tandem.yaml, host.yaml, policy.yaml list all")                        \
 	X(CONFIG_VALUE, "config-value", "correct the value at the place named")                                                           \
 	X(NO_KVM, "no-kvm", "load kvm_amd or kvm_intel, enable virtualisation in the firmware, join group kvm")                           \
 	X(KVM_CAP, "kvm-capability", "use a newer host kernel")                                                                           \

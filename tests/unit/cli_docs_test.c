@@ -17,6 +17,7 @@
 
 #include "cli/cmd_verbs.h"
 #include "config/host_schema.h"
+#include "config/policy_schema.h"
 #include "config/schema.h"
 #include "config/vm_schema.h"
 
@@ -41,8 +42,9 @@ static char *read_docs(const char *rest)
 
 static void the_manuals_list_the_keys(void **state)
 {
-	static const char *const pages[] = {"man/tandem.yaml.5", "man/host.yaml.5"};
-	const struct td_schema_key *const tables[] = {td_vm_config_keys(), td_host_schema_keys()};
+	static const char *const pages[] = {"man/tandem.yaml.5", "man/host.yaml.5", "man/policy.yaml.5", "man/policy.yaml.5"};
+	const struct td_schema_key *const tables[] = {
+		td_vm_config_keys(), td_host_schema_keys(), td_policy_schema_keys(), td_policy_schema_simulation_keys()};
 	(void)state;
 	for (unsigned i = 0; i < TD_COUNT(pages); i++) {
 		char *page = read_docs(pages[i]), *keys = NULL;
@@ -57,18 +59,42 @@ static void the_manuals_list_the_keys(void **state)
 	}
 }
 
-static void the_schema_for_editors_is_the_table(void **state)
+static void the_manual_lists_the_facts(void **state)
 {
-	char *file = read_docs("host.schema.json"), *text = NULL;
+	char *page = read_docs("man/policy.yaml.5"), *facts = NULL, row[100];
+	size_t len = 0;
+	FILE *out = open_memstream(&facts, &len);
+	(void)state;
+	td_policy_facts_print_man(out);
+	fclose(out);
+	if (!strstr(page, facts))
+		fail_msg("docs/man/policy.yaml.5 is not what the table of facts says: run docs/update");
+	for (enum td_policy_why why = TD_POLICY_WHY_RULE; why <= TD_POLICY_WHY_RETRY; why++) {
+		snprintf(row, sizeof(row), "\n.It Cm %s\n", td_policy_why_name(why));
+		assert_non_null(strstr(page, row));
+	}
+	free(facts);
+	free(page);
+}
+
+static void check_schema(const char *name, const struct td_schema_key *keys, const char *title)
+{
+	char *file = read_docs(name), *text = NULL;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
-	(void)state;
-	td_schema_print_json(td_host_schema_keys(), TD_HOST_SCHEMA_TITLE, out);
+	td_schema_print_json(keys, title, out);
 	fclose(out);
 	if (strcmp(file, text) != 0)
-		fail_msg("docs/host.schema.json is not what the table says: run docs/update");
+		fail_msg("docs/%s is not what the table says: run docs/update", name);
 	free(text);
 	free(file);
+}
+
+static void the_schemas_for_editors_are_the_tables(void **state)
+{
+	(void)state;
+	check_schema("host.schema.json", td_host_schema_keys(), TD_HOST_SCHEMA_TITLE);
+	check_schema("policy.schema.json", td_policy_schema_keys(), TD_POLICY_SCHEMA_TITLE);
 }
 
 static void reason_codes_are_listed(void **state)
@@ -232,6 +258,8 @@ static void commands_are_documented(void **state)
 	check_manual(&td_cmd_nic_verbs);
 	check_completion(&td_cmd_host_verbs, completion);
 	check_manual(&td_cmd_host_verbs);
+	check_completion(&td_cmd_policy_verbs, completion);
+	check_manual(&td_cmd_policy_verbs);
 	free(completion);
 }
 
@@ -249,10 +277,31 @@ static void load_host_example(const char *name)
 	free(text);
 }
 
+/* Its expectations hold, too. */
+static void load_simulation(const char *path)
+{
+	struct td_policy_simulation_config *config;
+	struct td_policy *policy;
+	struct td_err err = {0};
+	char *text, policy_file[900];
+	size_t len;
+	FILE *out = fopen("/dev/null", "w");
+	if (td_schema_read_file(path, &text, &len, &err) || td_policy_schema_read_simulation(&config, path, text, len, &err))
+		fail_msg("%s", err.text);
+	snprintf(policy_file, sizeof(policy_file), TESTS_CHECKOUT "/docs/examples/%s", config->policy);
+	if (td_policy_schema_load(&policy, policy_file, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(td_policy_simulate(config, path, policy, out, &err), 0);
+	fclose(out);
+	td_policy_schema_simulation_free(config);
+	free(policy);
+	free(text);
+}
+
 static void each_example_loads(void **state)
 {
 	char path[512];
-	unsigned count = 0, host_count = 0;
+	unsigned count = 0, host_count = 0, policy_count = 0;
 	(void)state;
 	docs_path(path, "examples");
 	DIR *dir = opendir(path);
@@ -269,6 +318,19 @@ static void each_example_loads(void **state)
 			continue;
 		}
 		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		if (!strncmp(entry->d_name, "policy-", 7)) {
+			struct td_policy *policy;
+
+			if (td_policy_schema_load(&policy, file, &err))
+				fail_msg("%s", err.text);
+			free(policy);
+			policy_count++;
+			continue;
+		}
+		if (!strncmp(entry->d_name, "simulation-", 11)) {
+			load_simulation(file);
+			continue;
+		}
 		char *argv[] = {file};
 		if (td_vm_config_from_args(&config, 1, argv, &err))
 			fail_msg("%s", err.text);
@@ -276,14 +338,15 @@ static void each_example_loads(void **state)
 		count++;
 	}
 	closedir(dir);
-	assert_true(count >= 4 && host_count >= 3);
+	assert_true(count >= 4 && host_count >= 3 && policy_count >= 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_manuals_list_the_keys),
-		cmocka_unit_test(the_schema_for_editors_is_the_table),
+		cmocka_unit_test(the_manual_lists_the_facts),
+		cmocka_unit_test(the_schemas_for_editors_are_the_tables),
 		cmocka_unit_test(reason_codes_are_listed),
 		cmocka_unit_test(the_completion_knows_every_flag_and_key),
 		cmocka_unit_test(the_manual_lists_the_flags),
