@@ -179,22 +179,24 @@ static int parse_value(struct parser *parser, unsigned fact, int64_t *ret_value)
 {
 	const char *text = parser->text + parser->token;
 	char quoted[60], allowed[256] = "a text";
+	int64_t value;
 
 	if (type_of(fact) == TD_POLICY_LABEL) {
 		if (!parser->token_len || !is_word_char(*text))
 			return slip_at_token(
 				parser, TD_REASON_CONFIG_VALUE, "%s stands where a label's text is expected", token_text(parser, quoted));
-		*ret_value = label_text_add(
+		value = label_text_add(
 			parser->labels->value, &parser->labels->value_count, TD_POLICY_LABEL_VALUES, text, parser->token_len);
-		if (*ret_value < 0)
+		if (value < 0)
 			return slip_at_token(parser, TD_REASON_CONFIG_VALUE,
 				"%s: a policy names at most %u texts of labels, of up to %u characters", token_text(parser, quoted),
 				TD_POLICY_LABEL_VALUES, TD_POLICY_LABEL_BYTES - 1);
-	} else if (!td_policy_facts_parse((enum td_policy_fact)fact, text, parser->token_len, ret_value)) {
+	} else if (!td_policy_facts_parse((enum td_policy_fact)fact, text, parser->token_len, &value)) {
 		td_policy_facts_allowed((enum td_policy_fact)fact, allowed, sizeof(allowed));
 		return slip_at_token(parser, TD_REASON_CONFIG_VALUE, "%s is no value of %s: %s", token_text(parser, quoted),
 			name_of(parser, fact), allowed);
 	}
+	*ret_value = value;
 	next_token(parser);
 	return 0;
 }
@@ -202,7 +204,7 @@ static int parse_value(struct parser *parser, unsigned fact, int64_t *ret_value)
 /* Of words: one more for the set. */
 static int parse_member(struct parser *parser, unsigned fact, uint64_t *set)
 {
-	int64_t value;
+	int64_t value = 0;
 	int rc;
 
 	if (take(parser, "unknown")) {
@@ -412,29 +414,36 @@ enum td_policy_truth td_policy_expr_comparison(const struct td_policy_op *op, co
 	return negate_if(op->negated, truth);
 }
 
-/* At most one value for each op; and/or never grow the stack. */
+/*
+ * A stack of truths as two stacks of bits, the top lowest: is it yes, and may it be? There are fewer ops than bits. No condition: always.
+ */
 enum td_policy_truth td_policy_expr_eval(const struct td_policy_op *ops, unsigned count, const int64_t *value, uint64_t known)
 {
-	enum td_policy_truth stack[TD_POLICY_EXPR_OPS_MAX + 1];
-	unsigned top = 0;
+	uint64_t yes = !count, may = !count, before;
+	enum td_policy_truth truth;
 
-	stack[0] = TD_POLICY_YES; /* no condition: always */
 	for (const struct td_policy_op *op = ops; op < ops + count; op++) {
 		switch (op->kind) {
 		case TD_POLICY_OP_AND:
-			top--;
-			stack[top] = TD_MIN(stack[top], stack[top + 1]);
+			yes = yes >> 1 & (~1ULL | yes);
+			may = may >> 1 & (~1ULL | may);
 			break;
 		case TD_POLICY_OP_OR:
-			top--;
-			stack[top] = TD_MAX(stack[top], stack[top + 1]);
+			yes = yes >> 1 | (yes & 1);
+			may = may >> 1 | (may & 1);
 			break;
 		case TD_POLICY_OP_NOT:
-			stack[top] = negate_if(true, stack[top]);
+			before = yes;
+			yes = (yes & ~1ULL) | (~may & 1);
+			may = (may & ~1ULL) | (~before & 1);
 			break;
 		default:
-			stack[++top] = td_policy_expr_comparison(op, value, known);
+			truth = td_policy_expr_comparison(op, value, known);
+			yes = yes << 1 | (truth == TD_POLICY_YES);
+			may = may << 1 | (truth != TD_POLICY_NO);
 		}
 	}
-	return stack[top];
+	if (yes & 1)
+		return TD_POLICY_YES;
+	return may & 1 ? TD_POLICY_MAYBE : TD_POLICY_NO;
 }

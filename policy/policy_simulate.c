@@ -133,7 +133,7 @@ static void simulate_expect(struct simulation *simulation, const struct td_polic
 		return;
 	td_policy_explain(nic, lines);
 	fclose(lines);
-	for (char *line = text, *rest = text; (line = strsep(&rest, "\n")) && *line;)
+	for (char *line, *rest = text; (line = strsep(&rest, "\n")) && *line;)
 		fprintf(simulation->out, "    %s\n", line);
 	free(text);
 }
