@@ -293,7 +293,7 @@ static int parse_operator(struct parser *parser, unsigned fact, struct td_policy
 static int parse_comparison(struct parser *parser)
 {
 	struct td_policy_op op = {.kind = TD_POLICY_OP_IN, .at = (uint16_t)parser->token};
-	unsigned fact;
+	unsigned fact = 0;
 	int rc = parse_fact(parser, &fact);
 
 	if (rc)
