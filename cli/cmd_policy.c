@@ -51,8 +51,10 @@ static int cmd_policy_load_for(const struct td_cmd_options *options, const struc
 {
 	td_auto_free char *beside = NULL;
 
-	if (options->policy)
-		return td_policy_schema_load(ret_policy, strcmp(options->policy, "default") != 0 ? options->policy : NULL, err);
+	if (options->policy_count > 1)
+		return td_err_set(err, EINVAL, TD_REASON_USAGE, "--policy: given twice: a simulation has one");
+	if (options->policy_count)
+		return td_policy_schema_load(ret_policy, strcmp(options->policy[0], "default") != 0 ? options->policy[0] : NULL, err);
 	if (!config->policy)
 		return td_policy_schema_load(ret_policy, NULL, err);
 	beside = cmd_policy_beside(options->word[0], config->policy);
@@ -96,6 +98,12 @@ static const struct td_args_option simulate_options[] = {
 	{.name = NULL},
 };
 
+static const struct td_args_option replay_options[] = {
+	TD_CMD_OPTION("trace", "FILE", trace, "the trace"),
+	TD_CMD_OPTION("policy", "FILE", policy, "a policy; up to four, to compare them; default: the default policy"),
+	TD_CMD_LAST_OPTIONS,
+};
+
 static const struct td_cmd_verb verbs[] = {
 	{.name = "check",
 		.words = "FILE",
@@ -122,6 +130,12 @@ static const struct td_cmd_verb verbs[] = {
 		.fail_status = TD_EXIT_USAGE, /* 1 says that an expectation does not hold */
 		.more = "Exit status: 0 all expectations hold, 1 one does not, 2 a file cannot be used. man policy.yaml says what it may "
 			"hold.\n"},
+	{.name = "replay",
+		.words = "",
+		.help = "what policies would have done with a recorded trace: a timeline each, and their sums",
+		.options = replay_options,
+		.run = td_cmd_policy_replay,
+		.more = "man tandem-policy says what a trace holds.\n"},
 };
 
 const struct td_cmd_verbs td_cmd_policy_verbs = {"policy", "", verbs, TD_COUNT(verbs)};

@@ -68,6 +68,12 @@ static int verbs_take(void *opaque, const struct td_args_option *option, const c
 {
 	struct td_cmd_options *options = opaque;
 
+	if (option && option->offset == offsetof(struct td_cmd_options, policy)) {
+		if (options->policy_count == TD_CMD_POLICIES_MAX)
+			return td_err_set(err, EINVAL, TD_REASON_USAGE, "--policy: at most %d", TD_CMD_POLICIES_MAX);
+		return td_args_set(&(struct td_args_option){.name = "policy", .argument = "FILE"},
+			&options->policy[options->policy_count++], text, err);
+	}
 	if (option)
 		return td_args_set(option, options, text, err);
 	if (options->word_count == TD_CMD_WORDS_MAX)

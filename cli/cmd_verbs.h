@@ -11,14 +11,17 @@
 #include "config/args.h"
 #include "core/err.h"
 
-#define TD_CMD_WORDS_MAX 4
+#define TD_CMD_WORDS_MAX    4
+#define TD_CMD_POLICIES_MAX 4
 
 /* What the options of all verbs set. A verb's options are those of its table; the other members stay 0. */
 struct td_cmd_options {
 	const char *word[TD_CMD_WORDS_MAX]; /* what is no option */
 	unsigned word_count;
 	bool json, help, cold, force, disconnect;
-	const char *to, *vm, *wait, *root, *record, *policy; /* or NULL */
+	const char *to, *vm, *wait, *root, *record, *trace; /* or NULL */
+	const char *policy[TD_CMD_POLICIES_MAX];	    /* an option that may be given more than once */
+	unsigned policy_count;
 	/* What a command that fails tells beside its error, {"flip": ...}: it puts a new reference here, for --json. */
 	json_t **ret_detail;
 };
@@ -68,5 +71,8 @@ int td_cmd_host_plan(const struct td_cmd_options *options, struct td_err *err);	
 int td_cmd_host_status(const struct td_cmd_options *options, struct td_err *err); /* so too */
 int td_cmd_host_apply(const struct td_cmd_options *options, struct td_err *err);
 int td_cmd_host_doctor(const struct td_cmd_options *options, struct td_err *err); /* 0 ready, 1 something stops VMs or VFs */
+
+/* Of `policy`. */
+int td_cmd_policy_replay(const struct td_cmd_options *options, struct td_err *err);
 
 #endif

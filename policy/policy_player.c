@@ -4,7 +4,12 @@
 
 static void player_pass(struct td_policy_player *player, uint64_t now_ns)
 {
-	player->on_path_ns[td_policy_path(&player->nic)] += now_ns - TD_MIN(player->nic.now_ns, now_ns);
+	const struct td_policy_nic *nic = &player->nic;
+	uint64_t ns = now_ns - TD_MIN(nic->now_ns, now_ns);
+
+	player->on_path_ns[td_policy_path(nic)] += ns;
+	if (nic->known >> TD_POLICY_FACT_PACKETS & 1)
+		player->packets[td_policy_path(nic)] += (double)nic->value[TD_POLICY_FACT_PACKETS] * (double)ns / 1e9;
 }
 
 static void player_flip_over(struct td_policy_player *player, uint64_t now_ns)

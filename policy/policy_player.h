@@ -23,6 +23,7 @@ struct td_policy_player {
 	enum td_path flip_to;
 	unsigned flips, failed_flips;
 	uint64_t on_path_ns[2];
+	double packets[2]; /* on each path: the rate that was told last, over time */
 };
 
 /* said() is called for the first decision, too. */
