@@ -8,23 +8,53 @@
 #include "cli/cmd_verbs.h"
 #include "cli/commands.h"
 #include "config/policy_schema.h"
+#include "policy/policy_check.h"
+
+struct check_report {
+	const char *file;
+	const struct td_policy *policy;
+	json_t *list; /* with --json; else findings are printed as they come */
+};
+
+static void cmd_policy_said(void *opaque, const struct td_policy_finding *finding)
+{
+	const struct check_report *report = opaque;
+	const struct td_policy_rule *rule =
+		&report->policy->rule[finding->kind == TD_POLICY_BOTH_HOLD ? (unsigned)finding->other : finding->rule];
+	const char *name = td_policy_finding_name(finding->kind);
+
+	if (report->list)
+		json_array_append_new(
+			report->list, json_pack("{s:s, s:b, s:s, s:i, s:i, s:s, s:s}", "kind", name, "note",
+					      td_policy_finding_is_note(finding->kind), "rule", rule->name, "line", (int)rule->mark[0],
+					      "column", (int)rule->mark[1], "facts", finding->facts, "text", finding->text));
+	else
+		printf("%s:%u:%u: %s%s [%s]\n", report->file, rule->mark[0], rule->mark[1],
+			td_policy_finding_is_note(finding->kind) ? "note: " : "", finding->text, name);
+}
 
 static int cmd_policy_check(const struct td_cmd_options *options, struct td_err *err)
 {
 	td_auto_free struct td_policy *policy = NULL;
+	struct check_report report = {.file = options->word[0], .list = options->json ? json_array() : NULL};
 	int rc = td_policy_schema_load(&policy, options->word[0], err);
 
-	if (rc)
+	if (rc) {
+		json_decref(report.list);
 		return rc;
+	}
+	report.policy = policy;
+	unsigned wrong = td_policy_check(policy, cmd_policy_said, &report);
 	if (options->json) {
-		json_t *answer = json_pack("{s:b, s:I}", "ok", 1, "rules", (json_int_t)policy->rule_count);
+		json_t *answer =
+			json_pack("{s:b, s:I, s:o}", "ok", wrong == 0, "rules", (json_int_t)policy->rule_count, "findings", report.list);
 
 		td_client_print_json(answer);
 		json_decref(answer);
-	} else {
+	} else if (!wrong) {
 		printf("%s: good: %u rule%s\n", options->word[0], policy->rule_count, policy->rule_count == 1 ? "" : "s");
 	}
-	return 0;
+	return wrong ? TD_EXIT_FAILED : 0;
 }
 
 static int cmd_policy_show(const struct td_cmd_options *options, struct td_err *err)
@@ -107,12 +137,16 @@ static const struct td_args_option replay_options[] = {
 static const struct td_cmd_verb verbs[] = {
 	{.name = "check",
 		.words = "FILE",
-		.help = "reads a policy file; what is wrong is named with line, column and key",
+		.help = "reads a policy file; what is wrong is named with line, column and key, and rules that can never matter with facts "
+			"that show it",
 		.options = check_options,
 		.words_min = 1,
 		.words_max = 1,
 		.run = cmd_policy_check,
-		.more = "man policy.yaml says what a policy may hold.\n"},
+		.fail_status = TD_EXIT_USAGE, /* 1 says that a rule can never matter */
+		.more = "Exit status: 0 good, 1 rules can never hold, end or have a say, 2 the file cannot be read. man policy.yaml says "
+			"what a policy "
+			"may hold.\n"},
 	{.name = "show",
 		.words = "default",
 		.help = "the policy that holds where none is given",

@@ -46,7 +46,8 @@ struct td_policy_rule {
 	enum td_path use;
 	bool urgent;
 	enum td_policy_unknown unknown;
-	unsigned config; /* its place in the file */
+	unsigned config;  /* its place in the file */
+	unsigned mark[2]; /* its line and column there; 0: none */
 	uint64_t priority;
 };
 

@@ -142,6 +142,7 @@ static int compile_rule(
 		.urgent = from->urgent,
 		.unknown = (enum td_policy_unknown)from->unknown,
 		.config = index,
+		.mark = {from->mark[0], from->mark[1]},
 		.priority = from->priority,
 	};
 	snprintf(rule->name, sizeof(rule->name), "%s", from->name);
