@@ -159,6 +159,7 @@ void td_hybrid_destroy(struct td_hybrid *nic)
 {
 	if (!nic)
 		return;
+	nic->ending = true;
 	nic->done = NULL; /* whoever asked is gone, or hears it from the control socket's end */
 	td_loop_disarm(&nic->host.vm->loop, &nic->limit);
 	td_loop_disarm(&nic->host.vm->loop, &nic->tick);

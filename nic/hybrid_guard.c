@@ -149,7 +149,8 @@ static void tend_done(struct td_job *job)
 		td_log_limited(&nic->guard_limit, TD_LOG_WARN,
 			"nic %s: its port of %s, or what keeps frames from coming back, is not as it should be: %s", nic->config->id,
 			call->port.bridge, call->err.text);
-	if (td_hybrid_health(nic)->reason == TD_REASON_NO_PORT) /* another bridge meanwhile */
+	/* Another bridge meanwhile. One that does not take it is tried again when it changes. */
+	if (call->rc == 0 && td_hybrid_health(nic)->reason == TD_REASON_NO_PORT)
 		td_hybrid_guard_rejoin(nic);
 	if (call->rejoined && !td_flip_active(&nic->flip) && !td_hybrid_pinned(nic))
 		td_hybrid_guard(nic, nic->path);
@@ -238,8 +239,8 @@ void td_hybrid_guard_end(struct td_hybrid *nic)
 {
 	td_host_watch_close(&nic->network);
 	td_loop_disarm(&nic->host.vm->loop, &nic->look_after);
+	td_jobs_wait(&nic->host.vm->jobs, &nic->tend.job); /* it may want the guard on */
 	td_hybrid_guard(nic, TD_PATH_VF);
 	while (nic->guard.job.busy)
 		td_jobs_wait(&nic->host.vm->jobs, &nic->guard.job);
-	td_jobs_wait(&nic->host.vm->jobs, &nic->tend.job);
 }

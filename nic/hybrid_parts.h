@@ -157,6 +157,7 @@ struct td_hybrid {
 	uint32_t reserve_ms; /* the limit of that phase, when there is nothing to wait for */
 	bool resetting;	     /* the guest starts anew: nothing is asked of it */
 	bool lost;	     /* the VF is being taken away */
+	bool ending;	     /* the NIC is: nothing new begins */
 	bool give_back;	     /* the VF's lease ends at the next tick */
 	bool reconsider;     /* it may be able to go to the VF that it is wanted on: looked at at the next ticks */
 	td_hybrid_done done;

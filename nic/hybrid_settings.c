@@ -45,17 +45,21 @@ static void submit_settle(struct td_hybrid *nic)
 void td_hybrid_settings_note(struct td_hybrid *nic, const struct td_host_call *call)
 {
 	uint64_t now_ns = td_now_ns();
+	char text[sizeof(nic->reason_text)];
 
 	if (!call->found.count)
 		return;
 	nic->fights = now_ns - nic->changed_ns < FIGHT_WITHIN_NS ? nic->fights + 1 : 0;
 	nic->changed_ns = now_ns;
 	nic->changes += call->found.count;
+	snprintf(text, sizeof(text), "vf %u of %s was changed by another program: %s: %s%.60s", nic->lease.vf.index, nic->lease.vf.pf_name,
+		call->found.text, call->rc < 0 ? "it can't be put back: " : "put back", call->rc < 0 ? call->err.text : "");
+	td_log_limited(&nic->settings_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, text);
+	/* What is over hides nothing that goes on. */
+	if (call->rc == 0 && nic->reason != TD_REASON_NONE && nic->reason != TD_REASON_VF_CHANGED)
+		return;
 	nic->reason = TD_REASON_VF_CHANGED;
-	snprintf(nic->reason_text, sizeof(nic->reason_text), "vf %u of %s was changed by another program: %s: %s%.60s", nic->lease.vf.index,
-		nic->lease.vf.pf_name, call->found.text, call->rc < 0 ? "it can't be put back: " : "put back",
-		call->rc < 0 ? call->err.text : "");
-	td_log_limited(&nic->settings_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, nic->reason_text);
+	memcpy(nic->reason_text, text, sizeof(nic->reason_text));
 }
 
 static void settle_later(struct td_hybrid *nic, uint64_t ns)
@@ -87,6 +91,8 @@ static void settle_done(struct td_job *job)
 	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, settle.job);
 	const struct td_host_call *call = &nic->settle;
 
+	if (nic->ending)
+		return;
 	if (has_settings(nic) && call->rc < 0 && call->err.reason == TD_REASON_VF_LOST) {
 		td_hybrid_vf_lost(nic, true);
 	} else if (has_settings(nic)) {

@@ -81,10 +81,13 @@ static void reserve_done(struct td_job *job)
 {
 	struct td_hybrid *nic = TD_CONTAINER_OF(job, struct td_hybrid, reserve.job);
 	struct td_host_call *call = &nic->reserve;
+	bool was_held = nic->lease.held;
 
 	nic->lease = call->lease;
 	td_hybrid_settings_note(nic, call);
 	td_host_watch_pf(&nic->network, nic->lease.held ? call->pf_index : 0);
+	if (!was_held) /* what was changed before the PF was watched was not told */
+		td_hybrid_settings_look(nic);
 	if (call->rc < 0)
 		(void)td_err_prefix(&call->err, "nic %s", nic->config->id);
 	else
@@ -423,6 +426,8 @@ void td_hybrid_vf_lost(void *opaque, bool release_requested)
 	struct td_err err = {0};
 
 	nic->lost = true;
+	if (nic->ending)
+		return;
 	snprintf(text, sizeof(text), "%s%s%s", release_requested ? "the host takes the VF away" : "the VF reports an error",
 		well ? "" : ", and its emulated path does not work: ", well ? "" : td_hybrid_health(nic)->text);
 	td_hybrid_set_reason(nic, TD_REASON_VF_LOST, text);

@@ -126,7 +126,8 @@ static void look_at_driver(struct td_hybrid *nic)
 	bool away = nic->path == TD_PATH_VF && nic->vf && td_hybrid_vf_driver(nic) != TD_VFIO_DRIVER_UP;
 
 	nic->looks_driver = away ? TD_MIN(nic->looks_driver + 1, LOOKS_BACK) : 0;
-	if (nic->looks_driver == LOOKS_BACK && !nic->driver_away && nic->reason == TD_REASON_NONE) {
+	if (nic->looks_driver == LOOKS_BACK && !nic->driver_away &&
+		(nic->reason == TD_REASON_NONE || nic->reason == TD_REASON_VF_CHANGED)) {
 		nic->driver_away = true;
 		td_hybrid_set_reason(nic, TD_REASON_DRIVER_DOWN,
 			"the guest's driver does not use the VF, which waits for it: it was unloaded, or its interface is down");

@@ -111,8 +111,11 @@ static int undo(const struct td_journal *journal, bool *ret_undone, struct td_er
 
 static void make_journal(const struct td_sriov_vf *vf, const struct td_sriov_vf_settings *before, struct td_journal *journal)
 {
-	*journal = (struct td_journal){
-		.vf_index = vf->index, .has_override = true, .has_settings = vf->pf_name[0] != '\0', .settings = *before};
+	*journal = (struct td_journal){.vf_index = vf->index,
+		.has_override = true,
+		.has_settings = vf->pf_name[0] != '\0',
+		.has_rates = true,
+		.settings = *before};
 	memcpy(journal->bdf, vf->bdf, sizeof(journal->bdf));
 	memcpy(journal->pf_bdf, vf->pf_bdf, sizeof(journal->pf_bdf));
 	memcpy(journal->pf_name, vf->pf_name, sizeof(journal->pf_name));
