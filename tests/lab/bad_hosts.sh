@@ -34,7 +34,7 @@ without() {
 
 # until_running NAME
 until_running() {
-	local limit=$((SECONDS + 20))
+	local limit=$((SECONDS + 60))
 	until [ "$(tandem vm info "$1" --json 2>/dev/null | jq -r .state)" = running ]; do
 		((SECONDS < limit)) || fail "VM $1 does not run"
 		sleep 0.1
