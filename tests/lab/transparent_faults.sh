@@ -40,7 +40,7 @@ switch_fails() {
 	}
 }
 
-to() { tandem nic switch faults/net0 --to "$1" >/dev/null; }
+to() { tandem nic switch faults/net0 --to "$@" >/dev/null; }
 link_ups() { guest "dmesg | grep -c 'Link is Up'" || true; tr -d '\r\n' <<<"$GUEST_OUTPUT"; }
 
 # flips_while COUNT COMMAND: so many flips while COMMAND runs in the guest again and again. What the guest undoes meanwhile may be refused.
@@ -100,7 +100,8 @@ case_uplink() {
 	sleep 1
 	check 'the uplink goes down: no matter to the VF' carrier 1 1
 	check 'the guest answers there' answers_soon 5
-	check 'to emulated' to emulated
+	check 'no flip to a path without link' switch_fails emulated no-carrier
+	check 'to emulated all the same' to emulated --force
 	check 'there the guest has no link' carrier 0 5
 	lab-link up0 on
 	check 'the uplink comes up: it has one' carrier 1 10
