@@ -82,7 +82,7 @@
 	X(MTU_TOO_SMALL, "mtu-too-small", "raise the bridge's MTU (ip link set BRIDGE mtu N), or give the NIC a smaller one: mtu=")       \
 	X(VF_CHANGED, "vf-changed", "find out what changes the VF's settings: a .link file, networkd, NetworkManager, a script")          \
 	X(MAC_IN_USE, "mac-in-use", "give each NIC a MAC of its own, or end the VM named")                                                \
-	X(DISK_FORMAT, "disk-format", "make a raw disk of it with the command named, or say what it holds: format=")                      \
+	X(DISK_FORMAT, "disk-format", "format=raw where a guest wrote its raw disk so; else as named, or format=ITS-OWN")                 \
 	X(RESET_LOOP, "reset-loop", "look at the guest's console: tandem vm console; then tandem vm resume, or kill")                     \
 	X(VF_LIST_CUT, "vf-list-cut", "use a newer host kernel, or make fewer VFs of this PF")                                            \
 	X(LINK_MISSING, "link-missing", "name a network interface that is there: ip link")                                                \

@@ -181,11 +181,17 @@ static int wait_for_end(struct td_nbd_server *server, int limit_ms)
 {
 	td_auto_close int fd = pidfd_open(server->pid, 0);
 	struct pollfd ended = {.fd = fd, .events = POLLIN};
-	int status;
+	int status = 0, rc = -1;
+	pid_t pid;
 
-	if (fd >= 0 && poll(&ended, 1, limit_ms) == 0)
+	while (fd >= 0 && (rc = poll(&ended, 1, limit_ms)) < 0 && errno == EINTR)
+		;
+	if (rc == 0)
 		return -1;
-	if (waitpid(server->pid, &status, 0) < 0)
+	pid = waitpid(server->pid, &status, rc > 0 ? 0 : WNOHANG); /* without a pidfd nobody says when it ends */
+	if (pid == 0)
+		return -1;
+	if (pid < 0)
 		status = 0;
 	server->pid = 0;
 	return status;

@@ -50,8 +50,8 @@ bool td_names_is_interface(const char *text)
 
 bool td_names_is_mark(const char *alias)
 {
-	size_t len = strlen(TD_HOST_MARK);
-	return !strncmp(alias, TD_HOST_MARK, len) && (!alias[len] || alias[len] == ' ');
+	return strcmp(alias, TD_HOST_MARK) == 0 || strcmp(alias, TD_HOST_MARK " isolated") == 0 ||
+	       strcmp(alias, TD_HOST_MARK " making") == 0;
 }
 
 bool td_names_parse_mac(const char *text, uint8_t ret_mac[6])

@@ -13,7 +13,7 @@
 #define TD_BDF_BYTES	  13 /* "0000:3b:02.1" and NUL */
 #define TD_MAC_TEXT_BYTES 18 /* "52:54:00:12:34:56" and NUL */
 
-/* An interface whose alias is this, or begins with this and a blank, is tandem's: it may be changed and removed. */
+/* An interface whose alias is this, or this and "isolated" or "making", is tandem's: it may be changed and removed. */
 #define TD_HOST_MARK "tandem"
 bool td_names_is_mark(const char *alias);
 

@@ -76,6 +76,7 @@ static void only_our_mark_is_ours(void **state)
 	assert_false(td_names_is_mark("tande"));
 	assert_false(td_names_is_mark("tandem-like"));
 	assert_false(td_names_is_mark("my tandem"));
+	assert_false(td_names_is_mark("tandem uplink"));
 }
 
 static void test_vlans(void **state)
