@@ -3,6 +3,7 @@
 # An emulated path that does not work: each way that links can ail it is seen at once, shown by `nic list`, `nic info` and `host status`, and no
 # flip leads there unless somebody insists; a port that will forward soon is waited for; a PF without link is not left for it; and it is
 # announced when it works again, for 20 VMs (VMS) at once. How long after a change it is seen is shown, with what an idle VM costs.
+# Alone: it compares times
 # lab/host -- env ONLY="CASE…" tests/lab/paths.sh: some of the cases: ails forced waits lesser_evil seen_soon idle_cost announced
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

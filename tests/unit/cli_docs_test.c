@@ -280,7 +280,7 @@ static void load_host_example(const char *name)
 /* Its expectations hold, too. */
 static void load_simulation(const char *path)
 {
-	struct td_policy_simulation_config *config;
+	struct td_policy_simulation_config *config = NULL;
 	struct td_policy *policy;
 	struct td_err err = {0};
 	char *text, policy_file[900];
