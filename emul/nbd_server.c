@@ -22,7 +22,8 @@
 #define LISTEN_FD      3 /* SD_LISTEN_FDS_START */
 #define IMAGE_FD       4
 #define FIRST_SPARE_FD 10
-#define PATIENCE_MS    5000
+#define PATIENCE_MS    5000 /* then it is said that it is waited for */
+#define AT_MOST_MS     60000
 #define BLAME_MS       1000
 #define EXIT_MISSING   127
 #define EXIT_FAILED    126
@@ -58,17 +59,23 @@ static int spare(int fd)
 	return fcntl(fd, F_DUPFD_CLOEXEC, FIRST_SPARE_FD);
 }
 
-/* A group of its own, so that Ctrl-C on the terminal does not take the disk from a guest that is asked to shut down. */
+/*
+ * A guest that is asked to shut down needs its disk to the end. So Ctrl-C on the terminal is not for the server (a session of its own), nor
+ * is what ends a whole scope or service at once: these signals stay blocked over the exec. It ends when its client's socket closes.
+ */
 static _Noreturn void child_run(const struct child *child)
 {
 	int listen_fd = spare(child->listen_fd), image_fd = spare(child->image_fd), log_fd = spare(child->log_fd),
 	    null_fd = spare(child->null_fd);
-	sigset_t none;
+	sigset_t blocked;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGHUP);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGTERM);
+	sigprocmask(SIG_SETMASK, &blocked, NULL);
 	setsid();
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || getppid() != child->parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != child->parent)
 		_exit(EXIT_FAILED);
 	if (dup2(null_fd, 0) < 0 || dup2(null_fd, 1) < 0 || dup2(log_fd, 2) < 0 || dup2(listen_fd, LISTEN_FD) < 0 ||
 		dup2(image_fd, IMAGE_FD) < 0)
@@ -219,7 +226,7 @@ int td_nbd_server_blame(struct td_nbd_server *server, const struct td_nbd_server
 
 	status = wait_for_end(server, BLAME_MS); /* it closed the socket, so most likely it ends */
 	if (status < 0)
-		kill(server->pid, SIGTERM);
+		kill(server->pid, SIGKILL); /* it has served nothing */
 	td_nbd_server_last_words(server, words, sizeof(words));
 	td_nbd_server_stop(server, config->name);
 	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == EXIT_MISSING)
@@ -231,8 +238,12 @@ int td_nbd_server_blame(struct td_nbd_server *server, const struct td_nbd_server
 void td_nbd_server_stop(struct td_nbd_server *server, const char *name)
 {
 	if (server->pid && wait_for_end(server, PATIENCE_MS) < 0) {
-		td_warn("%s: its server (process %d) is still writing, and ends by itself", name, (int)server->pid);
-		kill(server->pid, SIGTERM);
+		td_warn("%s: its server (process %d) is still writing, and is waited for", name, (int)server->pid);
+		if (wait_for_end(server, AT_MOST_MS) < 0)
+			td_error("%s: its server has not ended in %u s, and is killed: what the guest has not flushed may be lost", name,
+				(AT_MOST_MS + PATIENCE_MS) / 1000);
+		if (server->pid)
+			kill(server->pid, SIGKILL);
 		server->pid = 0;
 	}
 	td_cleanup_close(&server->log_fd);

@@ -3,8 +3,8 @@
  * nbd_server.h - another program's NBD server for one image of this process alone: started with a listening UNIX socket, as systemd starts
  * services (sd_listen_fds(3)), and connected to at once. Knows no NBD: emul/virtio_blk_nbd.c speaks it.
  *
- * The server ends with us: its only client's socket closes, and the kernel sends it SIGTERM should we die before. It holds the image's
- * lock with us, so that nobody else opens what it has not finished writing.
+ * The server ends with us, and by nothing else: its only client's socket closes, and the kernel kills it should we die before it has seen
+ * that. It holds the image's lock with us, so that nobody else opens what it has not finished writing.
  */
 #ifndef TD_EMUL_NBD_SERVER_H
 #define TD_EMUL_NBD_SERVER_H

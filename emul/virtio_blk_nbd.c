@@ -27,23 +27,26 @@
 
 #define PIECE_BYTES (512 * TD_KIB) /* of a request, at once: a multiple of all block sizes, less than any server's limit */
 #define WAIT_MS	    10
+#define GREETING_MS 30000 /* qemu-nbd opens the image, and what is below it */
 #define OPTIONS_MAX 8192U
 
-#define CALLS(X)                 \
-	X(nbd_create)            \
-	X(nbd_close)             \
-	X(nbd_connect_socket)    \
-	X(nbd_get_size)          \
-	X(nbd_get_block_size)    \
-	X(nbd_get_error)         \
-	X(nbd_get_errno)         \
-	X(nbd_aio_pread)         \
-	X(nbd_aio_pwrite)        \
-	X(nbd_aio_flush)         \
-	X(nbd_aio_get_direction) \
-	X(nbd_aio_notify_read)   \
-	X(nbd_aio_notify_write)  \
-	X(nbd_aio_is_dead)       \
+#define CALLS(X)                  \
+	X(nbd_create)             \
+	X(nbd_close)              \
+	X(nbd_aio_connect_socket) \
+	X(nbd_poll)               \
+	X(nbd_aio_is_ready)       \
+	X(nbd_get_size)           \
+	X(nbd_get_block_size)     \
+	X(nbd_get_error)          \
+	X(nbd_get_errno)          \
+	X(nbd_aio_pread)          \
+	X(nbd_aio_pwrite)         \
+	X(nbd_aio_flush)          \
+	X(nbd_aio_get_direction)  \
+	X(nbd_aio_notify_read)    \
+	X(nbd_aio_notify_write)   \
+	X(nbd_aio_is_dead)        \
 	X(nbd_aio_is_closed)
 
 struct calls {
@@ -248,6 +251,25 @@ static bool make_options(const struct blk *blk, const struct td_virtio_blk_confi
 	return at + 3 < OPTIONS_MAX;
 }
 
+/* An image on storage that does not answer: the VM's signals are blocked by now, so this must have an end of its own. */
+static int greet(struct td_blk_nbd *nbd, const struct td_nbd_server_config *server, struct td_err *err)
+{
+	const struct calls *calls = &nbd->calls;
+	uint64_t end_ns = td_now_ns() + GREETING_MS * 1000000ULL, now_ns;
+
+	while (!calls->nbd_aio_is_ready(nbd->handle)) {
+		if (calls->nbd_aio_is_dead(nbd->handle) || calls->nbd_aio_is_closed(nbd->handle))
+			return td_nbd_server_blame(&nbd->server, server, calls->nbd_get_error(), err);
+		now_ns = td_now_ns();
+		if (now_ns >= end_ns)
+			return td_nbd_server_blame(
+				&nbd->server, server, "its server has not opened it within 30 s: does its storage answer?", err);
+		/* Interrupted, or failed: the handle's state says which. */
+		(void)calls->nbd_poll(nbd->handle, (int)((end_ns - now_ns) / 1000000U) + 1);
+	}
+	return 0;
+}
+
 static int connect_server(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
 {
 	struct td_blk_nbd *nbd = blk->nbd;
@@ -268,9 +290,9 @@ static int connect_server(struct blk *blk, const struct td_virtio_blk_config *co
 		close(fd);
 		return td_err_sys(err, errno, TD_REASON_SYSTEM, "%s: socket", config->name);
 	}
-	if (nbd->calls.nbd_connect_socket(nbd->handle, fd) < 0) /* fd is libnbd's now */
+	if (nbd->calls.nbd_aio_connect_socket(nbd->handle, fd) < 0) /* fd is libnbd's now */
 		return td_nbd_server_blame(&nbd->server, &server, nbd->calls.nbd_get_error(), err);
-	return 0;
+	return greet(nbd, &server, err);
 }
 
 static int find_size(struct blk *blk, const struct td_virtio_blk_config *config, struct td_err *err)
