@@ -51,7 +51,7 @@ void td_hybrid_settings_note(struct td_hybrid *nic, const struct td_host_call *c
 		return;
 	nic->fights = now_ns - nic->changed_ns < FIGHT_WITHIN_NS ? nic->fights + 1 : 0;
 	nic->changed_ns = now_ns;
-	nic->changes += call->found.count;
+	nic->changes += nic->settle_wait_ns ? 0 : call->found.count; /* what can't be put back is found again and again */
 	snprintf(text, sizeof(text), "vf %u of %s was changed by another program: %s: %s%.60s", nic->lease.vf.index, nic->lease.vf.pf_name,
 		call->found.text, call->rc < 0 ? "it can't be put back: " : "put back", call->rc < 0 ? call->err.text : "");
 	td_log_limited(&nic->settings_limit, TD_LOG_WARN, "nic %s: %s", nic->config->id, text);

@@ -165,7 +165,8 @@ static int enslave(
 	return set_up(netlink, port, true, err);
 }
 
-int td_host_port_join(const struct td_host_port *port, struct td_err *err)
+/* *ret_apart: the bridge is there, and the tap a port of nothing. */
+static int join(const struct td_host_port *port, bool if_apart, bool *ret_apart, struct td_err *err)
 {
 	struct td_host_netlink netlink;
 	struct td_host_path_facts facts;
@@ -174,29 +175,27 @@ int td_host_port_join(const struct td_host_port *port, struct td_err *err)
 	if (rc < 0)
 		return rc;
 	rc = look(&netlink, port, &facts, err);
-	if (rc == 0)
+	*ret_apart = rc == 0 && facts.tap.there && !facts.tap.master && facts.bridge.index;
+	if (rc == 0 && (*ret_apart || !if_apart))
 		rc = td_host_port_check(port, &facts, err);
-	if (rc == 0)
+	if (rc == 0 && (*ret_apart || !if_apart))
 		rc = enslave(&netlink, port, &facts, err);
 	td_host_netlink_close(&netlink);
 	return rc;
 }
 
+int td_host_port_join(const struct td_host_port *port, struct td_err *err)
+{
+	bool apart;
+
+	return join(port, false, &apart, err);
+}
+
 int td_host_port_rejoin(const struct td_host_port *port, struct td_err *err)
 {
-	struct td_host_netlink netlink;
-	struct td_host_path_facts facts;
-	int rc = td_host_netlink_open(&netlink, err);
+	bool apart = false;
+	int rc = join(port, true, &apart, err);
 
-	if (rc < 0)
-		return rc;
-	rc = look(&netlink, port, &facts, err);
-	bool apart = rc == 0 && facts.tap.there && !facts.tap.master && facts.bridge.index;
-	if (apart)
-		rc = td_host_port_check(port, &facts, err);
-	if (apart && rc == 0)
-		rc = enslave(&netlink, port, &facts, err);
-	td_host_netlink_close(&netlink);
 	return rc < 0 ? rc : apart;
 }
 
