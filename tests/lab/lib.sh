@@ -249,6 +249,26 @@ vm_stop() {
 	exec {VM_IN}>&- {VM_OUT}>&-
 }
 
+# An image that does nothing: hlt; jmp.
+idle_image() {
+	local word
+	for word in 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020; do
+		word=$((word))
+		# shellcheck disable=SC2059 # the escapes are wanted
+		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
+	done
+	printf '\xf4\xeb\xfd'
+	head -c 64 /dev/zero
+}
+
+# idle_vm NAME KEY=VALUE,...: a VM that does nothing, in the background, with a NIC of mode emulated, and up when this returns.
+idle_vm() {
+	[ -e "$WORK/idle" ] || idle_image >"$WORK/idle"
+	tandem run --name "$1" --memory size=32M --serial off --kernel "$WORK/idle" --net "id=net0,mode=emulated,vhost=off,$2" \
+		</dev/null 2>"$WORK/errors.$1" &
+	soon 60 tandem vm info "$1" >/dev/null 2>&1 || fail "VM $1 does not start: $(cat "$WORK/errors.$1")"
+}
+
 # nic_get FILTER [NIC]: a field of the NIC's info, by jq.
 nic_get() { tandem nic info "$VM_NAME/${2:-net0}" --json | jq -r "$1"; }
 

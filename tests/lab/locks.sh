@@ -45,29 +45,12 @@ case_flips() {
 	vm_stop
 }
 
-# An image that does nothing: hlt; jmp.
-idle_image() {
-	local word
-	for word in 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020; do
-		word=$((word))
-		# shellcheck disable=SC2059 # the escapes are wanted
-		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
-	done
-	printf '\xf4\xeb\xfd'
-	head -c 64 /dev/zero
-}
-
 case_ports() {
 	local number pids=() end failed=0
-	idle_image >"$WORK/idle"
 	ip link set br0 alias tandem # ours: it is guarded
 	for ((number = 0; number < VMS; number++)); do
-		tandem run --name "port$number" --memory size=32M --serial off --kernel "$WORK/idle" --net id=net0,mode=emulated,bridge=br0,vhost=off \
-			</dev/null 2>"$WORK/errors.$number" &
+		idle_vm "port$number" bridge=br0
 		pids+=($!)
-	done
-	for ((number = 0; number < VMS; number++)); do
-		soon 60 lock_of "port$number" >/dev/null 2>&1 || fail "VM port$number did not start: $(cat "$WORK/errors.$number")"
 	done
 	ip link add dummy0 type dummy
 	end=$((SECONDS + 10))
@@ -78,7 +61,7 @@ case_ports() {
 		sleep 0.05
 	done
 	for ((number = 0; number < VMS; number++)); do
-		held_well "port$number" || { failed=$((failed + 1)) && cat "$WORK/lock" "$WORK/errors.$number" | head -n 20; }
+		held_well "port$number" || { failed=$((failed + 1)) && cat "$WORK/lock" "$WORK/errors.port$number" | head -n 20; }
 		cat "$WORK/lock" >>"$WORK/all"
 	done
 	check "$VMS VMs on a network whose ports come and go: $failed held their lock too often too long, longest $(jq -s 'map(.longest_cpu_ms) | max' "$WORK/all") ms" \

@@ -202,14 +202,17 @@ case_seen_soon() {
 	check 'it is seen soon (50 ms in the median, on a machine at rest)' [ "$median" -le 150000 ]
 }
 
-# What the VM's process asks of the kernel while nothing happens.
+# What the VM's process asks of the kernel while nothing happens. A host that has just booted has links that still come up, and each wakes
+# who listens: so it is looked for ten quiet seconds. One that polls has none.
 case_idle_cost() {
-	local before after
+	local before after try
 	vm_reused none || true # its VM is ended
-	idle_vm idle0
-	sleep 3
-	before=$(switches idle0) && sleep 10 && after=$(switches idle0)
-	printf 'a VM with an emulated NIC, at rest: its main loop and jobs woke %s times in 10 s\n' $((after - before))
+	idle_vm idle0 bridge=br0
+	for try in 1 2 3 4; do
+		before=$(switches idle0) && sleep 10 && after=$(switches idle0)
+		((after - before > 2)) || break
+	done
+	printf 'a VM with an emulated NIC, at rest: its main loop and jobs woke %s times in 10 s (try %s)\n' $((after - before)) "$try"
 	check 'nothing is looked at' [ $((after - before)) -le 2 ]
 	tandem vm kill idle0
 	wait
@@ -220,26 +223,6 @@ switches() {
 	local pid
 	pid=$(tandem vm info "$1" --json | jq .pid)
 	grep -L vcpu "/proc/$pid"/task/*/comm | while read -r comm; do grep ^voluntary "${comm%comm}status"; done | awk '{ sum += $2 } END { print sum }'
-}
-
-# An image that does nothing: hlt; jmp.
-idle_image() {
-	local word
-	for word in 0x1badb002 0x10000 0xe4514ffe 0x100000 0x100000 0 0 0x100020; do
-		word=$((word))
-		# shellcheck disable=SC2059 # the escapes are wanted
-		printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
-	done
-	printf '\xf4\xeb\xfd'
-	head -c 64 /dev/zero
-}
-
-# idle_vm NAME [BRIDGE]
-idle_vm() {
-	[ -e "$WORK/idle" ] || idle_image >"$WORK/idle"
-	tandem run --name "$1" --memory size=32M --serial off --kernel "$WORK/idle" --net "id=net0,mode=emulated,bridge=${2:-br0},vhost=off" \
-		</dev/null 2>"$WORK/errors.$1" &
-	soon 60 tandem vm info "$1" >/dev/null 2>&1 || fail "VM $1 does not start: $(cat "$WORK/errors.$1")"
 }
 
 # br9, whose uplink ends in br8: what is announced on the one is learned by the other.
@@ -264,7 +247,7 @@ case_announced() {
 	make_br9
 	ip link set br9 up
 	for ((number = 0; number < VMS; number++)); do
-		MAC=$(printf '52:54:00:99:00:%02x' "$number") idle_vm_with_mac "away$number"
+		idle_vm "away$number" "bridge=br9,mac=$(printf '52:54:00:99:00:%02x' "$number")"
 	done
 	ip link del up9
 	ip link del br9
@@ -286,13 +269,6 @@ case_announced() {
 	check 'soon (0.5 s on a machine at rest)' [ $((${at[-1]:-0} - from)) -le 2000000 ]
 	for ((number = 0; number < VMS; number++)); do tandem vm kill "away$number"; done
 	wait
-}
-
-idle_vm_with_mac() {
-	[ -e "$WORK/idle" ] || idle_image >"$WORK/idle"
-	tandem run --name "$1" --memory size=32M --serial off --kernel "$WORK/idle" --net "id=net0,mode=emulated,mac=$MAC,bridge=br9,vhost=off" \
-		</dev/null 2>"$WORK/errors.$1" &
-	soon 60 tandem vm info "$1" >/dev/null 2>&1 || fail "VM $1 does not start: $(cat "$WORK/errors.$1")"
 }
 
 all_learned() { [ "$(learned)" = "$VMS" ]; }

@@ -229,7 +229,7 @@ not() { ! "$@" >/dev/null 2>&1; }
 case_held_frames() {
 	local test
 	test=$(dirname "$(command -v tandem)")/tests/emul_virtio_net_test
-	[ -x "$test" ] || return 0
+	[ -x "$test" ] || fail "$test is not built"
 	check 'frames held back stay so over a pause' "$test"
 }
 
